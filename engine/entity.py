@@ -1,0 +1,69 @@
+"""The arrival of one event at its entity: duplicates, the rule, the account. Pure but for the entity it is given."""
+
+from hashlib import blake2b
+
+from engine.ports import Decision, Derived, Entity, Late, Outcome, Rejection, S, Step
+from schemas.contract import Fact
+from schemas.platform import TIMER_FIRED, TRANSITION_REJECTED
+
+# A project of the Bureau sees some 30 events, an alert some hundred a year. An older repeat is decided by the rules: event
+# time and state.
+SEEN_MAX = 256
+REJECTED_MAX = 1_000
+
+
+def event_hash(source: str, event_id: str) -> int:
+    """64 bits of (source, id), signed as PostgreSQL's bigint; NUL cannot stand in either, so it parts them."""
+    return int.from_bytes(blake2b(f"{source}\0{event_id}".encode(), digest_size=8).digest(), "big", signed=True)
+
+
+def arrive(step: Step[S], entity: Entity[S], fact: Fact) -> Decision[S]:
+    """Decide one event and book it in `entity`. Timers are told by their name and leave no trace but in the state."""
+    if fact.name == TIMER_FIRED:
+        decision = step.advance(entity.state, fact.time, fact.key)
+        entity.timer_at = None
+        return _booked(step, entity, decision, ())
+    mark = event_hash(fact.source, fact.id)
+    if mark in entity.seen:
+        entity.duplicates += 1
+        return Decision(entity.state, Outcome.DUPLICATE)
+    entity.seen[mark] = None
+    if len(entity.seen) > SEEN_MAX:
+        del entity.seen[next(iter(entity.seen))]
+    decision = step.rule(entity.state, fact)
+    if decision.outcome is Outcome.APPLIED:
+        entity.applied += 1
+    elif decision.outcome is Outcome.SUPERSEDED:
+        entity.superseded += 1
+    refused = ((fact, decision.reason),) if decision.outcome is Outcome.REJECTED else ()
+    return _booked(step, entity, decision, refused)
+
+
+def _booked(step: Step[S], entity: Entity[S], decision: Decision[S], refused: tuple[tuple[Fact, str], ...]) -> Decision[S]:
+    """Keep the new state and count what became of parked events. Every rejection is published: it is an answer."""
+    entity.state = decision.state
+    if decision.late:
+        entity.applied += sum(late.outcome is Outcome.APPLIED for late in decision.late)
+        refused += tuple((late.fact, late.reason) for late in decision.late if late.outcome is Outcome.REJECTED)
+    if not refused:
+        return decision
+    rejections = (Rejection(fact.id, reason) for fact, reason in refused)
+    entity.rejected = (*entity.rejected, *rejections)[-REJECTED_MAX:]
+    told = tuple(_told(step, decision.state, fact, reason) for fact, reason in refused)
+    return Decision(decision.state, decision.outcome, decision.reason, (*decision.derived, *told), decision.late)
+
+
+def _told(step: Step[S], state: S, fact: Fact, reason: str) -> Derived:
+    return Derived(
+        TRANSITION_REJECTED,
+        fact.key,
+        fact.time,
+        {
+            "step": step.name,
+            "event_type": fact.name,
+            "event_id": fact.id,
+            "event_source": fact.source,
+            "reason": reason,
+            "state": step.state_name(state),
+        },
+    )

@@ -1,0 +1,144 @@
+"""The vocabulary of the engine: outcome, decision, entity, step, store. Types only, so that rules may import them.
+
+A step's rule is a pure function of state and fact. The same step runs in the worker, in a unit test and in a replay.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
+
+from schemas.contract import Fact
+
+if TYPE_CHECKING:
+    from psycopg import Cursor
+
+S = TypeVar("S")
+
+
+class Outcome(StrEnum):
+    """What became of an event. A parked one waits for an earlier event; until that comes it counts as rejected."""
+
+    APPLIED = "applied"
+    DUPLICATE = "duplicate"
+    SUPERSEDED = "superseded"
+    REJECTED = "rejected"
+    QUARANTINED = "quarantined"
+    PARKED = "parked"
+
+
+class Derived(NamedTuple):
+    """A fact that a rule derives. The engine gives it id, source and cause; `data` is a JSON object of the contract's form."""
+
+    name: str
+    key: str
+    time: datetime
+    data: dict[str, Any]
+
+
+class Late(NamedTuple):
+    """What became of an event that had been parked."""
+
+    fact: Fact
+    outcome: Outcome
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision(Generic[S]):
+    """A rule's answer: the state after the event, what became of it, what follows from it."""
+
+    state: S
+    outcome: Outcome
+    reason: str = ""
+    derived: tuple[Derived, ...] = ()
+    late: tuple[Late, ...] = ()
+
+
+class Rejection(NamedTuple):
+    """An event that changed nothing, and why."""
+
+    id: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Entity(Generic[S]):
+    """A key's state and its account. Mutable: the engine works on a copy and keeps it only once it is committed.
+
+    `seen` holds 64-bit hashes of (source, id), oldest first. `timer_at` is the instant for which the timer table will wake it.
+    """
+
+    state: S
+    seen: dict[int, None] = field(default_factory=dict)
+    applied: int = 0
+    duplicates: int = 0
+    superseded: int = 0
+    rejected: tuple[Rejection, ...] = ()
+    timer_at: datetime | None = None
+
+    def copy(self) -> "Entity[S]":
+        """Independent of this one; states are immutable and shared."""
+        return Entity(
+            self.state,
+            self.seen.copy(),
+            self.applied,
+            self.duplicates,
+            self.superseded,
+            self.rejected,
+            self.timer_at,
+        )
+
+
+@dataclass(frozen=True)
+class Step(Generic[S]):
+    """A subject's rules, declared for the engine.
+
+    rule: one event. advance: all timers due at or before an instant. due_at: the next timer, or None. report: what a
+    reader at an instant sees (timers due by then fired, parked events rejected), keys in print order.
+    """
+
+    name: str
+    topic: str
+    initial: Callable[[], S]
+    rule: Callable[[S, Fact], Decision[S]]
+    advance: Callable[[S, datetime, str], Decision[S]]
+    due_at: Callable[[S], datetime | None]
+    report: Callable[[str, Entity[S], datetime], dict[str, Any]]
+    state_name: Callable[[S], str | None]
+
+
+class Store(Protocol[S]):
+    """Where a step's entities live. Both verbs run inside the caller's transaction and never commit."""
+
+    def load(self, cursor: "Cursor[Any]", keys: Sequence[str]) -> dict[str, Entity[S]]:
+        """The entities of those keys that exist."""
+        ...
+
+    def save(self, cursor: "Cursor[Any]", entities: Sequence[tuple[str, Entity[S]]]) -> None:
+        """Insert or replace, in bulk. Keys are distinct."""
+        ...
+
+
+class Row(NamedTuple):
+    """A record that a sink writes: where it came from and what it carries (`value` is structured JSON)."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    fact: Fact
+    wire_type: str
+    value: str
+
+
+class Sink(Protocol):
+    """A downstream store in PostgreSQL fed from topics. Runs inside the caller's transaction and never commits."""
+
+    name: str
+    topics: Sequence[str]
+
+    def write(self, cursor: "Cursor[Any]", rows: Sequence[Row]) -> set[int]:
+        """Write in bulk; repeats of an event are harmless. Returns the positions in `rows` of repeats that were left out."""
+        ...

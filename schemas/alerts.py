@@ -1,0 +1,119 @@
+"""Infrastructure alerts: what monitors and operators send, and the three axes that are kept apart.
+
+Condition (the monitor's), handling (people's) and suppression (the platform's) never share a field.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from schemas.contract import Contract, Data, Instant, Text
+from schemas.topics import ALERT_EVENT, ALERT_STATE
+
+REFRESH_S_MAX = 366 * 24 * 3600
+
+
+class Condition(StrEnum):
+    """`resolved`: the monitor says it ended. `expired`: we stopped believing, since the monitor fell silent."""
+
+    FIRING = "firing"
+    RESOLVED = "resolved"
+    EXPIRED = "expired"
+
+
+class Handling(StrEnum):
+    """What people did."""
+
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+    CLOSED = "closed"
+
+
+class Suppression(StrEnum):
+    """Set by the platform; windows, inhibition and flapping come on top of this core."""
+
+    NONE = "none"
+
+
+SEVERITIES = ("info", "low", "warning", "high", "critical")
+Severity = Literal["info", "low", "warning", "high", "critical"]
+
+
+class Received(Data):
+    """A monitor's word. `refresh_s`: how often it repeats a firing alert, null where it does not."""
+
+    status: Literal["firing", "resolved"]
+    severity: Severity
+    title: Text
+    starts_at: Instant
+    refresh_s: Annotated[int, Field(gt=0, le=REFRESH_S_MAX)] | None
+
+
+class Acknowledged(Data):
+    """A person takes it on."""
+
+    by: Text
+
+
+class Closed(Data):
+    """A person ends it; while it fires, only by force and with a reason."""
+
+    by: Text
+    reason: Text
+    force: bool
+
+
+class AlertChanged(Data):
+    """Derived: an alert's present state, all axes."""
+
+    episodes: int
+    condition: Text
+    handling: Text
+    suppression: Text
+    closed_reason: Text | None
+    severity: Text
+    title: Text
+    raised_at: Instant
+    ended_at: Instant | None
+    last_seen: Instant
+    cause_id: Text
+
+
+CONTRACTS = [
+    Contract("infra.monitor.received", 1, Received, (ALERT_EVENT,)),
+    Contract("infra.alert.acknowledged", 1, Acknowledged, (ALERT_EVENT,)),
+    Contract("infra.alert.closed", 1, Closed, (ALERT_EVENT,)),
+    Contract("infra.alert.changed", 1, AlertChanged, (ALERT_STATE,), is_internal=True),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """From raised to ended, re-openings included."""
+
+    condition: Condition
+    handling: Handling
+    severity: str
+    title: str
+    raised_at: datetime
+    last_seen: datetime
+    closed_reason: str | None = None
+    ended_at: datetime | None = None
+    attention_at: datetime | None = None
+    repeats: int = 0
+    reopened: int = 0
+    refresh_s: int | None = None
+    suppression: Suppression = Suppression.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """The latest episode of a key, and how many there were."""
+
+    episodes: int = 0
+    episode: Episode | None = None
+    changed_at: datetime | None = None
+    changed_by: str = ""

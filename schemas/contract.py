@@ -1,0 +1,106 @@
+"""What every contract is made of: the base of `data` models, text and date types, and the event as rules see it.
+
+A contract names an event (`research.project.contracted`), its major version, its topic and the model of its `data`.
+Keys of `data` that a contract does not name are ignored: readers stay compatible with a publisher that adds some.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+from schemas.topics import Topic
+
+TEXT_CHARS_MAX = 20_000
+KEY_CHARS_MAX = 512
+AMOUNT_MAX = 10**15
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}\Z", re.ASCII)
+_INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})\Z", re.ASCII)
+
+
+class Data(BaseModel):
+    """Base of all `data` models: strict types, frozen, unknown keys ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+
+
+class NoData(Data):
+    """For events whose type says it all."""
+
+
+def parse_day(value: object) -> object:
+    """`YYYY-MM-DD` to a date; anything else goes on to pydantic, which refuses it with its place."""
+    if isinstance(value, str):
+        if not _DAY.match(value):
+            raise ValueError("expected a date as YYYY-MM-DD")
+        return date.fromisoformat(value)
+    return value
+
+
+def parse_instant(value: object) -> object:
+    """RFC 3339 with an offset to an aware datetime in UTC."""
+    if isinstance(value, str):
+        if not _INSTANT.match(value):
+            raise ValueError("expected an instant as RFC 3339 with Z or an offset")
+        return datetime.fromisoformat(value.upper()).astimezone(UTC)
+    return value
+
+
+def _storable(value: object) -> object:
+    """PostgreSQL text holds neither NUL nor lone surrogates; say so here rather than fail in the store."""
+    if isinstance(value, str):
+        if "\x00" in value:
+            raise ValueError("the character U+0000 cannot be stored")
+        if not value.isascii():
+            try:
+                value.encode("utf-8")
+            except UnicodeEncodeError:
+                raise ValueError("a lone surrogate is not a character") from None
+    return value
+
+
+Text = Annotated[str, BeforeValidator(_storable), StringConstraints(max_length=TEXT_CHARS_MAX)]
+Key = Annotated[str, BeforeValidator(_storable), StringConstraints(min_length=1, max_length=KEY_CHARS_MAX)]
+Day = Annotated[date, BeforeValidator(parse_day)]
+Instant = Annotated[datetime, BeforeValidator(parse_instant)]
+Amount = Annotated[int, Field(ge=-AMOUNT_MAX, le=AMOUNT_MAX, description="whole units of the currency")]
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """One event type: `<prefix>.<name>.v<major>` on the wire. `is_internal`: only the platform itself publishes it."""
+
+    name: str
+    major: int
+    data: type[Data]
+    topics: tuple[Topic, ...]
+    is_internal: bool = False
+
+
+class Fact(NamedTuple):
+    """A validated event as rules see it. `name` has neither prefix nor version; `time` is when it happened (UTC)."""
+
+    name: str
+    id: str
+    source: str
+    key: str
+    time: datetime
+    data: Any  # an instance of the contract's model
+
+    @property
+    def order(self) -> tuple[datetime, str]:
+        """Event time decides; ids break ties."""
+        return (self.time, self.id)
+
+
+def instant_text(instant: datetime) -> str:
+    """RFC 3339 in UTC with `Z`; fractions only where there are some."""
+    text = instant.astimezone(UTC).isoformat()
+    return text.removesuffix("+00:00") + "Z"
+
+
+def day_instant(day: date) -> datetime:
+    """A date means 00:00:00Z of that day."""
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
