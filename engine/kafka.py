@@ -1,0 +1,167 @@
+"""Kafka as the engine uses it: one way to publish, one to consume. confluent-kafka carries all data.
+
+Every key goes to the partition that Kafka's own clients would choose (murmur2), so that partners who publish straight to a topic
+and we agree on where an entity's log is.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+
+from engine.errors import EnvironmentFault, TransientFault
+from engine.options import KafkaOptions
+
+_ENVIRONMENT = {
+    KafkaError.TOPIC_AUTHORIZATION_FAILED: "grant this client write access to the topic",
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED: "grant this client access to the cluster",
+    KafkaError.SASL_AUTHENTICATION_FAILED: "check the user and password in the Kafka settings",
+    KafkaError._AUTHENTICATION: "check the user and password in the Kafka settings",  # noqa: SLF001
+    KafkaError.UNKNOWN_TOPIC_OR_PART: "create the topics: dujiang topics create",
+    KafkaError._UNKNOWN_TOPIC: "create the topics: dujiang topics create",  # noqa: SLF001
+    KafkaError._UNKNOWN_PARTITION: "create the topics: dujiang topics create",  # noqa: SLF001
+}
+
+
+class Message(NamedTuple):
+    """A record to publish. Headers are the CloudEvents Kafka binding's."""
+
+    topic: str
+    key: bytes
+    value: bytes | None
+    headers: list[tuple[str, bytes]]
+
+
+def fault_of(error: KafkaError) -> TransientFault | EnvironmentFault:
+    """Sort a client's error by what helps."""
+    remedy = _ENVIRONMENT.get(error.code())
+    if remedy is not None:
+        return EnvironmentFault(f"Kafka: {error.str()}", remedy)
+    return TransientFault(f"Kafka: {error.str()}")
+
+
+class Publisher:
+    """An idempotent producer, acknowledged by all in-sync replicas. Thread-safe."""
+
+    def __init__(self, options: KafkaOptions) -> None:
+        self._producer = Producer(
+            {
+                "bootstrap.servers": options.bootstrap,
+                "client.id": options.client_id,
+                "partitioner": "murmur2_random",
+                "enable.idempotence": True,
+                "acks": "all",
+                "linger.ms": options.linger_ms,
+                "delivery.timeout.ms": options.delivery_timeout_ms,
+                "message.max.bytes": options.record_bytes_max + 65_536,
+                "queue.buffering.max.messages": 200_000,
+                "topic.metadata.propagation.max.ms": 5_000,
+                **options.security,
+            },
+            logger=_silent,
+        )
+
+    def send(self, message: Message, on_ack: Callable[[KafkaError | None, Any], None]) -> None:
+        """Queue one record; `on_ack(error, record)` is called from `poll` once it is settled.
+
+        Raises TransientFault when the local queue is full (come back later).
+        """
+        try:
+            self._producer.produce(message.topic, message.value, message.key, headers=message.headers, on_delivery=on_ack)
+        except BufferError:
+            raise TransientFault("Kafka: the local queue of unsent records is full") from None
+        except KafkaException as error:
+            raise fault_of(error.args[0]) from error
+
+    def poll(self, timeout_s: float = 0) -> int:
+        """Serve acknowledgements; returns how many."""
+        return int(self._producer.poll(timeout_s))
+
+    def publish(self, messages: Sequence[Message]) -> None:
+        """Send all and wait for every acknowledgement.
+
+        Raises the fault of the first that failed. Then some may have been written: callers repeat with the same ids.
+        """
+        failed: list[KafkaError] = []
+        waiting = len(messages)
+
+        def settled(error: KafkaError | None, _: Any) -> None:
+            nonlocal waiting
+            waiting -= 1
+            if error is not None:
+                failed.append(error)
+
+        for message in messages:
+            while True:
+                try:
+                    self.send(message, settled)
+                    break
+                except TransientFault:
+                    self._producer.poll(0.1)
+            self._producer.poll(0)
+        while waiting and not failed:
+            self._producer.poll(0.1)
+        if failed:
+            self._producer.purge()
+            self._producer.flush(1)
+            raise fault_of(failed[0])
+
+    def close(self, timeout_s: float = 10) -> int:
+        """Flush; returns how many records were still unsent."""
+        return int(self._producer.flush(timeout_s))
+
+
+def new_consumer(options: KafkaOptions, group: str, **more: Any) -> Consumer:
+    """A consumer whose offsets are moved by hand: the ledger decides, Kafka's offsets are a hint."""
+    return Consumer(
+        {
+            "bootstrap.servers": options.bootstrap,
+            "client.id": options.client_id,
+            "group.id": group,
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "auto.offset.reset": "earliest",
+            "partition.assignment.strategy": "cooperative-sticky",
+            "session.timeout.ms": options.session_timeout_ms,
+            "heartbeat.interval.ms": max(500, options.session_timeout_ms // 3),
+            "max.poll.interval.ms": 300_000,
+            "queued.min.messages": 50_000,
+            "queued.max.messages.kbytes": 65_536,
+            "fetch.message.max.bytes": 4 * 1_048_576,
+            "fetch.wait.max.ms": 20,
+            "isolation.level": "read_committed",
+            **options.security,
+            **more,
+        },
+        logger=_silent,
+    )
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """Kafka's default partitioner: murmur2, seed 0x9747b28c, sign bit cleared (org.apache.kafka.common.utils.Utils)."""
+    return (_murmur2(key) & 0x7FFFFFFF) % partitions
+
+
+def _murmur2(data: bytes) -> int:
+    m, mask = 0x5BD1E995, 0xFFFFFFFF
+    length = len(data)
+    h = 0x9747B28C ^ length
+    whole = length & ~3
+    for at in range(0, whole, 4):
+        k = int.from_bytes(data[at : at + 4], "little") * m & mask
+        k = (k ^ (k >> 24)) * m & mask
+        h = (h * m & mask) ^ k
+    if whole < length:
+        h = (h ^ int.from_bytes(data[whole:], "little")) * m & mask
+    h = (h ^ (h >> 13)) * m & mask
+    return h ^ (h >> 15)
+
+
+class _Silent:
+    """librdkafka's own log lines repeat what its errors say; the errors are reported with their place."""
+
+    def log(self, *_: Any, **__: Any) -> None:
+        return
+
+
+_silent = _Silent()
