@@ -1,0 +1,1 @@
+"""Dujiang: the command, the settings and the wiring of all parts."""
