@@ -1,7 +1,8 @@
 """A real Apache Kafka in KRaft mode on the loopback: one node, broker and controller in one process.
 
 No authentication and no encryption: whoever may open a connection to this machine's loopback may use it. What
-production wants instead is in the deployment guide.
+production wants instead is in the deployment guide. As with any Kafka, what it acknowledged is in the system's cache
+and not surely on the disk: it outlives a kill of the process, with one node not a power failure.
 """
 
 import base64
@@ -19,7 +20,7 @@ from confluent_kafka.admin import AdminClient
 from dujiang.embedded.errors import StartError
 from dujiang.embedded.files import build_folder, tail, write_whole
 from dujiang.embedded.jars import Progress, class_path
-from dujiang.embedded.ports import LOOPBACK, is_free, require_free, settle_port
+from dujiang.embedded.ports import LOOPBACK, answers, require_free, settle_port
 from dujiang.embedded.processes import Identity, end, identity_of, refuse_running, remember, spawn
 
 START_TIMEOUT_S = 90.0
@@ -228,7 +229,7 @@ class KafkaServer:
             )
 
     def _cluster_id(self) -> str:
-        """Sixteen random bytes in base64, as Kafka's own `random-uuid` prints."""
+        """Sixteen bytes in base64, as Kafka's own `random-uuid` prints; the first is fixed, so "-" is not the first."""
         return base64.urlsafe_b64encode(b"\x01" + os.urandom(15)).decode().rstrip("=")
 
     def _java(self, main: str, *arguments: str) -> list[str]:
@@ -255,7 +256,7 @@ class KafkaServer:
         while time.monotonic() < deadline:
             if process.poll() is not None:
                 raise self._failed(f"ended with exit code {process.returncode} while starting")
-            if is_free(self._port):  # not listening yet: librdkafka would wait long after a refused connection
+            if not answers(LOOPBACK, self._port):  # librdkafka would wait long after a refused connection
                 time.sleep(POLL_S)
                 continue
             admin = admin or AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})

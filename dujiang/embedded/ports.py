@@ -13,6 +13,7 @@ LOOPBACK = "127.0.0.1"
 # server there would some day be given the server's own port as its source, connect to itself, and so block the restart.
 PORTS = range(20_000, 30_000)
 TRIES_MAX = 200
+CONNECT_TIMEOUT_S = 1.0
 
 
 def is_free(port: int) -> bool:
@@ -24,6 +25,15 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def answers(host: str, port: int) -> bool:
+    """Whether something takes connections there."""
+    try:
+        with socket.create_connection((host, port), timeout=CONNECT_TIMEOUT_S):
+            return True
+    except OSError:
+        return False
 
 
 def require_free(port: int, name: str) -> None:

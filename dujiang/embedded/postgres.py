@@ -59,6 +59,7 @@ SETTINGS = {
     "password_encryption": "'scram-sha-256'",
     "timezone": "'UTC'",
     "log_timezone": "'UTC'",
+    "log_checkpoints": "off",  # one entry every five minutes, for ever
     "log_line_prefix": "'%m [%p] %u@%d '",
 }
 
@@ -121,8 +122,6 @@ class PostgresServer:
         self.port = settle_port(self._home / "port", given=port)
         self._passwords = _passwords(self._home / "passwords.json")
         self._account = server_account(self._data)
-        if self._account is not None:
-            let_pass(self._account, (self._data, _binary("postgres")), progress=self._progress)
 
     def start(self) -> None:
         """Start on the settled port and wait until it answers; nothing happens where it runs."""
@@ -130,6 +129,8 @@ class PostgresServer:
             return
         self._clear_leftovers()
         require_free(self.port, "PostgreSQL")
+        if self._account is not None:
+            let_pass(self._account, (self._data, _binary("postgres")), progress=self._progress)
         build_folder(self._data, self._initialise)
         self._write_settings()
         rotate(self.log, bytes_max=LOG_BYTES_MAX)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,12 +17,12 @@ from dujiang.embedded.errors import AlreadyRunningError
 from dujiang.embedded.files import try_lock, write_whole
 from dujiang.embedded.jars import Progress, class_path
 from dujiang.embedded.kafka import HEAP_DEFAULT, KafkaServer, start_kafka
+from dujiang.embedded.ports import answers
 from dujiang.embedded.postgres import PostgresServer, start_postgres
 from dujiang.embedded.processes import Identity, can_see_processes, identity_of
 
 ADDRESSES_FILE = "addresses.json"
 LOCK_FILE = "up.lock"
-CONNECT_TIMEOUT_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,12 +195,4 @@ def _addresses(record: dict[str, object]) -> Addresses:
 def _both_answer(addresses: Addresses) -> bool:
     host, port = addresses.bootstrap.rsplit(":", 1)
     database = urlsplit(addresses.dsn)
-    return _answers(host, int(port)) and _answers(database.hostname or host, database.port or 0)
-
-
-def _answers(host: str, port: int) -> bool:
-    try:
-        with socket.create_connection((host, port), timeout=CONNECT_TIMEOUT_S):
-            return True
-    except OSError:
-        return False
+    return answers(host, int(port)) and answers(database.hostname or host, database.port or 0)
