@@ -2,7 +2,7 @@
 
 from hashlib import blake2b
 
-from engine.ports import Decision, Derived, Entity, Late, Outcome, Rejection, S, Step
+from engine.ports import Decision, Derived, Entity, Outcome, Rejection, S, Step
 from schemas.contract import Fact
 from schemas.platform import TIMER_FIRED, TRANSITION_REJECTED
 

@@ -16,10 +16,10 @@ _ENVIRONMENT = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED: "grant this client write access to the topic",
     KafkaError.CLUSTER_AUTHORIZATION_FAILED: "grant this client access to the cluster",
     KafkaError.SASL_AUTHENTICATION_FAILED: "check the user and password in the Kafka settings",
-    KafkaError._AUTHENTICATION: "check the user and password in the Kafka settings",  # noqa: SLF001
+    KafkaError._AUTHENTICATION: "check the user and password in the Kafka settings",
     KafkaError.UNKNOWN_TOPIC_OR_PART: "create the topics: dujiang topics create",
-    KafkaError._UNKNOWN_TOPIC: "create the topics: dujiang topics create",  # noqa: SLF001
-    KafkaError._UNKNOWN_PARTITION: "create the topics: dujiang topics create",  # noqa: SLF001
+    KafkaError._UNKNOWN_TOPIC: "create the topics: dujiang topics create",
+    KafkaError._UNKNOWN_PARTITION: "create the topics: dujiang topics create",
 }
 
 
@@ -111,13 +111,13 @@ class Publisher:
         return int(self._producer.flush(timeout_s))
 
 
-def new_consumer(options: KafkaOptions, group: str, **more: Any) -> Consumer:
-    """A consumer whose offsets are moved by hand: the ledger decides, Kafka's offsets are a hint."""
+def new_consumer(options: KafkaOptions, name: str, **more: Any) -> Consumer:
+    """A consumer in the group of a step or sink, whose offsets are moved by hand: the ledger decides, Kafka's offsets are a hint."""
     return Consumer(
         {
             "bootstrap.servers": options.bootstrap,
             "client.id": options.client_id,
-            "group.id": group,
+            "group.id": f"{options.group_prefix}.{name}",
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
             "auto.offset.reset": "earliest",

@@ -9,6 +9,7 @@ class KafkaOptions:
 
     bootstrap: str
     client_id: str = "dujiang"
+    group_prefix: str = "dujiang"
     security: dict[str, str] = field(default_factory=dict)
     session_timeout_ms: int = 6_000
     linger_ms: int = 5

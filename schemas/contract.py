@@ -44,7 +44,10 @@ def parse_instant(value: object) -> object:
     if isinstance(value, str):
         if not _INSTANT.match(value):
             raise ValueError("expected an instant as RFC 3339 with Z or an offset")
-        return datetime.fromisoformat(value.upper()).astimezone(UTC)
+        try:
+            return datetime.fromisoformat(value.upper()).astimezone(UTC)
+        except OverflowError:
+            raise ValueError("the instant lies before the year 1 or after 9999 in UTC") from None
     return value
 
 
@@ -77,6 +80,10 @@ class Contract:
     data: type[Data]
     topics: tuple[Topic, ...]
     is_internal: bool = False
+
+    @property
+    def topic_names(self) -> tuple[str, ...]:
+        return tuple(topic.name for topic in self.topics)
 
 
 class Fact(NamedTuple):

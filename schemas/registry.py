@@ -53,7 +53,9 @@ class Registry:
         contract = self.contract_of(event.type)
         key = event.subject
         if not key:
-            raise ContractError("subject_missing", "/subject", "'subject' is missing; it names the entity (project, call, alert)")
+            raise ContractError(
+                "subject_missing", "/subject", "'subject' is missing; it names the entity (project, call, alert)"
+            )
         if len(key) > KEY_CHARS_MAX:
             raise ContractError("subject_long", "/subject", f"'subject' has {len(key)} characters, at most {KEY_CHARS_MAX}")
         if event.time is None:

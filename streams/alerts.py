@@ -29,7 +29,11 @@ def decide(alert: Alert, fact: Fact) -> Decision[Alert]:
     elif answer is None:
         outcome, reason, after = Outcome.SUPERSEDED, "", aged
     else:
-        outcome, reason, after = Outcome.APPLIED, "", replace(answer, changed_at=fact.time, changed_by=f"{fact.source} {fact.id}")
+        outcome, reason, after = (
+            Outcome.APPLIED,
+            "",
+            replace(answer, changed_at=fact.time, changed_by=f"{fact.source} {fact.id}"),
+        )
     return Decision(after, outcome, reason, _told(alert, after, fact.key, fact.time, fact.id))
 
 
@@ -209,7 +213,14 @@ def _axes(alert: Alert) -> tuple[object, ...]:
     episode = alert.episode
     if episode is None:
         return ()
-    return (alert.episodes, episode.condition, episode.handling, episode.suppression, episode.severity, episode.reopened)
+    return (
+        alert.episodes,
+        episode.condition,
+        episode.handling,
+        episode.suppression,
+        episode.severity,
+        episode.reopened,
+    )
 
 
 def _told(before: Alert, after: Alert, key: str, at: datetime, cause_id: str) -> tuple[Derived, ...]:

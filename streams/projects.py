@@ -303,7 +303,13 @@ def _register(project: Project, fact: Fact) -> Decision[Project]:
     conflict = conflict_of(word, ours, state, fact.time)
     if conflict:
         rule, message = conflict
-        finding = {"rule": rule, "severity": "warning", "message": message, "pointer": "/data/source_status", "value": word.source_status}
+        finding = {
+            "rule": rule,
+            "severity": "warning",
+            "message": message,
+            "pointer": "/data/source_status",
+            "value": word.source_status,
+        }
         derived += (Derived(FINDING_REPORTED, fact.key, fact.time, finding),)
     return Decision(after, Outcome.APPLIED, "", derived)
 

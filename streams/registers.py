@@ -38,9 +38,18 @@ def state_of(register: str, word: str, start: date | None, end: date | None, at:
 def conflict_of(word: Registered, ours: State | None, mapped: State, at: datetime) -> tuple[str, str] | None:
     """(rule, message) where the register contradicts itself or us."""
     if ours is not None and ours is not mapped:
-        return ("register_disagrees", f"{word.register_name} says {word.source_status!r} ({mapped}), our events say {ours}")
+        return (
+            "register_disagrees",
+            f"{word.register_name} says {word.source_status!r} ({mapped}), our events say {ours}",
+        )
     if mapped is State.ACCEPTANCE_PENDING and word.end is not None:
-        return ("active_after_end", f"{word.register_name} says {word.source_status!r}, but the end {word.end} is before {at.date()}")
+        return (
+            "active_after_end",
+            f"{word.register_name} says {word.source_status!r}, but the end {word.end} is before {at.date()}",
+        )
     if mapped is State.CLOSED and word.end is not None and day_instant(word.end) > at:
-        return ("closed_before_end", f"{word.register_name} says {word.source_status!r}, but the end {word.end} is after {at.date()}")
+        return (
+            "closed_before_end",
+            f"{word.register_name} says {word.source_status!r}, but the end {word.end} is after {at.date()}",
+        )
     return None

@@ -2,7 +2,7 @@
 
 import random
 import socket
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from dujiang.embedded.errors import StartError
@@ -44,7 +44,7 @@ def require_free(port: int, name: str) -> None:
 
 def settle_port(memory: Path, *, given: int = 0, taken: Iterable[int] = ()) -> int:
     """The given port, else the remembered one while it is free, else a new one; the answer is remembered."""
-    port = given or _remembered(memory) or _new_port(set(taken))
+    port = given or _remembered(memory) or free_port(set(taken))
     write_whole(memory, f"{port}\n")
     return port
 
@@ -56,7 +56,8 @@ def _remembered(memory: Path) -> int | None:
     return int(text) if text.isdigit() and is_free(int(text)) else None
 
 
-def _new_port(taken: set[int]) -> int:
+def free_port(taken: Collection[int] = ()) -> int:
+    """A port that nothing listens on now, outside the range of outgoing connections. Raises StartError."""
     for port in random.sample(PORTS, TRIES_MAX):
         if port not in taken and is_free(port):
             return port

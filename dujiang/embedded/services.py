@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -30,7 +30,7 @@ class Addresses:
     """Where running services answer. `dsn` contains the password, so the file is readable by its owner only."""
 
     bootstrap: str
-    dsn: str
+    dsn: str = field(repr=False)
     started_at: datetime
     up: Identity  # the process that started them
     kafka: Identity

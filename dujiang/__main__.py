@@ -1,0 +1,5 @@
+"""`python -m dujiang`."""
+
+from dujiang.cli import main
+
+main()

@@ -1,0 +1,5 @@
+"""The command line: `dujiang --help`."""
+
+from dujiang.cli.app import main
+
+__all__ = ["main"]

@@ -1,0 +1,44 @@
+"""All commands in one place, in the order in which a new user needs them."""
+
+import typer
+
+from dujiang.cli import events, look, run
+from dujiang.cli.breaker import app as breaker
+from dujiang.cli.quarantine import app as quarantine
+from dujiang.cli.timers import app as timers
+from dujiang.cli.topics import app as topics
+
+app = typer.Typer(
+    name="dujiang",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_show_locals=False,
+    help="Event-driven integration for a Bureau of Science, Technology and Industrial Informatization.",
+)
+
+_RUN, _EVENTS, _LOOK, _OPERATE = "Run", "Events in", "Look", "Operate"
+app.command(rich_help_panel=_RUN)(run.demo)
+app.command(rich_help_panel=_RUN)(run.up)
+app.command(rich_help_panel=_RUN)(run.migrate)
+app.command(rich_help_panel=_RUN)(run.worker)
+app.command(rich_help_panel=_RUN)(run.gateway)
+app.command(rich_help_panel=_EVENTS)(events.publish)
+app.command(rich_help_panel=_EVENTS)(events.ingest)
+app.command(rich_help_panel=_EVENTS)(events.replay)
+app.command("check-id", rich_help_panel=_EVENTS)(events.check_id)
+app.command(rich_help_panel=_LOOK)(look.projects)
+app.command(rich_help_panel=_LOOK)(look.calls)
+app.command(rich_help_panel=_LOOK)(look.alerts)
+app.command(rich_help_panel=_LOOK)(look.ledger)
+app.command(rich_help_panel=_LOOK)(look.topology)
+app.command(rich_help_panel=_LOOK)(look.settings)
+app.add_typer(topics, name="topics", rich_help_panel=_OPERATE)
+app.add_typer(quarantine, name="quarantine", rich_help_panel=_OPERATE)
+app.add_typer(breaker, name="breaker", rich_help_panel=_OPERATE)
+app.add_typer(timers, name="timers", rich_help_panel=_OPERATE)
+
+
+def main() -> None:
+    """The entry point."""
+    app()

@@ -1,0 +1,113 @@
+"""`dujiang quarantine`: list, show, replay, park."""
+
+import getpass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dujiang.cli.context import AsJson, services_of, settings_with_logging
+from dujiang.cli.output import fail, show, speaks
+
+app = typer.Typer(no_args_is_help=True, help="Records that can never work as they are: look, repair, replay.")
+
+By = Annotated[str, typer.Option(help="Who does it; default: the user of this machine.")]
+Why = Annotated[str, typer.Option(help="Why; kept on record.")]
+
+
+@app.command("list")
+@speaks
+def list_rows(
+    reason: Annotated[str | None, typer.Option(help="Only this reason.")] = None,
+    state: Annotated[str, typer.Option(help="waiting, replayed, parked or all.")] = "waiting",
+    limit: Annotated[int, typer.Option(min=1, help="At most so many rows.")] = 100,
+    causes: Annotated[bool, typer.Option("--causes", help="Counts by cause and source instead of rows.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """The work queue, oldest first."""
+    where = "WHERE (%(state)s = 'all' OR state = %(state)s) AND (%(reason)s::text IS NULL OR reason = %(reason)s)"
+    if causes:
+        query = f"SELECT reason, event_source, event_type, count(*) AS records, min(first_failed_at) AS first FROM quarantine {where} GROUP BY 1, 2, 3 ORDER BY 4 DESC LIMIT %(limit)s"  # noqa: S608, E501
+    else:
+        query = f"SELECT id, state, reason, topic, partition, record_offset AS offset, pointer, event_source, event_type, message FROM quarantine {where} ORDER BY id LIMIT %(limit)s"  # noqa: S608, E501
+    settings = settings_with_logging()
+    with services_of(settings) as services, services.connection() as connection, connection.cursor() as cursor:
+        cursor.execute(query, {"state": state, "reason": reason, "limit": limit})
+        names = [column.name for column in cursor.description or ()]
+        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    show(rows, as_json=as_json, empty="nothing in quarantine")
+
+
+@app.command("show")
+@speaks
+def show_row(row_id: Annotated[int, typer.Argument(metavar="ID")], as_json: AsJson = False) -> None:
+    """One record: everything that is kept, its bytes as text where they are text."""
+    settings = settings_with_logging()
+    with services_of(settings) as services, services.connection() as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM quarantine WHERE id = %s", (row_id,))
+        names = [column.name for column in cursor.description or ()]
+        row = cursor.fetchone()
+    if row is None:
+        fail(f"no record {row_id} in quarantine; `dujiang quarantine list --state all` shows all")
+    found: dict[str, Any] = {name: _shown(value) for name, value in zip(names, row, strict=True)}
+    if as_json:
+        show([found], as_json=True)
+        return
+    for name, value in found.items():
+        typer.echo(f"{name:16} {'' if value is None else value}")
+
+
+def _shown(value: Any) -> Any:
+    if not isinstance(value, bytes):
+        return value
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return "hex:" + value.hex()
+
+
+@app.command()
+@speaks
+def replay(
+    row_id: Annotated[int, typer.Argument(metavar="ID")],
+    file: Annotated[
+        Path | None, typer.Option(help="The repaired event, structured JSON; default: the record as it is.")
+    ] = None,
+    by: By = "",
+    why: Why = "",
+) -> None:
+    """Judge the record by today's contract and publish it again. The old row is settled with who and why."""
+    from dujiang.wiring import registry_of
+    from engine import quarantine
+    from engine.kafka import Publisher
+    from engine.records import Refused
+
+    settings = settings_with_logging()
+    with services_of(settings) as services, services.connection() as connection, connection.cursor() as cursor:
+        kept = quarantine.get(cursor, row_id)
+        if kept is None:
+            fail(f"no record {row_id} in quarantine; `dujiang quarantine list --state all` shows all")
+        if kept.state == "replayed":
+            fail(f"record {row_id} was replayed already; a second time would only be a duplicate")
+        judged = quarantine.repaired(kept, file.read_bytes() if file else None, registry_of(settings))
+        if isinstance(judged, Refused):
+            fail(f"still refused: {judged.fault.reason} at {judged.fault.pointer or '/'}: {judged.fault.message}")
+        Publisher(settings.kafka_options(services.bootstrap)).publish([judged])
+        quarantine.settle(cursor, row_id, "replayed", by or getpass.getuser(), why)
+    typer.echo(f"record {row_id} published to {judged.topic}")
+
+
+@app.command()
+@speaks
+def park(row_id: Annotated[int, typer.Argument(metavar="ID")], why: Why = "", by: By = "") -> None:
+    """Set a record aside: it is not going to be repaired. It stays on record."""
+    from engine import quarantine
+
+    settings = settings_with_logging()
+    with services_of(settings) as services, services.connection() as connection, connection.cursor() as cursor:
+        if quarantine.get(cursor, row_id) is None:
+            fail(f"no record {row_id} in quarantine; `dujiang quarantine list --state all` shows all")
+        if not why:
+            fail("say why with --why; it is kept on record", 2)
+        quarantine.settle(cursor, row_id, "parked", by or getpass.getuser(), why)
+    typer.echo(f"record {row_id} parked")

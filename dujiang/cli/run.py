@@ -1,0 +1,124 @@
+"""Commands that run until they are stopped: demo, up, worker, gateway; and migrate."""
+
+import signal
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dujiang.cli.context import prepare, progress, services_of, settings_with_logging
+from dujiang.cli.output import fail, speaks
+
+
+def _wait_for_signal() -> None:
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    stop.wait()
+
+
+@speaks
+def up() -> None:
+    """Start the embedded Kafka and PostgreSQL, print their addresses, stop on Ctrl-C."""
+    from dujiang.embedded.services import up as start
+    from dujiang.wiring import Services
+
+    settings = settings_with_logging()
+    with start(settings.data_dir, settings.cache_dir, progress=progress) as services:
+        found = Services(services.addresses.bootstrap, services.addresses.dsn)
+        prepare(settings, found)
+        typer.echo(f"kafka       {found.bootstrap}")
+        typer.echo(f"postgresql  {found.dsn}")
+        typer.echo("ready; Ctrl-C stops both and leaves the data", err=True)
+        _wait_for_signal()
+
+
+@speaks
+def migrate() -> None:
+    """Bring the database's schema to the newest revision and create missing topics."""
+    settings = settings_with_logging()
+    with services_of(settings) as services:
+        prepare(settings, services)
+    typer.echo("schema and topics are current")
+
+
+@speaks
+def worker(
+    step: Annotated[list[str] | None, typer.Option(help="Only these steps or sinks (repeat it); default: as set.")] = None,
+    http_port: Annotated[int | None, typer.Option(help="TCP port of health and metrics; 0: a free one.")] = None,
+    timers: Annotated[bool | None, typer.Option("--timers/--no-timers", help="Publish due timers; default: as set.")] = None,
+) -> None:
+    """Run the stream processors until Ctrl-C or SIGTERM."""
+    from dujiang.worker import run_worker
+
+    settings = settings_with_logging()
+    chosen = settings.worker.model_copy(
+        update={
+            name: value
+            for name, value in {"steps": step, "http_port": http_port, "timers": timers}.items()
+            if value is not None
+        }
+    )
+    with services_of(settings) as services:
+        run_worker(settings.model_copy(update={"worker": chosen}), services)
+
+
+@speaks
+def gateway(
+    port: Annotated[int | None, typer.Option(help="TCP port; 0: a free one; default: as set.")] = None,
+) -> None:
+    """Run the HTTP gateway until Ctrl-C or SIGTERM. It listens on loopback only until partners have identities."""
+    from dujiang.gateway import run_gateway
+
+    settings = settings_with_logging()
+    chosen = settings.gateway if port is None else settings.gateway.model_copy(update={"port": port})
+    with services_of(settings) as services:
+        run_gateway(
+            settings.model_copy(update={"gateway": chosen}),
+            services,
+            on_listening=lambda url: typer.echo(f"gateway  {url}"),
+        )
+
+
+@speaks
+def demo(
+    seconds: Annotated[str | None, typer.Option("--for", metavar="30s", help="Stop by itself after so long: 45s, 10m.")] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="No screen; end with the account, status 1 if it does not balance.")
+    ] = False,
+    workers: Annotated[int, typer.Option(min=1, max=8, help="Worker processes.")] = 1,
+    rate: Annotated[int, typer.Option(min=1, max=5_000, help="Events a second from the simulated partners.")] = 40,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Folder of the demo's data; default: `demo` beside the data_dir.")
+    ] = None,
+) -> None:
+    """Everything at once on this machine, with simulated partners and a live view."""
+    from dujiang.demo import run_demo
+
+    duration_s = _duration_s(seconds) if seconds else None
+    if check and duration_s is None:
+        fail("--check needs an end: add --for 30s", 2)
+    settings = settings_with_logging()
+    data_dir = data or settings.data_dir.parent / f"{settings.data_dir.name}-demo"
+    raise typer.Exit(
+        run_demo(
+            settings.model_copy(update={"data_dir": data_dir}),
+            duration_s=duration_s,
+            has_screen=not check,
+            workers=workers,
+            rate=rate,
+        )
+    )
+
+
+def _duration_s(text: str) -> float:
+    units = {"s": 1, "m": 60, "h": 3600}
+    number, unit = (text[:-1], text[-1]) if text[-1:] in units else (text, "s")
+    try:
+        value = float(number) * units[unit]
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no duration; write 30s, 10m or 1h") from None
+    if not 0 < value <= 86_400:
+        raise typer.BadParameter(f"{text!r}: from a moment to 24h")
+    return value

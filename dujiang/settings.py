@@ -1,0 +1,248 @@
+"""All settings: one model, from `DUJIANG_*` environment variables and `dujiang.yaml`. Nothing else reads the environment.
+
+`DUJIANG_KAFKA__BOOTSTRAP` sets `kafka.bootstrap`. Environment beats file beats default. A wrong value is refused at start.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import platformdirs
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
+
+from engine.options import BatchOptions, BreakerOptions, EngineOptions, KafkaOptions, RetryOptions
+
+FILE = "dujiang.yaml"
+PREFIX = "DUJIANG_"
+
+
+class SettingsError(Exception):
+    """A setting has a wrong value; the message names field, place and remedy."""
+
+
+def _whole_prefix(prefix: str) -> str:
+    if not all(part.isalnum() and part.islower() for part in prefix.split(".")):
+        raise ValueError("expected lower-case names parted by dots, such as gov.stiib")
+    return prefix
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Kafka(_Group):
+    """Where events flow."""
+
+    bootstrap: str = Field("", description="host:port list; empty: the embedded Kafka of `data_dir`")
+    security_protocol: str = Field("PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL")
+    sasl_mechanism: str = Field("", description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512; empty: no SASL")
+    sasl_username: str = Field("", description="user of the SASL mechanism")
+    sasl_password: SecretStr = Field(SecretStr(""), description="password of the SASL mechanism")
+    ssl_ca_location: str = Field("", description="file with the certificate authority; empty: the system's")
+    group_prefix: str = Field("dujiang", description="first part of the consumer groups' names")
+    session_timeout_ms: int = Field(
+        6_000, ge=1_000, le=300_000, description="ms until a silent worker's partitions go to others"
+    )
+    linger_ms: int = Field(5, ge=0, le=1_000, description="ms a producer waits for a batch to fill")
+    delivery_timeout_ms: int = Field(30_000, ge=1_000, le=600_000, description="ms after which an unsent record is given up")
+    replication: int = Field(1, ge=1, le=9, description="copies of each partition; 3 on a cluster")
+
+
+class Database(_Group):
+    """Where state, ledger, history and quarantine live."""
+
+    dsn: SecretStr = Field(SecretStr(""), description="libpq URL; empty: the embedded PostgreSQL of `data_dir`")
+
+
+class Gateway(_Group):
+    """The HTTP front door."""
+
+    host: str = Field("127.0.0.1", description="address to listen on; loopback only until partners have identities")
+    port: int = Field(8600, ge=0, le=65_535, description="TCP port; 0: a free one")
+
+
+class Worker(_Group):
+    """The stream processors."""
+
+    steps: list[str] = Field(
+        default_factory=lambda: ["projects", "calls", "alerts", "history"],
+        description="steps and sinks that this worker runs",
+    )
+    http_host: str = Field("127.0.0.1", description="address of health and metrics")
+    http_port: int = Field(8601, ge=0, le=65_535, description="TCP port of health and metrics; 0: a free one")
+    timer_poll_ms: int = Field(500, ge=50, le=60_000, description="ms between looks for due timers")
+    timers: bool = Field(True, description="false: due timers are not published by themselves (see `dujiang timers advance`)")
+
+
+class Batch(_Group):
+    """How much is taken at once."""
+
+    records_max: int = Field(5_000, ge=1, le=100_000, description="records a batch")
+    poll_ms: int = Field(100, ge=1, le=5_000, description="ms to wait for the first record")
+    cached_entities_max: int = Field(200_000, ge=0, le=10_000_000, description="entities held in memory a step")
+
+
+class Breaker(_Group):
+    """When a flood of bad records pauses a partition."""
+
+    run_max: int = Field(200, ge=2, le=1_000_000, description="bad records in a row")
+    ratio_max: float = Field(0.5, gt=0, le=1, description="share of bad records in the window, 0 to 1")
+    window_records: int = Field(1_000, ge=10, le=1_000_000, description="records in the window")
+    probe_s: float = Field(5.0, gt=0, le=3_600, description="s between looks at a paused partition")
+
+
+class Retry(_Group):
+    """Waits between tries of the same batch."""
+
+    first_s: float = Field(0.2, gt=0, le=60, description="s before the first retry")
+    last_s: float = Field(5.0, gt=0, le=600, description="s at most")
+
+
+class Settings(BaseSettings):
+    """Everything that can be set."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        yaml_file=FILE,
+        yaml_file_encoding="utf-8",
+        extra="forbid",
+        frozen=True,
+    )
+
+    data_dir: Path = Field(
+        default_factory=lambda: platformdirs.user_data_path("dujiang"),
+        description="folder of the embedded services' data",
+    )
+    cache_dir: Path = Field(
+        default_factory=lambda: platformdirs.user_cache_path("dujiang"),
+        description="folder of downloads (Kafka's jars)",
+    )
+    type_prefix: Annotated[str, AfterValidator(_whole_prefix)] = Field(
+        "gov.stiib", description="first part of every event type: reverse DNS of the Bureau"
+    )
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR")
+    log_json: bool = Field(False, description="true: one JSON object a line; false: for people")
+    kafka: Kafka = Field(default_factory=Kafka)
+    database: Database = Field(default_factory=Database)
+    gateway: Gateway = Field(default_factory=Gateway)
+    worker: Worker = Field(default_factory=Worker)
+    batch: Batch = Field(default_factory=Batch)
+    breaker: Breaker = Field(default_factory=Breaker)
+    retry: Retry = Field(default_factory=Retry)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: Any,
+        env_settings: Any,
+        dotenv_settings: Any,
+        file_secret_settings: Any,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment, then file; no .env, no secrets folder: two places are enough to look at."""
+        return init_settings, env_settings, YamlConfigSettingsSource(settings_cls)
+
+    def engine_options(self, bootstrap: str, dsn: str) -> EngineOptions:
+        """What a worker needs, with the services' addresses."""
+        return EngineOptions(
+            kafka=self.kafka_options(bootstrap),
+            dsn=dsn,
+            batch=BatchOptions(self.batch.records_max, self.batch.poll_ms / 1000, self.batch.cached_entities_max),
+            breaker=BreakerOptions(
+                self.breaker.run_max, self.breaker.ratio_max, self.breaker.window_records, self.breaker.probe_s
+            ),
+            retry=RetryOptions(self.retry.first_s, self.retry.last_s),
+            timer_poll_s=self.worker.timer_poll_ms / 1000,
+            timers_enabled=self.worker.timers,
+        )
+
+    def kafka_options(self, bootstrap: str) -> KafkaOptions:
+        """What a Kafka client needs."""
+        security: dict[str, str] = {}
+        if self.kafka.security_protocol != "PLAINTEXT":
+            security["security.protocol"] = self.kafka.security_protocol
+        if self.kafka.sasl_mechanism:
+            security |= {
+                "sasl.mechanism": self.kafka.sasl_mechanism,
+                "sasl.username": self.kafka.sasl_username,
+                "sasl.password": self.kafka.sasl_password.get_secret_value(),
+            }
+        if self.kafka.ssl_ca_location:
+            security["ssl.ca.location"] = self.kafka.ssl_ca_location
+        return KafkaOptions(
+            bootstrap,
+            group_prefix=self.kafka.group_prefix,
+            security=security,
+            session_timeout_ms=self.kafka.session_timeout_ms,
+            linger_ms=self.kafka.linger_ms,
+            delivery_timeout_ms=self.kafka.delivery_timeout_ms,
+        )
+
+
+def load() -> Settings:
+    """The settings. Raises SettingsError for an unknown variable or a wrong value."""
+    _refuse_unknown_variables()
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SettingsError(_explain(error)) from None
+    except (ValueError, OSError) as error:
+        raise SettingsError(f"{FILE} cannot be read: {error}; mend or remove it") from None
+
+
+def _explain(error: ValidationError) -> str:
+    lines = []
+    for fault in error.errors(include_url=False):
+        path = ".".join(map(str, fault["loc"]))
+        described = _described().get(path)
+        shown = "" if "password" in path or "dsn" in path else f" (is {fault['input']!r})"
+        remedy = f"expected: {described}" if described else "no such setting; `dujiang settings` lists all"
+        lines.append(f"{path}: {fault['msg']}{shown}; {remedy}; set {variable_of(path)} or {path} in {FILE}")
+    return "\n".join(lines)
+
+
+def variable_of(path: str) -> str:
+    """The environment variable of a setting's path."""
+    return PREFIX + path.upper().replace(".", "__")
+
+
+def _refuse_unknown_variables() -> None:
+    known = {variable_of(path) for path in _described()} | {variable_of(group) for group in Settings.model_fields}
+    known |= {"DUJIANG_SHARED", "DUJIANG_FAILPOINT"}  # of the tests; named here so that a typing error is still found
+    unknown = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
+    if unknown:
+        raise SettingsError(f"{', '.join(unknown)}: no such setting; `dujiang settings` lists all, mend the name or unset it")
+
+
+def _described() -> dict[str, str]:
+    """Path to description, groups flattened."""
+    found: dict[str, str] = {}
+    for name, field in Settings.model_fields.items():
+        group = field.annotation
+        if isinstance(group, type) and issubclass(group, _Group):
+            found |= {f"{name}.{inner}": part.description or "" for inner, part in group.model_fields.items()}
+        else:
+            found[name] = field.description or ""
+    return found
+
+
+def rows(settings: Settings) -> list[dict[str, Any]]:
+    """Every setting with value, variable and meaning; secrets hidden."""
+    found = []
+    for path, description in _described().items():
+        value: Any = settings
+        for part in path.split("."):
+            value = getattr(value, part)
+        if isinstance(value, SecretStr):
+            value = "(set, hidden)" if value.get_secret_value() else ""
+        found.append(
+            {
+                "setting": path,
+                "value": str(value) if isinstance(value, Path) else value,
+                "variable": variable_of(path),
+                "meaning": description,
+            }
+        )
+    return found

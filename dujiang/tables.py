@@ -1,0 +1,9 @@
+"""All tables of the database: importing this module completes the engine's metadata."""
+
+from engine.tables import metadata
+from sinks.history.tables import EVENT_HISTORY
+from sinks.status.alerts import ALERT_STATUS
+from sinks.status.calls import CALL_STATUS
+from sinks.status.projects import PROJECT_STATUS
+
+__all__ = ["ALERT_STATUS", "CALL_STATUS", "EVENT_HISTORY", "PROJECT_STATUS", "metadata"]

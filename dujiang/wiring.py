@@ -1,0 +1,96 @@
+"""Where the parts meet: steps with their stores, sinks, clients, the worker. The only place that knows all folders."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+import psycopg
+from prometheus_client import CollectorRegistry
+
+from dujiang.settings import Settings
+from engine.clock import Clock, SystemClock
+from engine.database import Database
+from engine.handlers import Handler, SinkHandler, StepHandler
+from engine.kafka import Publisher, new_consumer
+from engine.options import EngineOptions
+from engine.ports import Sink, Step
+from engine.runner import Runner
+from monitoring.metrics import EngineMetrics
+from schemas.registry import Registry, default_registry
+from sinks.history import HistorySink
+from sinks.status import StatusStore
+from sinks.status.alerts import ALERTS
+from sinks.status.calls import CALLS
+from sinks.status.projects import PROJECTS
+from streams import alerts, calls, projects
+
+STEPS: dict[str, Step[Any]] = {step.name: step for step in (projects.STEP, calls.STEP, alerts.STEP)}
+STORES: dict[str, StatusStore[Any]] = {
+    "projects": StatusStore(PROJECTS),
+    "calls": StatusStore(CALLS),
+    "alerts": StatusStore(ALERTS),
+}
+SINKS: dict[str, Sink] = {sink.name: sink for sink in (HistorySink(),)}
+
+
+@dataclass(frozen=True)
+class Services:
+    """Addresses of the two services that everything stands on."""
+
+    bootstrap: str
+    dsn: str
+
+    @contextmanager
+    def connection(self) -> Iterator[psycopg.Connection[Any]]:
+        """One connection for a command; committed at its end."""
+        with psycopg.connect(self.dsn, application_name="dujiang cli", options="-c timezone=UTC") as connection:
+            yield connection
+
+
+def code_version() -> str:
+    """Of this build; kept with every quarantined record."""
+    return version("dujiang")
+
+
+def build_runners(
+    names: list[str],
+    options: EngineOptions,
+    registry: Registry,
+    metrics_registry: CollectorRegistry,
+    clock: Clock | None = None,
+) -> list[Runner]:
+    """One runner a step or sink; the producer is shared. Raises KeyError for a name that neither has."""
+    metrics = EngineMetrics(metrics_registry)
+    publisher = Publisher(options.kafka)
+    return [
+        Runner(
+            _handler(name, options, registry),
+            consumer=new_consumer(options.kafka, name),
+            publisher=publisher,
+            registry=registry,
+            options=options,
+            clock=clock or SystemClock(),
+            metrics=metrics,
+            code_version=code_version(),
+        )
+        for name in names
+    ]
+
+
+def _handler(name: str, options: EngineOptions, registry: Registry) -> Handler:
+    if name in SINKS:
+        return SinkHandler(SINKS[name])
+    return StepHandler(
+        STEPS[name],
+        STORES[name],
+        registry,
+        Database(options.dsn, f"dujiang {name} reader"),
+        cached_entities_max=options.batch.cached_entities_max,
+    )
+
+
+def registry_of(settings: Settings) -> Registry:
+    """All contracts under the set prefix."""
+    return default_registry(settings.type_prefix)

@@ -1,0 +1,157 @@
+"""PostgreSQL as the engine uses it: connections, sorted faults, and rows as COPY text.
+
+COPY text beat binary from Python: a binary row costs more here than it saves there (docs/explanation/performance.md).
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+from psycopg import Connection, Cursor, sql
+
+from engine.errors import EnvironmentFault, TransientFault
+
+STATEMENT_TIMEOUT_MS = 60_000
+CONNECT_TIMEOUT_S = 5
+
+_ENVIRONMENT = {
+    "42501": "grant the role of DUJIANG_DATABASE_DSN its privileges again",
+    "28000": "check user and password in DUJIANG_DATABASE_DSN",
+    "28P01": "check user and password in DUJIANG_DATABASE_DSN",
+    "53100": "free disk space on the database server",
+    "25006": "the database is read-only: point DUJIANG_DATABASE_DSN at the primary",
+    "42P01": "run `dujiang migrate`",
+    "42703": "run `dujiang migrate`",
+    "3D000": "create the database named in DUJIANG_DATABASE_DSN",
+}
+_RECORD_CLASSES = ("22", "23")
+_UNIQUE = "23505"
+
+
+class StoreRefused(Exception):
+    """The database refuses a value of the batch; the engine looks for the record by halving."""
+
+
+def fault_of(error: psycopg.Error) -> Exception:
+    """A psycopg error as TransientFault, EnvironmentFault or StoreRefused; a programming error comes back as it is."""
+    state = error.sqlstate
+    text = str(error).strip().split("\n")[0]
+    if state is None:
+        if "password authentication failed" in text or "no pg_hba.conf entry" in text:
+            return EnvironmentFault(f"PostgreSQL: {text}", _ENVIRONMENT["28P01"])
+        return TransientFault(f"PostgreSQL: {text}") if isinstance(error, psycopg.OperationalError) else error
+    if state in _ENVIRONMENT:
+        return EnvironmentFault(f"PostgreSQL: {text}", _ENVIRONMENT[state])
+    if state == _UNIQUE:  # another worker stored the same event meanwhile: the next try sees it
+        return TransientFault(f"PostgreSQL: {text}")
+    if state[:2] in _RECORD_CLASSES:
+        return StoreRefused(f"PostgreSQL: {text}")
+    if isinstance(error, psycopg.OperationalError):  # 08, 40, 53, 55, 57: connection, conflict, resources, lock, shutdown
+        return TransientFault(f"PostgreSQL: {text}")
+    return error
+
+
+class Database:
+    """One connection, opened when first needed and again after it broke. Not for two threads at once."""
+
+    def __init__(self, dsn: str, application: str) -> None:
+        self._dsn = dsn
+        self._application = application
+        self._connection: Connection[Any] | None = None
+
+    @contextmanager
+    def transaction(self) -> Iterator[Cursor[Any]]:
+        """A cursor inside one transaction. Raises TransientFault, EnvironmentFault or StoreRefused, rolled back."""
+        try:
+            connection = self._open()
+            with connection.transaction(), connection.cursor() as cursor:
+                yield cursor
+        except psycopg.Error as error:
+            if self._connection is not None and self._connection.broken:
+                self.close()
+            fault = fault_of(error)
+            if fault is error:
+                raise
+            raise fault from error
+
+    def close(self) -> None:
+        """Give the connection back; the next transaction opens another."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _open(self) -> Connection[Any]:
+        if self._connection is None or self._connection.closed:
+            self._connection = psycopg.connect(
+                self._dsn,
+                autocommit=True,
+                connect_timeout=CONNECT_TIMEOUT_S,
+                application_name=self._application,
+                options=f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c timezone=UTC",
+                keepalives_idle=5,
+                keepalives_interval=2,
+                keepalives_count=3,
+                tcp_user_timeout=20_000,
+            )
+        return self._connection
+
+
+# --- COPY text --------------------------------------------------------------------------------------------------------------
+
+NULL = "\\N"
+_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+
+def copy_text(value: str | None) -> str:
+    """A text field of COPY's text format."""
+    if value is None:
+        return NULL
+    return value if value.isalnum() else value.translate(_ESCAPES)
+
+
+def copy_instant(instant: datetime | None) -> str:
+    """A timestamptz field."""
+    return NULL if instant is None else instant.astimezone(UTC).isoformat()
+
+
+def copy_bytes(value: bytes | None) -> str:
+    """A bytea field."""
+    return NULL if value is None else "\\\\x" + value.hex()
+
+
+def copy_rows(cursor: Cursor[Any], table: str, columns: tuple[str, ...], lines: list[str]) -> None:
+    """Lines are tab-joined fields without a line end."""
+    statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
+        sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
+    )
+    with cursor.copy(statement) as copy:
+        copy.write(("\n".join(lines) + "\n").encode())
+
+
+def upsert_rows(cursor: Cursor[Any], table: str, key: tuple[str, ...], columns: tuple[str, ...], lines: list[str]) -> None:
+    """Insert or replace in bulk: COPY into a temporary table, then one statement. Keys of `lines` are distinct."""
+    if not lines:
+        return
+    pending = f"pending_{table}"
+    names = sql.SQL(", ").join(map(sql.Identifier, columns))
+    cursor.execute(
+        sql.SQL("CREATE TEMP TABLE IF NOT EXISTS {} ON COMMIT DELETE ROWS AS SELECT {} FROM {} WITH NO DATA").format(
+            sql.Identifier(pending), names, sql.Identifier(table)
+        )
+    )
+    copy_rows(cursor, pending, columns, lines)
+    changes = sql.SQL(", ").join(
+        sql.SQL("{0} = excluded.{0}").format(sql.Identifier(column)) for column in columns if column not in key
+    )
+    cursor.execute(
+        sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {} ON CONFLICT ({}) DO UPDATE SET {}").format(
+            sql.Identifier(table),
+            names,
+            names,
+            sql.Identifier(pending),
+            sql.SQL(", ").join(map(sql.Identifier, key)),
+            changes,
+        )
+    )

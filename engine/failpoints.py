@@ -1,0 +1,45 @@
+"""Named places at which a test may kill the process or raise: proof that a crash between any two steps is harmless.
+
+Set by the environment variable `DUJIANG_FAILPOINT=name[:n]` (die by SIGKILL at the n-th passage) or by `arm` in-process. Costs
+one dictionary look-up a batch; nothing in production sets it.
+"""
+
+import os
+import signal
+from collections.abc import Callable
+
+NAMES = ("decided", "published", "stored", "committed", "hinted")
+_armed: dict[str, Callable[[], None]] = {}
+
+
+def arm(name: str, action: Callable[[], None]) -> None:
+    """Call `action` whenever the place is passed. Raises ValueError for a name that no place has."""
+    if name not in NAMES:
+        raise ValueError(f"no fail point {name!r}; there are {', '.join(NAMES)}")
+    _armed[name] = action
+
+
+def disarm() -> None:
+    """Forget all."""
+    _armed.clear()
+
+
+def passing(name: str) -> None:
+    """Called by the engine between its steps."""
+    action = _armed.get(name)
+    if action is not None:
+        action()
+
+
+def arm_from(setting: str) -> None:
+    """`name[:n]`: SIGKILL to ourselves at the n-th passage (the first by default)."""
+    name, _, count = setting.partition(":")
+    left = int(count or 1)
+
+    def die() -> None:
+        nonlocal left
+        left -= 1
+        if left <= 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    arm(name, die)

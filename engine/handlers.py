@@ -1,0 +1,241 @@
+"""What a runner can run: a step (rules, state) or a sink (rows). Both fill the same Work; neither touches Kafka."""
+
+from collections.abc import Iterable, Sequence
+from hashlib import blake2b
+from typing import Any, Generic, Protocol
+
+from psycopg import Cursor
+
+from engine import timers
+from engine.database import Database
+from engine.entity import arrive
+from engine.errors import RecordFault
+from engine.kafka import Message, partition_of
+from engine.ports import Derived, Entity, Outcome, Row, S, Sink, Step, Store
+from engine.records import Decoded, Place, Record, Work
+from schemas.cloudevents import json_format, kafka_binding
+from schemas.contract import Fact
+from schemas.platform import TIMER_FIRED
+from schemas.registry import Registry
+
+
+class Handler(Protocol):
+    """The part of a runner that knows what records mean to it."""
+
+    name: str
+    topics: Sequence[str]
+
+    def examine(self, decoded: Decoded) -> RecordFault | None:
+        """A last look at one record before it is decided: does it stand where it belongs?"""
+        ...
+
+    def decide(self, decoded: Sequence[Decoded], work: Work) -> None:
+        """Fill `work`. Raises TransientFault or EnvironmentFault when state cannot be read."""
+        ...
+
+    def forget(self, places: Iterable[Place] | None = None) -> None:
+        """Drop what is remembered of these partitions, of all when None."""
+        ...
+
+    def assigned(self, partitions: dict[str, int]) -> None:
+        """Partitions per topic, as the broker says now."""
+        ...
+
+    @property
+    def remembered(self) -> int:
+        """Entities in memory."""
+        ...
+
+
+class StepHandler(Generic[S]):
+    """Rules over keyed state. Between decision and commit a batch's entities are held apart, so that the next can build on them."""
+
+    def __init__(
+        self, step: Step[S], store: Store[S], registry: Registry, database: Database, *, cached_entities_max: int
+    ) -> None:
+        self.name = step.name
+        self.topics = (step.topic,)
+        self._step = step
+        self._store = store
+        self._registry = registry
+        self._database = database
+        self._cache: dict[int, dict[str, Entity[S]]] = {}
+        self._held: list[dict[str, Entity[S]]] = []
+        self._cached_max = cached_entities_max
+        self._partitions = 0
+        self._outputs = {name: contract.topics[0].name for name, contract in _by_name(registry).items()}
+
+    def assigned(self, partitions: dict[str, int]) -> None:
+        self._partitions = partitions[self._step.topic]
+
+    @property
+    def remembered(self) -> int:
+        return sum(map(len, self._cache.values()))
+
+    def examine(self, decoded: Decoded) -> RecordFault | None:
+        """An entity's log is one partition; a record elsewhere would race with it."""
+        record, fact, _ = decoded
+        if fact.key in self._cache.get(record.partition, ()):
+            return None
+        if fact.name == TIMER_FIRED and fact.source != timers.SOURCE:
+            return RecordFault("type_reserved", "/type", f"{record}: timers are published by the platform alone")
+        home = partition_of(fact.key.encode(), self._partitions)
+        if home == record.partition:
+            return None
+        message = f"{record}: the log of {fact.key!r} is partition {home}; key records by 'subject' and partition by murmur2"
+        return RecordFault("misrouted", "/subject", message)
+
+    def decide(self, decoded: Sequence[Decoded], work: Work) -> None:
+        entities = self._entities({item.fact.key: item.record.partition for item in decoded})
+        homes: dict[str, int] = {}
+        fired: set[str] = set()
+        for record, fact, _ in decoded:
+            decision = arrive(self._step, entities[fact.key], fact)
+            homes[fact.key] = record.partition
+            work.book(record, decision.outcome)
+            work.event_times.append(fact.time.timestamp())
+            if decision.late:
+                work.book_late(record, decision.late)
+            if decision.derived:
+                work.messages += self._messages(record, fact, decision.derived)
+            if fact.name == TIMER_FIRED:
+                fired.add(fact.key)
+        due = self._timers(entities, homes, fired)
+        rows = list(entities.items())
+
+        def save(cursor: Cursor[Any]) -> None:
+            self._store.save(cursor, rows)
+            if due:
+                timers.save(cursor, self.name, due)
+
+        work.save = save
+        work.keep = lambda: self._keep(entities, homes)
+        self._held.append(entities)
+
+    def forget(self, places: Iterable[Place] | None = None) -> None:
+        self._held.clear()
+        if places is None:
+            self._cache.clear()
+            return
+        for _, partition in places:
+            self._cache.pop(partition, None)
+
+    def _entities(self, keys: dict[str, int]) -> dict[str, Entity[S]]:
+        """Working copies: what the batches before left, else the cache, else the store, else new ones."""
+        entities: dict[str, Entity[S]] = {}
+        missing: list[str] = []
+        for key, partition in keys.items():
+            known = self._known(key, partition)
+            if known is None:
+                missing.append(key)
+            else:
+                entities[key] = known.copy()
+        if missing:
+            with self._database.transaction() as cursor:
+                found = self._store.load(cursor, missing)
+            for key in missing:
+                entities[key] = found.get(key) or Entity(self._step.initial())
+        return entities
+
+    def _known(self, key: str, partition: int) -> Entity[S] | None:
+        for held in reversed(self._held):
+            if key in held:
+                return held[key]
+        return self._cache.get(partition, {}).get(key)
+
+    def _timers(self, entities: dict[str, Entity[S]], homes: dict[str, int], fired: set[str]) -> dict[str, tuple[int, Any]]:
+        """Rows to set or, after firing with nothing further due, to delete. A row that is too early stays as it is."""
+        due: dict[str, tuple[int, Any]] = {}
+        for key, entity in entities.items():
+            instant = self._step.due_at(entity.state)
+            if instant is None:
+                if key in fired:
+                    due[key] = (homes[key], None)
+            elif entity.timer_at is None or instant < entity.timer_at:
+                entity.timer_at = instant
+                due[key] = (homes[key], instant)
+        return due
+
+    def _messages(self, record: Record, cause: Fact, derived: Sequence[Derived]) -> list[Message]:
+        """Derived events with ids that a repeat of the batch gives again."""
+        messages = []
+        for index, (name, key, time, data) in enumerate(derived):
+            identity = f"{self.name}\0{record.topic}\0{record.partition}\0{record.offset}\0{index}"
+            event_id = blake2b(identity.encode(), digest_size=16).hexdigest()
+            fact = Fact(name, event_id, f"/streams/{self.name}", key, time, data)
+            event = self._registry.event(fact, {"causationid": cause.id, "partitionkey": key})
+            sent = kafka_binding.encode_structured(event, key)
+            messages.append(Message(self._outputs[name], key.encode(), sent.value, sent.headers))
+        return messages
+
+    def _keep(self, entities: dict[str, Entity[S]], homes: dict[str, int]) -> None:
+        """Committed: the copies are the truth now. The oldest leave when there are too many."""
+        for key, entity in entities.items():
+            cached = self._cache.setdefault(homes[key], {})
+            cached.pop(key, None)
+            cached[key] = entity
+        if self._held and self._held[0] is entities:
+            del self._held[0]
+        surplus = self.remembered - self._cached_max
+        if surplus > 0:
+            self._evict(surplus)
+
+    def _evict(self, surplus: int) -> None:
+        for cached in sorted(self._cache.values(), key=len, reverse=True):
+            share = min(len(cached), surplus)
+            for key in list(cached)[:share]:
+                del cached[key]
+            surplus -= share
+            if surplus <= 0:
+                return
+
+
+class SinkHandler:
+    """The engine without a rule: every event whose contract holds becomes a row."""
+
+    def __init__(self, sink: Sink) -> None:
+        self.name = sink.name
+        self.topics = tuple(sink.topics)
+        self._sink = sink
+
+    def assigned(self, partitions: dict[str, int]) -> None:
+        """A sink keeps every record, wherever it stands."""
+
+    @property
+    def remembered(self) -> int:
+        return 0
+
+    def examine(self, decoded: Decoded) -> RecordFault | None:
+        """Nothing to add to the contract."""
+
+    def decide(self, decoded: Sequence[Decoded], work: Work) -> None:
+        rows = [_row(item) for item in decoded]
+        for item in decoded:
+            work.event_times.append(item.fact.time.timestamp())
+
+        def save(cursor: Cursor[Any]) -> None:
+            # Booked here, since only the store can tell a repeat; a retry of the transaction books anew.
+            repeats = self._sink.write(cursor, rows)
+            for counter in work.outcomes.values():
+                counter.pop(Outcome.APPLIED, None)
+                counter.pop(Outcome.DUPLICATE, None)
+            for position, item in enumerate(decoded):
+                work.book(item.record, Outcome.DUPLICATE if position in repeats else Outcome.APPLIED)
+
+        work.save = save
+
+    def forget(self, places: Iterable[Place] | None = None) -> None:
+        """Nothing is remembered."""
+
+
+def _row(decoded: Decoded) -> Row:
+    record, fact, event = decoded
+    structured = record.headers and any(
+        name == "content-type" and (value or b"").startswith(b"application/cloudevents") for name, value in record.headers
+    )
+    value = (record.value or b"").decode() if structured else json_format.encode(event).decode()
+    return Row(record.topic, record.partition, record.offset, record.timestamp_ms, fact, event.type, value)
+
+
+def _by_name(registry: Registry) -> dict[str, Any]:
+    return {contract.name: contract for contract in registry.contracts.values()}

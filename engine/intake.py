@@ -1,0 +1,180 @@
+"""The consumer's side of a runner: which partitions are ours, where we stand in each, and no record taken twice or left out.
+
+All calls come from one thread, rebalance callbacks included (a commit from another thread would deadlock with a callback).
+"""
+
+from collections.abc import Callable, Sequence
+
+import structlog
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Message as ClientMessage
+
+from engine.kafka import fault_of
+from engine.records import Place, Record
+from schemas.topics import TOPICS
+
+log = structlog.get_logger()
+COMPACTED = frozenset(topic.name for topic in TOPICS.values() if topic.cleanup == "compact")
+_RETRIABLE_S = 10.0
+
+
+class Intake:
+    """`take` gives records in order per partition, each exactly at its position. `on_assign(places)` must call `stand`."""
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        topics: Sequence[str],
+        *,
+        on_assign: Callable[[list[Place]], None],
+        on_revoke: Callable[[list[Place]], None],
+    ) -> None:
+        self._consumer = consumer
+        self._on_assign = on_assign
+        self._on_revoke = on_revoke
+        self._carried: list[ClientMessage] = []
+        self._doubts: dict[Place, tuple[int, int]] = {}
+        self.positions: dict[Place, int] = {}
+        self.gaps: dict[Place, dict[int, int]] = {}  # offset after the hole -> its size
+        consumer.subscribe(list(topics), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked)
+
+    def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        places = [(partition.topic, partition.partition) for partition in partitions]
+        if places:
+            self._on_assign(places)
+        consumer.incremental_assign([TopicPartition(*place, self.positions[place]) for place in places])
+
+    def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        places = [(partition.topic, partition.partition) for partition in partitions]
+        if places:
+            self._on_revoke(places)
+        for place in places:
+            self.positions.pop(place, None)
+            self._doubts.pop(place, None)
+        consumer.incremental_unassign(partitions)
+
+    def low_of(self, place: Place) -> tuple[int, int]:
+        """(beginning, end) of a partition's log. Raises a fault."""
+        try:
+            low, high = self._consumer.get_watermark_offsets(TopicPartition(*place), timeout=_RETRIABLE_S)
+        except KafkaException as error:
+            raise fault_of(error.args[0]) from error
+        return low, high
+
+    def take(self, records_max: int, wait_s: float) -> list[Record]:
+        """Up to `records_max` records: waits for the first, then takes what is there. Raises a fault on a client's error."""
+        messages, self._carried = self._carried, []
+        if not messages:
+            first = self._consumer.poll(wait_s)
+            if first is None:
+                return []
+            messages = [first]
+        if len(messages) < records_max:
+            messages += self._consumer.consume(records_max - len(messages), 0)
+        return self._ordered(messages)
+
+    def attend(self, wait_s: float) -> None:
+        """Keep the membership alive while a batch waits; what comes all the same is carried over."""
+        message = self._consumer.poll(wait_s)
+        if message is not None:
+            self._carried.append(message)
+
+    def _ordered(self, messages: Sequence[ClientMessage]) -> list[Record]:
+        records: list[Record] = []
+        positions = self.positions
+        for message in messages:
+            error = message.error()
+            if error is not None:
+                self._report(error, records)
+                continue
+            offset = message.offset()
+            place = (message.topic(), message.partition())
+            expected = positions.get(place)
+            if expected is None or offset < expected:
+                continue  # fetched before a seek or a revocation
+            if offset > expected and not self._confirmed(place, expected, offset):
+                continue
+            positions[place] = offset + 1
+            records.append(Record(*place, offset, message.timestamp()[1], message.key(), message.headers(), message.value()))
+        return records
+
+    def _confirmed(self, place: Place, expected: int, offset: int) -> bool:
+        """A hole in the log (a transaction's marker) is believed only at a second look, after a seek to where it begins.
+
+        A compacted topic is full of holes by design.
+        """
+        if self._doubts.get(place) == (expected, offset) or place[0] in COMPACTED:
+            self._doubts.pop(place, None)
+            self.gaps.setdefault(place, {})[offset] = offset - expected
+            return True
+        if self._doubts.get(place, (-1, -1))[0] != expected:
+            self._doubts[place] = (expected, offset)
+            self.seek(place, expected)
+        return False
+
+    def _report(self, error: KafkaError, records: Sequence[Record]) -> None:
+        """Records already taken in this round must not be lost to an exception."""
+        if records:
+            log.warning("kafka", error=error.str())
+            return
+        raise fault_of(error)
+
+    def stand(self, place: Place, offset: int) -> None:
+        """Where the next record of a partition is expected."""
+        self.positions[place] = offset
+
+    def seek(self, place: Place, offset: int) -> None:
+        """Go back (or on) to an offset; records fetched beyond it are dropped as they come."""
+        self.positions[place] = offset
+        self._carried = [m for m in self._carried if (m.topic(), m.partition()) != place]
+        try:
+            self._consumer.seek(TopicPartition(*place, offset))
+        except KafkaException:
+            # Just assigned and not fetching yet: assign anew at the offset.
+            self._consumer.incremental_unassign([TopicPartition(*place)])
+            self._consumer.incremental_assign([TopicPartition(*place, offset)])
+
+    def pause(self, places: Sequence[Place]) -> None:
+        """Fetch nothing more from these."""
+        if places:
+            self._consumer.pause([TopicPartition(*place) for place in places])
+
+    def resume(self, places: Sequence[Place]) -> None:
+        """Fetch again."""
+        if places:
+            self._consumer.resume([TopicPartition(*place) for place in places])
+
+    def hint(self, offsets: dict[Place, int], *, wait: bool = False) -> None:
+        """Commit to Kafka: a hint for other tools; the ledger decides."""
+        try:
+            self._consumer.commit(
+                offsets=[TopicPartition(*place, offset) for place, offset in offsets.items()], asynchronous=not wait
+            )
+        except KafkaException as error:
+            log.info("offset hint not committed", error=str(error))
+
+    def ends(self) -> dict[Place, int]:
+        """The log's end per partition of ours, as the last fetch told it; partitions not fetched yet are left out."""
+        found: dict[Place, int] = {}
+        for place in self.positions:
+            _, high = self._consumer.get_watermark_offsets(TopicPartition(*place), cached=True)
+            if high >= 0:
+                found[place] = high
+        return found
+
+    def partitions_of(self, topics: Sequence[str]) -> dict[str, int]:
+        """How many partitions each topic has. Raises a fault when one does not exist."""
+        found: dict[str, int] = {}
+        for topic in topics:
+            try:
+                described = self._consumer.list_topics(topic, timeout=_RETRIABLE_S).topics[topic]
+            except KafkaException as error:
+                raise fault_of(error.args[0]) from error
+            if described.error is not None:
+                raise fault_of(described.error)
+            found[topic] = len(described.partitions)
+        return found
+
+    def close(self) -> None:
+        """Leave the group; revocation callbacks run in here."""
+        self._consumer.close()

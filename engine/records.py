@@ -1,0 +1,146 @@
+"""A record of the log on its way through the engine, and what was decided of it."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any, NamedTuple
+
+from psycopg import Cursor
+
+from engine.errors import RecordFault
+from engine.kafka import Message
+from engine.ports import Late, Outcome
+from schemas.cloudevents import CloudEvent, CloudEventError, kafka_binding
+from schemas.contract import Fact
+from schemas.registry import ContractError, Registry
+
+DAY_MS = 86_400_000
+Place = tuple[str, int]  # topic, partition
+
+
+class Record(NamedTuple):
+    """One record as it came. `timestamp_ms` is the broker's record time."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    headers: list[tuple[str, bytes | None]] | None
+    value: bytes | None
+
+    @property
+    def place(self) -> Place:
+        return (self.topic, self.partition)
+
+    @property
+    def day(self) -> date:
+        """The account's day."""
+        return datetime.fromtimestamp(max(0, self.timestamp_ms) / 1000, UTC).date()
+
+    def __str__(self) -> str:
+        return f"{self.topic} p{self.partition}@{self.offset}"
+
+
+class Refused(NamedTuple):
+    """A record on its way to quarantine."""
+
+    record: Record
+    fault: RecordFault
+    event: CloudEvent | None
+
+
+@dataclass(slots=True)
+class Work:
+    """A decided batch: what to publish, what to store, what to book. `save` runs inside the transaction."""
+
+    records: Sequence[Record]
+    start: dict[Place, int]
+    next: dict[Place, int]
+    outcomes: dict[tuple[str, int, date], Counter[str]] = field(default_factory=dict)
+    refused: list[Refused] = field(default_factory=list)
+    messages: list[Message] = field(default_factory=list)
+    event_times: list[float] = field(default_factory=list)
+    save: Callable[[Cursor[Any]], None] = lambda _: None
+    keep: Callable[[], None] = lambda: None
+
+    def book(self, record: Record, outcome: Outcome) -> None:
+        """Count one record's outcome on its day."""
+        self._counter(record)[outcome.value] += 1
+
+    def book_late(self, record: Record, late: Sequence[Late]) -> None:
+        """Parked records that this one settled, on the day of this one."""
+        applied = sum(item.outcome is Outcome.APPLIED for item in late)
+        counter = self._counter(record)
+        counter["late_applied"] += applied
+        counter["late_rejected"] += len(late) - applied
+
+    def book_gap(self, record: Record, offsets: int) -> None:
+        """Offsets before this record that hold none."""
+        self._counter(record)["gap"] += offsets
+
+    def _counter(self, record: Record) -> Counter[str]:
+        days = record.timestamp_ms // DAY_MS
+        at = (record.topic, record.partition, _day(days))
+        counter = self.outcomes.get(at)
+        if counter is None:
+            counter = self.outcomes[at] = Counter()
+        return counter
+
+
+_days: dict[int, date] = {}
+
+
+def _day(days: int) -> date:
+    day = _days.get(days)
+    if day is None:
+        if len(_days) > 10_000:
+            _days.clear()
+        day = _days[days] = datetime.fromtimestamp(max(0, days) * 86_400, UTC).date()
+    return day
+
+
+class Decoded(NamedTuple):
+    """A record whose event keeps its contract."""
+
+    record: Record
+    fact: Fact
+    event: CloudEvent
+
+
+def decode(record: Record, registry: Registry) -> Decoded | Refused:
+    """From bytes to a fact, or the reason why not."""
+    event: CloudEvent | None = None
+    try:
+        event = kafka_binding.decode(record.headers, record.value)  # type: ignore[arg-type]
+        contract = registry.contract_of(event.type)
+        if record.topic not in contract.topic_names:
+            names = " or ".join(contract.topic_names)
+            raise ContractError("topic_wrong", "/type", f"{event.type} belongs into {names}; send it there")
+        return Decoded(record, registry.fact(event), event)
+    except CloudEventError as error:
+        return Refused(record, RecordFault(str(error.reason), error.pointer, f"{record}: {error}"), event or _glimpse(record))
+    except ContractError as error:
+        return Refused(record, RecordFault(error.reason, error.pointer, f"{record}: {error}"), event)
+
+
+def _glimpse(record: Record) -> CloudEvent | None:
+    """Id, type and source of a broken event where they can be read at all, so that its publisher can be named."""
+    try:
+        raw = json.loads(record.value or b"")
+        texts = {name: raw[name] for name in ("id", "source", "type") if isinstance(raw.get(name), str)}
+    except (ValueError, AttributeError, RecursionError):
+        return None
+    return CloudEvent(
+        id=texts.get("id", "")[:512],
+        source=texts.get("source", "")[:512],
+        type=texts.get("type", "")[:512],
+        subject=None,
+        time=None,
+        datacontenttype=None,
+        dataschema=None,
+        extensions={},
+        data=None,
+    )

@@ -1,0 +1,534 @@
+"""The runner: from Kafka through a handler into PostgreSQL with exactly-once effect.
+
+A batch goes through five steps: decide, publish (derived events, acknowledged), store (state, quarantine, ledger in one
+transaction), commit, hint (Kafka's offset). A crash between any two repeats the batch from the ledger with the same outcome.
+Two batches overlap: while one is published and stored by the writer thread, the next is decided on top of it.
+"""
+
+import random
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
+from threading import Event
+
+import structlog
+from confluent_kafka import Consumer
+
+from engine import ledger, quarantine, timers
+from engine.breaker import Breaker
+from engine.clock import Clock
+from engine.database import Database, StoreRefused
+from engine.errors import EnvironmentFault, Fault, Fenced, RecordFault
+from engine.failpoints import passing
+from engine.handlers import Handler
+from engine.intake import Intake
+from engine.kafka import Publisher
+from engine.options import EngineOptions
+from engine.ports import Outcome
+from engine.records import Decoded, Place, Record, Refused, Work, decode
+from engine.status import Condition, RunnerStatus
+from monitoring.metrics import EngineMetrics
+from schemas.registry import Registry
+
+log = structlog.get_logger()
+
+ATTEND_AFTER_S = 0.5
+DRAIN_S_MAX = 8.0
+TIDY_EVERY_S = 1.0
+BALANCE_EVERY_S = 15.0
+
+
+class Abandoned(Exception):
+    """The writer gave a batch up, since its partitions went to another worker or the runner stops."""
+
+
+class Runner:
+    """One handler in one consumer group. `run` blocks until `stop`; all Kafka calls come from its thread."""
+
+    def __init__(
+        self,
+        handler: Handler,
+        *,
+        consumer: Consumer,
+        publisher: Publisher,
+        registry: Registry,
+        options: EngineOptions,
+        clock: Clock,
+        metrics: EngineMetrics,
+        code_version: str,
+    ) -> None:
+        self.status = RunnerStatus(handler.name)
+        self._handler = handler
+        self._publisher = publisher
+        self._registry = registry
+        self._options = options
+        self._clock = clock
+        self._metrics = metrics
+        self._code_version = code_version
+        self._writing = Database(options.dsn, f"dujiang {handler.name} writer")
+        self._tending = Database(options.dsn, f"dujiang {handler.name}")
+        self._writer = ThreadPoolExecutor(1, f"{handler.name}-writer")
+        self._flying: tuple[Work, Future[None]] | None = None
+        self._abandon = Event()
+        self._stop = Event()
+        self._lost = False
+        self._breakers: dict[Place, Breaker] = {}
+        self._probe_at: dict[Place, float] = {}
+        self._tidied_s = self._balanced_s = self._timed_s = 0.0
+        self._log = log.bind(step=handler.name)
+        self._intake = Intake(consumer, handler.topics, on_assign=self._assigned, on_revoke=self._revoked)
+
+    # --- the loop -----------------------------------------------------------------------------------------------------------
+
+    def run(self, stop: Event) -> None:
+        """Until `stop` is set. Only bugs come out of here, and only after they were logged with their place."""
+        self._stop = stop
+        try:
+            while not stop.is_set():
+                self._round()
+            self._land(DRAIN_S_MAX)
+            self.status.condition = Condition.STOPPED
+        except Exception as error:
+            self.status.condition, self.status.message = Condition.FAILED, f"{type(error).__name__}: {error}"
+            self._log.exception("runner failed", positions={f"{t} p{p}": o for (t, p), o in self._intake.positions.items()})
+            raise
+        finally:
+            self._close()
+
+    def _round(self) -> None:
+        self.status.looped_s = self._clock.monotonic_s()
+        try:
+            if self._lost:
+                self._reset()
+            records = self._intake.take(self._options.batch.records_max, self._options.batch.poll_s)
+            work = self._decided(records) if records else None
+            self._land()
+            if work is not None and not self._lost:
+                self._launch(work)
+            self._tend()
+        except Fenced as fault:
+            self._metrics.faults.labels(self.status.name, "fenced").inc()
+            self._log.warning("fenced", message=str(fault))
+            self._lost = True
+        except StoreRefused:
+            self._isolate()
+        except Fault as fault:
+            self._trouble(fault)
+            self._lost = True
+            self._wait(self._options.retry.first_s)
+
+    def _close(self) -> None:
+        self._abandon.set()
+        self._intake.close()
+        self._writer.shutdown(wait=True)
+        self._writing.close()
+        self._tending.close()
+
+    # --- decide -------------------------------------------------------------------------------------------------------------
+
+    def _decided(self, records: Sequence[Record]) -> Work | None:
+        """The batch as far as the breaker lets it; tried again while state cannot be read."""
+        began = time.perf_counter()
+        good, refused = self._judged(records)
+        kept = [*(item.record for item in good), *(item.record for item in refused)]
+        if not kept:
+            return None
+        work = self._work(kept)
+        work.refused = refused
+        for item in refused:
+            work.book(item.record, Outcome.QUARANTINED)
+        attempt = 0
+        while True:
+            try:
+                self._handler.decide(good, work)
+                break
+            except Fault as fault:
+                self._trouble(fault)
+                self._wait(self._delay_s(attempt))
+                attempt += 1
+                if self._lost or self._stop.is_set():
+                    self._lost = True
+                    return None
+        self._metrics.phase_seconds.labels(self.status.name, "decide").observe(time.perf_counter() - began)
+        self._metrics.batch_records.labels(self.status.name).observe(len(kept))
+        passing("decided")
+        return work
+
+    def _judged(self, records: Sequence[Record]) -> tuple[list[Decoded], list[Refused]]:
+        """Decode all; bad ones are set apart; a partition whose breaker trips goes back to where its flood began."""
+        good: list[Decoded] = []
+        refused: list[Refused] = []
+        cut: dict[Place, int] = {}
+        for record in records:
+            if record.place in cut:
+                continue
+            item = decode(record, self._registry)
+            if isinstance(item, Decoded):
+                fault = self._handler.examine(item)
+                if fault is not None:
+                    item = Refused(record, fault, item.event)
+            is_bad = isinstance(item, Refused)
+            if is_bad or record.place in self._breakers:
+                back_to = self._breaker(record.place).judge(record.offset, is_bad)
+                if back_to is not None:
+                    cut[record.place] = back_to
+                    continue
+            if isinstance(item, Refused):
+                refused.append(item)
+            else:
+                good.append(item)
+        for place, offset in cut.items():
+            self._trip(place, offset)
+        if cut:
+            good = [item for item in good if item.record.offset < cut.get(item.record.place, 1 << 62)]
+            refused = [item for item in refused if item.record.offset < cut.get(item.record.place, 1 << 62)]
+        return good, refused
+
+    def _work(self, records: Sequence[Record]) -> Work:
+        start: dict[Place, int] = {}
+        following: dict[Place, int] = {}
+        gaps: list[tuple[Record, int]] = []
+        for record in records:
+            place, offset = record.place, record.offset
+            begin = offset
+            holes = self._intake.gaps.get(place)
+            if holes and (hole := holes.pop(offset, 0)):
+                gaps.append((record, hole))
+                begin -= hole
+            start[place] = min(start.get(place, begin), begin)
+            following[place] = max(following.get(place, 0), offset + 1)
+        work = Work(records, start, following)
+        for record, size in gaps:
+            work.book_gap(record, size)
+        return work
+
+    # --- publish, store, commit, hint ---------------------------------------------------------------------------------------
+
+    def _launch(self, work: Work) -> None:
+        self._abandon.clear()
+        self._flying = (work, self._writer.submit(self._write, work))
+
+    def _write(self, work: Work) -> None:
+        """In the writer thread: publish and store, tried until it works, the partitions go, or the runner stops."""
+        attempt = 0
+        while True:
+            try:
+                self._store(work)
+                return
+            except (Fenced, StoreRefused):
+                raise
+            except Fault as fault:
+                self._trouble(fault)
+                if self._abandon.wait(self._delay_s(attempt)):
+                    raise Abandoned from fault
+                attempt += 1
+
+    def _store(self, work: Work) -> None:
+        began = time.perf_counter()
+        if work.messages:
+            self._publisher.publish(work.messages)
+            self._metrics.derived.labels(self.status.name).inc(len(work.messages))
+            self._metrics.phase_seconds.labels(self.status.name, "publish").observe(time.perf_counter() - began)
+        passing("published")
+        began = time.perf_counter()
+        with self._writing.transaction() as cursor:
+            ledger.move(cursor, self._handler.name, work.start, work.next)
+            work.save(cursor)
+            if work.refused:
+                quarantine.insert(cursor, self._handler.name, self._code_version, work.refused, self._registry)
+            ledger.book(cursor, self._handler.name, work.outcomes)
+            passing("stored")
+        self._metrics.phase_seconds.labels(self.status.name, "store").observe(time.perf_counter() - began)
+        passing("committed")
+
+    def _land(self, seconds_max: float | None = None) -> None:
+        """Wait for the batch in flight, keeping the membership alive; then its state is the truth."""
+        if self._flying is None:
+            return
+        work, future = self._flying
+        began = time.perf_counter()
+        paused: list[Place] = []
+        while True:
+            try:
+                future.result(timeout=0.05)
+                break
+            except FutureTimeout:
+                waited = time.perf_counter() - began
+                if seconds_max is not None and waited > seconds_max:
+                    self._abandon.set()
+                if waited > ATTEND_AFTER_S:
+                    if not paused:
+                        paused = list(self._intake.positions)
+                        self._intake.pause(paused)
+                    self._intake.attend(0.05)
+                    self.status.looped_s = self._clock.monotonic_s()
+                if self._flying is None:
+                    return  # a revocation landed it
+            except Abandoned:
+                self._flying, self._lost = None, True
+                return
+            except BaseException:
+                self._flying = (work, future) if isinstance(future.exception(), StoreRefused) else None
+                raise
+            finally:
+                if paused and (self._flying is None or future.done()):
+                    self._intake.resume(
+                        [place for place in paused if place in self._intake.positions and place not in self._probe_at]
+                    )
+        self._flying = None
+        self._landed(work)
+
+    def _landed(self, work: Work) -> None:
+        work.keep()
+        self._intake.hint(work.next)
+        passing("hinted")
+        self.status.condition, self.status.message, self.status.remedy = Condition.RUNNING, "", ""
+        self.status.committed_s = self._clock.monotonic_s()
+        self._count(work)
+
+    def _count(self, work: Work) -> None:
+        name, metrics = self.status.name, self._metrics
+        for (topic, _, _), counts in work.outcomes.items():
+            for outcome, count in counts.items():
+                if outcome.startswith("late_"):
+                    metrics.late.labels(name, topic, outcome.removeprefix("late_")).inc(count)
+                else:
+                    metrics.events.labels(name, topic, outcome).inc(count)
+        for item in work.refused:
+            metrics.quarantined.labels(name, item.fault.reason).inc()
+        now_s = self._clock.now().timestamp()
+        metrics.arrival_delay_seconds.observe((name,), [now_s - record.timestamp_ms / 1000 for record in work.records])
+        metrics.event_delay_seconds.observe((name,), [now_s - at for at in work.event_times])
+        metrics.last_commit_timestamp_seconds.labels(name).set(now_s)
+
+    # --- rebalance and recovery ---------------------------------------------------------------------------------------------
+
+    def _assigned(self, places: list[Place]) -> None:
+        """The ledger says where to go on. Waits for it: without it nothing may be read."""
+        attempt = 0
+        while True:
+            try:
+                self._handler.assigned(self._intake.partitions_of(self._handler.topics))
+                self._place(places)
+                break
+            except Fault as fault:
+                self._trouble(fault)
+                attempt += 1
+                self._clock.sleep(self._delay_s(attempt))
+                if self._stop.is_set():
+                    for place in places:
+                        self._intake.stand(place, 0)
+                    self._lost = True
+                    return
+        self._log.info("assigned", partitions=[f"{topic} p{partition}" for topic, partition in places])
+        self.status.condition = Condition.RUNNING
+
+    def _place(self, places: Sequence[Place]) -> dict[Place, int]:
+        logs = {place: self._intake.low_of(place) for place in places}
+        with self._tending.transaction() as cursor:
+            offsets = {place: ledger.place(cursor, self._handler.name, place, low) for place, (low, _) in logs.items()}
+        for place, offset in offsets.items():
+            low, high = logs[place]
+            if not low <= offset <= high:
+                raise EnvironmentFault(
+                    f"the ledger of {self._handler.name} stands at {offset}, the log of {place[0]} p{place[1]} holds {low}..{high}",
+                    "the topic was made anew or its retention is shorter than the outage; see docs/runbook/ledger.md",
+                )
+            self._intake.stand(place, offset)
+        return offsets
+
+    def _revoked(self, places: list[Place]) -> None:
+        """Let the batch in flight land; what cannot is another worker's now."""
+        if self._flying is not None:
+            work, future = self._flying
+            try:
+                future.result(timeout=DRAIN_S_MAX)
+                self._flying = None
+                self._landed(work)
+            except (FutureTimeout, Fault, Abandoned, StoreRefused):
+                self._abandon.set()
+                self._flying = None
+                self._lost = True
+        # A batch decided but not launched, or remembered state, may hold records of these partitions.
+        self._lost = True
+        self._handler.forget(places)
+        for place in places:
+            self._breakers.pop(place, None)
+            self._probe_at.pop(place, None)
+            self.status.paused.pop(place, None)
+        self._log.info("revoked", partitions=[f"{topic} p{partition}" for topic, partition in places])
+
+    def _reset(self) -> None:
+        """Forget what is not committed and go on from the ledger."""
+        if self._flying is not None:
+            self._abandon.set()
+            _, future = self._flying
+            self._flying = None
+            future.exception(timeout=None)
+        self._handler.forget()
+        self._intake.gaps.clear()
+        for place, offset in self._place(list(self._intake.positions)).items():
+            self._intake.seek(place, offset)
+        self._intake.resume([place for place in self._intake.positions if place not in self._probe_at])
+        self._lost = False
+
+    def _isolate(self) -> None:
+        """The store refused a value: find its record by halving, quarantine it, go on with the rest."""
+        assert self._flying is not None  # _land leaves it for us  # noqa: S101
+        work, _ = self._flying
+        self._flying = None
+        self._handler.forget()
+        self._halve(sorted(work.records, key=lambda record: (record.place, record.offset)))
+        self._lost = True
+
+    def _halve(self, records: Sequence[Record]) -> None:
+        work = self._decided(records)
+        if work is None:
+            return
+        try:
+            self._write(work)
+        except StoreRefused as refusal:
+            self._handler.forget()
+            if len(records) > 1:
+                middle = len(records) // 2
+                self._halve(records[:middle])
+                self._halve(records[middle:])
+                return
+            work = self._work(records)
+            work.refused = [Refused(records[0], RecordFault("store_refused", "", f"{records[0]}: {refusal}"), None)]
+            work.book(records[0], Outcome.QUARANTINED)
+            self._write(work)
+        self._landed(work)
+
+    # --- the breaker --------------------------------------------------------------------------------------------------------
+
+    def _breaker(self, place: Place) -> Breaker:
+        breaker = self._breakers.get(place)
+        if breaker is None:
+            breaker = self._breakers[place] = Breaker(self._options.breaker)
+        return breaker
+
+    def _trip(self, place: Place, offset: int) -> None:
+        topic, partition = place
+        message = (
+            f"{topic} p{partition}@{offset}: {self._breakers[place].describe()}; a wrong deploy or contract? Nothing went to quarantine."
+            f" Look: `dujiang breaker`. If they are bad indeed: `dujiang breaker allow {self._handler.name} {topic} {partition}`"
+        )
+        self._intake.pause([place])
+        self._intake.seek(place, offset)
+        self._probe_at[place] = self._clock.monotonic_s() + self._options.breaker.probe_s
+        if place in self.status.paused:
+            return
+        self.status.paused = {**self.status.paused, place: message}
+        self._metrics.breaker_open.labels(self.status.name, topic, str(partition)).set(1)
+        self._log.error("breaker open", message=message)
+        with self._tending.transaction() as cursor:
+            cursor.execute(
+                "INSERT INTO breaker (step, topic, partition, opened_at, next_offset, message) VALUES (%s, %s, %s, now(), %s, %s)"
+                " ON CONFLICT (step, topic, partition) DO UPDATE SET opened_at = now(), next_offset = excluded.next_offset,"
+                " message = excluded.message, allowed_until = NULL, allowed_by = NULL",
+                (self._handler.name, topic, partition, offset, message),
+            )
+
+    def _probe(self, now_s: float) -> None:
+        """Look again at a paused partition: a corrected contract, or an operator's word, lets it go on."""
+        due = [place for place, at in self._probe_at.items() if at <= now_s]
+        for place in due:
+            del self._probe_at[place]
+            with self._tending.transaction() as cursor:
+                cursor.execute(
+                    "SELECT allowed_until FROM breaker WHERE step = %s AND topic = %s AND partition = %s",
+                    (self._handler.name, *place),
+                )
+                row = cursor.fetchone()
+            if row is not None and row[0] is not None:
+                self._breaker(place).allowed_until = row[0]
+            self._intake.resume([place])
+
+    def _settle_breakers(self) -> None:
+        """A partition that passed the offset it was paused at is open again."""
+        for place in [place for place in self.status.paused if place not in self._probe_at]:
+            with self._tending.transaction() as cursor:
+                cursor.execute(
+                    "DELETE FROM breaker WHERE step = %s AND topic = %s AND partition = %s AND next_offset <"
+                    " (SELECT next_offset FROM ledger WHERE step = %s AND topic = %s AND partition = %s)",
+                    (self._handler.name, *place, self._handler.name, *place),
+                )
+                is_past = cursor.rowcount > 0
+            if is_past:
+                self.status.paused = {at: why for at, why in self.status.paused.items() if at != place}
+                self._metrics.breaker_open.labels(self.status.name, place[0], str(place[1])).set(0)
+                self._log.info("breaker closed", topic=place[0], partition=place[1])
+
+    # --- between batches ----------------------------------------------------------------------------------------------------
+
+    def _tend(self) -> None:
+        now_s = self._clock.monotonic_s()
+        if self._probe_at:
+            self._probe(now_s)
+        if self._options.timers_enabled and now_s - self._timed_s >= self._options.timer_poll_s:
+            self._timed_s = now_s
+            self._fire_timers()
+        if now_s - self._tidied_s >= TIDY_EVERY_S:
+            self._tidied_s = now_s
+            self._tidy()
+        if now_s - self._balanced_s >= BALANCE_EVERY_S:
+            self._balanced_s = now_s
+            self._balance()
+
+    def _fire_timers(self) -> None:
+        partitions = [partition for _, partition in self._intake.positions]
+        if not partitions:
+            return
+        now = self._clock.now()
+        topic = self._handler.topics[0]
+        with self._tending.transaction() as cursor:
+            due = timers.take_due(cursor, self._handler.name, topic, partitions, now, now, self._registry)
+        if due:
+            self._publisher.publish(due)
+            self._metrics.timers.labels(self.status.name).inc(len(due))
+
+    def _tidy(self) -> None:
+        committed = dict(self._intake.positions)
+        if self._flying is not None:
+            committed |= self._flying[0].start
+        lag = {place: max(0, end - committed[place]) for place, end in self._intake.ends().items()}
+        self.status.lag = lag
+        for (topic, partition), behind in lag.items():
+            self._metrics.lag_records.labels(self.status.name, topic, str(partition)).set(behind)
+        self._metrics.cached_entities.labels(self.status.name).set(self._handler.remembered)
+        if self.status.paused:
+            self._settle_breakers()
+        if self.status.condition in (Condition.DEGRADED, Condition.BLOCKED, Condition.STARTING) and self._flying is None:
+            self.status.condition, self.status.message, self.status.remedy = Condition.RUNNING, "", ""
+
+    def _balance(self) -> None:
+        with self._tending.transaction() as cursor:
+            found = ledger.accounts(cursor, {}, [self._handler.name])
+        for account in found:
+            self._metrics.unbalanced_records.labels(self.status.name, account.topic).set(account.unaccounted)
+
+    def _trouble(self, fault: Fault) -> None:
+        is_environment = isinstance(fault, EnvironmentFault)
+        kind = "environment" if is_environment else "transient"
+        self._metrics.faults.labels(self.status.name, kind).inc()
+        self.status.condition = Condition.BLOCKED if is_environment else Condition.DEGRADED
+        if self.status.message != str(fault):
+            remedy = fault.remedy if isinstance(fault, EnvironmentFault) else "it goes on by itself"
+            self.status.message, self.status.remedy = str(fault), remedy
+            self._log.warning(kind, message=str(fault), remedy=remedy)
+
+    def _delay_s(self, attempt: int) -> float:
+        retry = self._options.retry
+        return min(retry.last_s, retry.first_s * 2 ** min(attempt, 16)) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+
+    def _wait(self, seconds: float) -> None:
+        """Between tries: nothing is fetched, the membership lives on."""
+        places = list(self._intake.positions)
+        self._intake.pause(places)
+        until = self._clock.monotonic_s() + seconds
+        while not self._stop.is_set() and (left := until - self._clock.monotonic_s()) > 0:
+            self._intake.attend(min(left, 0.1))
+            self.status.looped_s = self._clock.monotonic_s()
+        self._intake.resume([place for place in places if place in self._intake.positions and place not in self._probe_at])

@@ -1,0 +1,1 @@
+"""Alembic migrations of the one database: the engine's tables, the state tables, the history."""

@@ -1,0 +1,1 @@
+"""The one catalogue of metrics; dashboards and alert rules as code."""

@@ -1,0 +1,114 @@
+"""The catalogue: every metric of the platform, its kind, unit, labels and meaning. Counted per batch, never per event.
+
+Labels take few values: steps, topics, partitions, outcomes, reasons. Never ids.
+"""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from monitoring.histogram import BatchHistogram
+
+_PHASE_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_DELAY_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+_LATENESS_S = (1, 10, 60, 600, 3600, 6 * 3600, 86_400, 7 * 86_400, 30 * 86_400)
+_RECORDS = (1, 5, 10, 50, 100, 500, 1_000, 2_000, 5_000, 10_000, 20_000)
+
+
+class EngineMetrics:
+    """Of a worker's steps and sinks."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.events = Counter(
+            "dujiang_events",
+            "Records decided, by outcome; 'parked' waits for an earlier event and counts as rejected until then",
+            ["step", "topic", "outcome"],
+            registry=registry,
+        )
+        self.late = Counter(
+            "dujiang_late_events",
+            "Parked records settled later, by outcome",
+            ["step", "topic", "outcome"],
+            registry=registry,
+        )
+        self.quarantined = Counter(
+            "dujiang_quarantined",
+            "Records that can never work as they are, by reason",
+            ["step", "reason"],
+            registry=registry,
+        )
+        self.derived = Counter("dujiang_derived_events", "Events published by rules", ["step"], registry=registry)
+        self.timers = Counter("dujiang_timers_fired", "Timers published when due", ["step"], registry=registry)
+        self.batch_records = Histogram(
+            "dujiang_batch_records", "Records a batch", ["step"], buckets=_RECORDS, registry=registry
+        )
+        self.phase_seconds = Histogram(
+            "dujiang_batch_phase_seconds",
+            "Time of a batch by phase: decide (decode, load, rule), publish (derived events acknowledged), store, wait",
+            ["step", "phase"],
+            buckets=_PHASE_S,
+            registry=registry,
+        )
+        self.arrival_delay_seconds = BatchHistogram(
+            "dujiang_arrival_delay_seconds", "From the broker's record time to commit", ["step"], _DELAY_S, registry
+        )
+        self.event_delay_seconds = BatchHistogram(
+            "dujiang_event_delay_seconds", "From the event's own time to commit", ["step"], _LATENESS_S, registry
+        )
+        self.lag_records = Gauge(
+            "dujiang_lag_records",
+            "Records in the log that are not committed yet",
+            ["step", "topic", "partition"],
+            registry=registry,
+        )
+        self.faults = Counter(
+            "dujiang_faults",
+            "Tries of a batch that failed, by kind: transient, environment, fenced",
+            ["step", "kind"],
+            registry=registry,
+        )
+        self.breaker_open = Gauge(
+            "dujiang_breaker_open",
+            "1 while a partition is paused by the breaker",
+            ["step", "topic", "partition"],
+            registry=registry,
+        )
+        self.cached_entities = Gauge("dujiang_cached_entities", "Entities held in memory", ["step"], registry=registry)
+        self.last_commit_timestamp_seconds = Gauge(
+            "dujiang_last_commit_timestamp_seconds",
+            "When a step last committed (unix time)",
+            ["step"],
+            registry=registry,
+        )
+        self.unbalanced_records = Gauge(
+            "dujiang_ledger_unbalanced_records",
+            "Offsets passed minus outcomes booked; anything but 0 is a loss or a double count",
+            ["step", "topic"],
+            registry=registry,
+        )
+
+
+class GatewayMetrics:
+    """Of the HTTP gateway."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._accepted = Counter("dujiang_gateway_accepted_events", "Events acknowledged to publishers", registry=registry)
+        self._refused = Counter(
+            "dujiang_gateway_refused_events", "Events refused at the door, by reason", ["reason"], registry=registry
+        )
+        self._publish_seconds = Histogram(
+            "dujiang_gateway_publish_seconds",
+            "From a validated request to the broker's acknowledgement",
+            buckets=_PHASE_S,
+            registry=registry,
+        )
+
+    def accepted(self, count: int) -> None:
+        """Events that Kafka has."""
+        self._accepted.inc(count)
+
+    def refused(self, reason: str, count: int = 1) -> None:
+        """Events that got a problem for an answer."""
+        self._refused.labels(reason).inc(count)
+
+    def publish_seconds(self, seconds: float) -> None:
+        """One request's wait for the broker."""
+        self._publish_seconds.observe(seconds)

@@ -1,0 +1,161 @@
+"""Projects in `project_status`: typed columns for what is asked, JSON for lists."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Boolean, Column, Date, DateTime, Table, Text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from engine.database import NULL, copy_instant, copy_text
+from engine.tables import metadata
+from schemas.contract import Fact, instant_text
+from schemas.projects import CONTRACTS, Milestone, MilestoneStatus, Project, State
+from sinks.status import account
+from sinks.status.writer import Form
+
+PROJECT_STATUS = Table(
+    "project_status",
+    metadata,
+    Column("project_id", Text, primary_key=True),
+    Column("state", Text, comment="null until an application was applied"),
+    Column("title", Text, nullable=False),
+    Column("lead", Text, nullable=False),
+    Column("call_id", Text, nullable=False),
+    Column("contract_no", Text, nullable=False),
+    Column("contract_amount", BigInteger, nullable=False, comment="whole units of the currency"),
+    Column("currency", Text, nullable=False),
+    Column("start_on", Date),
+    Column("end_on", Date),
+    Column("disbursed", BigInteger, nullable=False),
+    Column("milestones", JSONB, nullable=False, comment="[[id, due, status], …] in the contract's order"),
+    Column("is_extended", Boolean, nullable=False),
+    Column("is_retried", Boolean, nullable=False),
+    Column("suspended_at", DateTime(timezone=True)),
+    Column("reported_at", DateTime(timezone=True)),
+    Column("register_name", Text, nullable=False),
+    Column("source_status", Text, nullable=False, comment="the outside register's own word"),
+    Column("registered_at", DateTime(timezone=True)),
+    Column("parked", JSONB, nullable=False, comment="events that wait for an earlier one"),
+    *account.columns(),
+    postgresql_with={"fillfactor": "60"},
+    comment="where each research project stands",
+)
+
+_DATA = {contract.name: contract.data for contract in CONTRACTS}
+
+
+def _fields(project: Project) -> tuple[str, ...]:
+    return (
+        project.state or NULL,
+        copy_text(project.title),
+        copy_text(project.lead),
+        copy_text(project.call_id),
+        copy_text(project.contract_no),
+        str(project.contract_amount),
+        copy_text(project.currency),
+        project.start.isoformat() if project.start else NULL,
+        project.end.isoformat() if project.end else NULL,
+        str(project.disbursed),
+        account.copy_json([(m.id, m.due.isoformat(), m.status) for m in project.milestones]) if project.milestones else "[]",
+        "t" if project.is_extended else "f",
+        "t" if project.is_retried else "f",
+        copy_instant(project.suspended_at),
+        copy_instant(project.reported_at),
+        copy_text(project.register_name),
+        copy_text(project.source_status),
+        copy_instant(project.registered_at),
+        account.copy_json([_parked_out(fact) for fact in project.parked]) if project.parked else "[]",
+        copy_instant(project.changed_at),
+        copy_text(project.changed_by),
+    )
+
+
+def _state(
+    state: str | None,
+    title: str,
+    lead: str,
+    call_id: str,
+    contract_no: str,
+    contract_amount: int,
+    currency: str,
+    start: Any,
+    end: Any,
+    disbursed: int,
+    milestones: list[list[str]],
+    is_extended: bool,
+    is_retried: bool,
+    suspended_at: datetime | None,
+    reported_at: datetime | None,
+    register_name: str,
+    source_status: str,
+    registered_at: datetime | None,
+    parked: list[list[Any]],
+    changed_at: datetime | None,
+    changed_by: str,
+) -> Project:
+    return Project(
+        state=State(state) if state else None,
+        title=title,
+        lead=lead,
+        call_id=call_id,
+        contract_no=contract_no,
+        contract_amount=contract_amount,
+        currency=currency,
+        start=start,
+        end=end,
+        disbursed=disbursed,
+        milestones=tuple(
+            Milestone(name, datetime.fromisoformat(due).date(), MilestoneStatus(status)) for name, due, status in milestones
+        ),
+        is_extended=is_extended,
+        is_retried=is_retried,
+        suspended_at=suspended_at,
+        reported_at=reported_at,
+        register_name=register_name,
+        source_status=source_status,
+        registered_at=registered_at,
+        changed_at=changed_at,
+        changed_by=changed_by,
+        parked=tuple(_parked_in(item) for item in parked),
+    )
+
+
+def _parked_out(fact: Fact) -> list[Any]:
+    return [fact.name, fact.id, fact.source, fact.key, instant_text(fact.time), fact.data.model_dump(mode="json")]
+
+
+def _parked_in(item: list[Any]) -> Fact:
+    name, event_id, source, key, time, data = item
+    return Fact(name, event_id, source, key, datetime.fromisoformat(time).astimezone(UTC), _DATA[name].model_validate(data))
+
+
+PROJECTS = Form(
+    table="project_status",
+    key="project_id",
+    columns=(
+        "state",
+        "title",
+        "lead",
+        "call_id",
+        "contract_no",
+        "contract_amount",
+        "currency",
+        "start_on",
+        "end_on",
+        "disbursed",
+        "milestones",
+        "is_extended",
+        "is_retried",
+        "suspended_at",
+        "reported_at",
+        "register_name",
+        "source_status",
+        "registered_at",
+        "parked",
+        "changed_at",
+        "changed_by",
+    ),
+    fields=_fields,
+    state=_state,
+    key_field=copy_text,
+)
