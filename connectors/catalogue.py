@@ -1,0 +1,142 @@
+"""Every connector: what it is, how to open it, and one way to run it on a file or a folder."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import IO, Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from connectors.alertmanager.settings import AlertmanagerSettings
+from connectors.alertmanager.source import CaptureConnector
+from connectors.eu_calls.settings import EuCallsSettings
+from connectors.eu_calls.source import EuCallsConnector
+from connectors.gtr.settings import GtrSettings
+from connectors.gtr.source import GtrConnector
+from engine.clock import Clock
+from engine.filedrop import FileConnector, Options, Outbox, Report, run_file, settled, waiting
+from engine.filedrop.books import Connect
+from schemas.registry import Registry
+
+Kind = Literal["file", "capture", "webhook"]
+SETTLE_S = 2.0  # between two looks at a folder's files; one that grew is left for the next run
+
+
+class ConnectorSettings(BaseModel):
+    """All connectors' settings; `dujiang/` fills them from its own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    gtr: GtrSettings = GtrSettings()
+    eu_calls: EuCallsSettings = EuCallsSettings()
+    alertmanager: AlertmanagerSettings = AlertmanagerSettings()
+
+
+DEFAULT_SETTINGS = ConnectorSettings()
+DEFAULT_OPTIONS = Options()
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What one run may be told: the extract's day (registers), the monitor's name (captures)."""
+
+    extracted_on: date | None = None
+    monitor: str = "alertmanager"
+
+
+@dataclass(frozen=True, slots=True)
+class Connector:
+    """A line of the catalogue. `hook` is the path of a webhook on the gateway."""
+
+    name: str
+    description: str
+    kinds: tuple[Kind, ...]
+    open: Callable[[ConnectorSettings, Wish], FileConnector]
+    hook: str | None = None
+
+
+def _gtr(settings: ConnectorSettings, wish: Wish) -> FileConnector:
+    day = wish.extracted_on or settings.gtr.extracted_on
+    return GtrConnector(settings.gtr.model_copy(update={"extracted_on": day}))
+
+
+def _eu_calls(settings: ConnectorSettings, wish: Wish) -> FileConnector:
+    day = wish.extracted_on or settings.eu_calls.extracted_on
+    return EuCallsConnector(settings.eu_calls.model_copy(update={"extracted_on": day}))
+
+
+def _capture(settings: ConnectorSettings, wish: Wish) -> FileConnector:
+    return CaptureConnector(settings.alertmanager, wish.monitor)
+
+
+CONNECTORS: dict[str, Connector] = {
+    connector.name: connector
+    for connector in (
+        Connector(
+            "alertmanager",
+            "Alertmanager webhook v4, or a capture of it",
+            ("webhook", "capture"),
+            _capture,
+            "/hooks/alertmanager/{name}",
+        ),
+        Connector("eu_calls", "EU funding calls (SEDIA), JSON lines", ("file",), _eu_calls),
+        Connector("gtr", "UKRI Gateway to Research projects, CSV", ("file",), _gtr),
+    )
+}
+
+
+def run(
+    name: str,
+    path: Path,
+    *,
+    publisher: Outbox,
+    connect: Connect,
+    registry: Registry,
+    clock: Clock,
+    settings: ConnectorSettings = DEFAULT_SETTINGS,
+    wish: Wish = Wish(),
+    options: Options = DEFAULT_OPTIONS,
+    report_to: Path | None = None,
+    settle_s: float = SETTLE_S,
+    progress: Callable[[Report], None] = lambda _: None,
+) -> Report:
+    """Take a file, or all of a folder's files that have stopped growing, oldest first.
+
+    `report_to` gets the refused rows as JSON lines: file, row, key, reason, pointer, message, record. Raises KeyError
+    for a name that is not in the catalogue, ValueError for a monitor's name that is none, OSError, and what `run_file`
+    raises.
+    """
+    connector = CONNECTORS[name].open(settings, wish)
+    paths = settled(waiting(connector, path), clock.sleep, settle_s) if path.is_dir() else [path]
+    whole = Report()
+    with _refused_rows(report_to) as refused_to:
+        for each in paths:
+            whole.add(
+                run_file(
+                    connector,
+                    each,
+                    publisher=publisher,
+                    connect=connect,
+                    registry=registry,
+                    options=options,
+                    progress=progress,
+                    refused_to=refused_to,
+                )
+            )
+    return whole
+
+
+@contextmanager
+def _refused_rows(report_to: Path | None) -> Iterator[Callable[[dict[str, Any]], None] | None]:
+    if report_to is None:
+        yield None
+        return
+    with report_to.open("w", encoding="utf-8", errors="replace") as file:
+        yield lambda line: _write_line(file, line)
+
+
+def _write_line(file: IO[str], line: dict[str, Any]) -> None:
+    file.write(json.dumps(line, ensure_ascii=False, default=str) + "\n")

@@ -1,0 +1,1 @@
+"""EU funding calls as the Funding & Tenders Portal (SEDIA) lists them, as JSON-lines file drops."""
