@@ -1,0 +1,212 @@
+"""From a request's bytes to records for Kafka, or to the problem that says what is wrong. Pure: no HTTP, no Kafka.
+
+All events of a request are judged before any is written. Nothing in an event is changed; `recordedtime` is added where
+the partner gave none, since this is where its record is made.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from engine.kafka import Message
+from gateway import catalogue
+from gateway.catalogue import Kind
+from gateway.languages import Text, problems_of
+from gateway.problems import Place, Problem
+from schemas.cloudevents import (
+    BATCH_BYTES_MAX,
+    EVENT_BYTES_MAX,
+    CloudEvent,
+    CloudEventError,
+    http_binding,
+    json_format,
+    json_text,
+    kafka_binding,
+)
+from schemas.cloudevents.attributes import parse_time
+from schemas.cloudevents.http_binding import Mode
+from schemas.contract import instant_text
+from schemas.registry import ContractError, Registry
+
+RESERVED_SOURCES: Final = ("/engine/", "/streams/")
+RECORDED_TIME: Final = "recordedtime"
+
+_JSON_REASONS: Final = frozenset(
+    ("invalid_utf8", "invalid_json", "duplicate_key", "not_finite", "number_too_long", "lone_surrogate", "too_deep")
+)
+_KINDS: Final[dict[str, Kind]] = {
+    **dict.fromkeys(_JSON_REASONS, catalogue.JSON_INVALID),
+    "header_encoding": catalogue.HEADER_INVALID,
+    "duplicate_header": catalogue.HEADER_INVALID,
+    "header_forbidden": catalogue.HEADER_INVALID,
+    "format_unsupported": catalogue.MEDIA_TYPE_UNSUPPORTED,
+    "charset_unsupported": catalogue.MEDIA_TYPE_UNSUPPORTED,
+    "too_large": catalogue.CONTENT_TOO_LARGE,
+    "too_many_events": catalogue.BATCH_TOO_LONG,
+    "type_unknown": catalogue.TYPE_UNKNOWN,
+    "type_reserved": catalogue.TYPE_RESERVED,
+    "source_reserved": catalogue.SOURCE_RESERVED,
+    "subject_missing": catalogue.CONTRACT_BROKEN,
+    "subject_long": catalogue.CONTRACT_BROKEN,
+    "time_missing": catalogue.CONTRACT_BROKEN,
+    "data_invalid": catalogue.CONTRACT_BROKEN,
+}
+
+
+class Admitted(NamedTuple):
+    """What may be written: the events as they came, and a record for each, in the same order."""
+
+    events: tuple[CloudEvent, ...]
+    records: list[Message]
+
+
+class Refused(NamedTuple):
+    """One event that may not: of which kind its first fault is, and every place."""
+
+    kind: Kind
+    places: tuple[Place, ...]
+
+
+def mode_of(content_type: str | None) -> Mode:
+    """By the content type alone."""
+    return http_binding.mode_of(content_type)
+
+
+def body_bytes_max(mode: Mode) -> int:
+    """How much is read before anything is looked at."""
+    return BATCH_BYTES_MAX if mode is Mode.BATCH else EVENT_BYTES_MAX
+
+
+def refuse_headers(mode: Mode, headers: Sequence[tuple[str, str]], content_encoding: str | None) -> None:
+    """What the headers alone rule out, so that no body need be read. Raises Problem."""
+    if content_encoding not in {None, "", "identity"}:
+        raise _unsupported("a compressed body is not taken; send it as it is", "不接受压缩的正文，请直接发送")
+    if mode is Mode.BINARY and not any(name.startswith("ce-") for name, _ in headers):
+        raise _unsupported(
+            "the content type names no CloudEvents format, and there are no ce- headers of binary mode",
+            "内容类型不是 CloudEvents 格式，也没有二进制模式的 ce- 请求头",
+        )
+
+
+def admit(registry: Registry, headers: Sequence[tuple[str, str]], body: bytes, mode: Mode, now: datetime) -> Admitted:
+    """Every event of the request, judged. Raises Problem when one is refused."""
+    _refuse_empty(mode, headers, body)
+    try:
+        events = http_binding.decode(headers, body).events
+    except CloudEventError as error:
+        raise _codec_problem(error, body, mode, registry, now) from None
+    recorded = instant_text(now)
+    judged = [judge(registry, event, recorded) for event in events]
+    if any(isinstance(one, Refused) for one in judged):
+        raise _refusal(judged, mode)
+    return Admitted(events, [one for one in judged if isinstance(one, Message)])
+
+
+def judge(registry: Registry, event: CloudEvent, recorded: str) -> Message | Refused:
+    """The record of an event that keeps its contract, or what is wrong with it."""
+    try:
+        contract = registry.contract_of(event.type)
+        if contract.is_internal:
+            return _refused("type_reserved", "/type", catalogue.TYPE_RESERVED.meaning)
+        if event.source.startswith(RESERVED_SOURCES):
+            return _refused("source_reserved", "/source", catalogue.SOURCE_RESERVED.meaning)
+        fact = registry.fact(event)
+        record = kafka_binding.encode_structured(event, key=fact.key)
+        value = _with_recorded_time(event, record.value or b"", recorded)
+    except ContractError as error:
+        return _broken(error)
+    except CloudEventError as error:
+        return _refused(error.reason, error.pointer, Text(error.message, error.message_zh))
+    if len(value) > EVENT_BYTES_MAX:
+        return _refused("too_large", "", _too_long_written(len(value)))
+    return Message(contract.topics[0].name, fact.key.encode(), value, record.headers)
+
+
+def _with_recorded_time(event: CloudEvent, written: bytes, recorded: str) -> bytes:
+    """`recordedtime` says when this record was made: the partner's word if there is one, otherwise now.
+
+    It is put into the JSON as written, one object that holds members already: making the event anew would check all
+    of it again (a third of the whole work).
+    """
+    given = event.extensions.get(RECORDED_TIME)
+    if given is None:
+        return b'%b,"%b":"%b"}' % (written[:-1], RECORDED_TIME.encode(), recorded.encode())
+    try:
+        parse_time(given)
+    except CloudEventError as error:
+        message = error.message.replace("'time'", f"'{RECORDED_TIME}'")
+        raise CloudEventError(error.reason, message, attribute=RECORDED_TIME) from None
+    return written
+
+
+def _refuse_empty(mode: Mode, headers: Sequence[tuple[str, str]], body: bytes) -> None:
+    if body:
+        if mode is Mode.BINARY and not any(name == "content-type" for name, _ in headers):
+            raise _unsupported("binary data without a Content-Type cannot be read", "数据没有 Content-Type，无法读取")
+        return
+    if mode is not Mode.BINARY:
+        raise Problem(catalogue.BODY_EMPTY, catalogue.BODY_EMPTY.meaning)
+
+
+def _codec_problem(error: CloudEventError, body: bytes, mode: Mode, registry: Registry, now: datetime) -> Problem:
+    """The codec stops at the first fault; a batch of sound JSON is judged again, event by event, to find them all."""
+    kind = _kind_of(error.reason)
+    text = Text(error.message, error.message_zh)
+    if mode is Mode.BATCH and kind is catalogue.EVENT_INVALID and error.reason != "not_an_array":
+        return _refusal(list(_each_judged(registry, body, instant_text(now))), mode)
+    places = [Place(error.reason, error.pointer, text)] if kind is not catalogue.MEDIA_TYPE_UNSUPPORTED else []
+    return Problem(kind, text, places, headers=_accept_post() if kind is catalogue.MEDIA_TYPE_UNSUPPORTED else {})
+
+
+def _each_judged(registry: Registry, body: bytes, recorded: str) -> Iterable[Message | Refused]:
+    for item in json_text.parse(body, wrapping=2):
+        try:
+            event = json_format.decode(json_text.dump(item, wrapping=1))
+        except CloudEventError as error:
+            yield _refused(error.reason, error.pointer, Text(error.message, error.message_zh))
+        else:
+            yield judge(registry, event, recorded)
+
+
+def _refusal(judged: Sequence[Message | Refused], mode: Mode) -> Problem:
+    """One problem for all that were refused: their kind if it is the same for all, otherwise the batch's own."""
+    refused = [(index, one) for index, one in enumerate(judged) if isinstance(one, Refused)]
+    if mode is not Mode.BATCH:
+        only = refused[0][1]
+        return Problem(only.kind, only.places[0].detail, only.places)
+    places = [place._replace(pointer=f"/{index}{place.pointer}") for index, one in refused for place in one.places]
+    kinds = {one.kind.slug for _, one in refused}
+    kind = refused[0][1].kind if len(kinds) == 1 else catalogue.BATCH_INVALID
+    detail = Text(
+        f"{len(refused)} of {len(judged)} events are refused, so none was written",
+        f"{len(judged)} 个事件中有 {len(refused)} 个不合格，因此全部未写入",
+    )
+    return Problem(kind, detail, places, events=len(judged))
+
+
+def _broken(error: ContractError) -> Refused:
+    places = tuple(Place(error.reason, pointer, detail) for pointer, detail in problems_of(error))
+    return Refused(_KINDS.get(error.reason, catalogue.CONTRACT_BROKEN), places)
+
+
+def _refused(reason: str, pointer: str, detail: Text) -> Refused:
+    return Refused(_kind_of(reason), (Place(reason, pointer, detail),))
+
+
+def _kind_of(reason: str) -> Kind:
+    return _KINDS.get(reason, catalogue.EVENT_INVALID)
+
+
+def _unsupported(en: str, zh: str) -> Problem:
+    return Problem(catalogue.MEDIA_TYPE_UNSUPPORTED, Text(en, zh), headers=_accept_post())
+
+
+def _accept_post() -> dict[str, str]:
+    return {"accept-post": f"{json_format.MEDIA_TYPE}, {json_format.BATCH_MEDIA_TYPE}"}
+
+
+def _too_long_written(size_bytes: int) -> Text:
+    return Text(
+        f"the event has {size_bytes} bytes as it would be written, at most {EVENT_BYTES_MAX} are taken",
+        f"事件写入时为 {size_bytes} 字节，超过上限 {EVENT_BYTES_MAX} 字节",
+    )

@@ -1,0 +1,78 @@
+"""The gateway as one ASGI application: `dujiang/` hands in what it stands on and the routers of HTTP connectors."""
+
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.telemetry import TelemetryConfig
+from prometheus_client import REGISTRY, CollectorRegistry
+from starlette.routing import Route
+
+from engine.clock import Clock
+from gateway import health as health_routes
+from gateway import openapi, problems
+from gateway.body import BodyReader
+from gateway.front import Front
+from gateway.health import Health
+from gateway.metrics import GatewayMetrics, NoMetrics
+from gateway.problems import DEFAULT_BASE, ProblemWriter
+from gateway.publish import PATH, PublishEndpoint
+from gateway.publisher import RecordPublisher
+from schemas.registry import Registry
+
+TITLE = "Dujiang gateway"
+VERSION = "1"
+DESCRIPTION = "Publish events as CloudEvents 1.0.2. Errors are problem details (RFC 9457) in English or Chinese."
+# FastAPI's own telemetry would put query strings and messages of exceptions where nobody looks after them, and costs
+# every request 10 µs. What we measure stands in monitoring/metrics.py.
+NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
+
+
+def create_app(
+    *,
+    registry: Registry,
+    publisher: RecordPublisher,
+    clock: Clock,
+    health: Health,
+    routers: Iterable[APIRouter] = (),
+    metrics: GatewayMetrics | None = None,
+    prometheus: CollectorRegistry = REGISTRY,
+    problems_base: str = DEFAULT_BASE,
+    bodies: BodyReader | None = None,
+) -> FastAPI:
+    """Everything comes from the caller, who also opens and closes it; the app holds no resource of its own.
+
+    A router may raise any fault of `engine.errors` or an HTTPException: it leaves as a problem.
+    """
+    writer = ProblemWriter(problems_base)
+    publish = PublishEndpoint(
+        registry=registry,
+        publisher=publisher,
+        clock=clock,
+        metrics=metrics or NoMetrics(),
+        problems=writer,
+        bodies=bodies or BodyReader(),
+    )
+    app = FastAPI(
+        title=TITLE,
+        version=VERSION,
+        description=DESCRIPTION,
+        # The pages of FastAPI's documentation load scripts from elsewhere, so only the description itself is served.
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        telemetry=NO_TELEMETRY,
+    )
+    app.router.routes.insert(0, Route(PATH, publish, methods=["POST"], include_in_schema=False))
+    problems.install(app, writer)
+    health_routes.install(app, health=health, publisher=publisher, prometheus=prometheus)
+    for router in routers:
+        app.include_router(router)
+    app.add_middleware(Front, problems=writer)
+    app.openapi = cache(lambda: _description(app, registry))  # type: ignore[method-assign]
+    return app
+
+
+def _description(app: FastAPI, registry: Registry) -> dict[str, Any]:
+    return openapi.describe(app, registry)

@@ -1,0 +1,312 @@
+"""Every kind of problem the gateway answers with: its status, what it means, what helps, and the norm it stands on.
+
+A slug is stable: clients branch on it. `GET /problems` serves this table.
+"""
+
+from dataclasses import dataclass
+
+from gateway.languages import Text
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One problem type. `next` is what the reader can do; `rule` is the norm, contract or limit that decided."""
+
+    slug: str
+    status: int
+    title: Text
+    meaning: Text
+    next: Text
+    rule: str
+    retry_after_s: int | None = None
+
+
+HTTP = "RFC 9110"
+CLOUDEVENTS = "CloudEvents 1.0.2"
+OURS = "Dujiang limits"
+
+BODY_EMPTY = Kind(
+    "body_empty",
+    400,
+    Text("The body is empty", "请求正文为空"),
+    Text(
+        "A structured event or a batch travels in the body, and there is none.",
+        "结构化事件或批次应放在正文中，但正文为空。",
+    ),
+    Text("Send the event as JSON in the body; an empty batch is [].", "请在正文中发送事件 JSON；空批次写作 []。"),
+    f"{CLOUDEVENTS} HTTP binding, 3.2 and 3.3",
+)
+BODY_INCOMPLETE = Kind(
+    "body_incomplete",
+    400,
+    Text("The body is incomplete", "请求正文不完整"),
+    Text("The connection ended, or the chunks broke off, before the body was whole.", "正文传完之前连接已断开或分块有误。"),
+    Text("Send it again.", "请重发。"),
+    "RFC 9112, 8",
+)
+JSON_INVALID = Kind(
+    "json_invalid",
+    400,
+    Text("The JSON cannot be read", "无法解析 JSON"),
+    Text(
+        "The body is not JSON as RFC 8259 has it, or holds what stores cannot keep: bytes that are not UTF-8,"
+        " repeated keys, NaN, lone surrogates, integers of thousands of digits, very deep nesting.",
+        "正文不是符合 RFC 8259 的 JSON，或含有无法保存的内容："
+        "非 UTF-8 字节、重复键、NaN、不成对的代理字符、过长的整数、过深的嵌套。",
+    ),
+    Text("Correct the place named and send it again.", "请修正所指位置后重发。"),
+    "RFC 8259",
+)
+HEADER_INVALID = Kind(
+    "header_invalid",
+    400,
+    Text("A header cannot be read", "请求头无法解析"),
+    Text(
+        "A ce- header or the content type breaks the HTTP binding: raw non-ASCII, a stray %, bytes that are not"
+        " UTF-8, sent twice.",
+        "ce- 请求头或内容类型不符合 HTTP 绑定：未编码的非 ASCII 字符、孤立的 %、非 UTF-8 字节、重复发送。",
+    ),
+    Text(
+        "Percent-encode the value's UTF-8 bytes and send each header once.",
+        "请对取值的 UTF-8 字节做百分号编码，每个请求头只发送一次。",
+    ),
+    f"{CLOUDEVENTS} HTTP binding, 3.1.3",
+)
+EVENT_INVALID = Kind(
+    "event_invalid",
+    422,
+    Text("The event breaks a rule of CloudEvents", "事件不符合 CloudEvents 规范"),
+    Text(
+        "The JSON is sound, but it is no CloudEvent: an attribute is missing or wrong.",
+        "JSON 本身有效，但不是合格的 CloudEvent：缺少属性或属性不对。",
+    ),
+    Text("Correct the attribute named and send the event again.", "请修正所指属性后重发。"),
+    f"{CLOUDEVENTS}, section 3",
+)
+CONTRACT_BROKEN = Kind(
+    "contract_broken",
+    422,
+    Text("The event breaks its contract", "事件不符合数据契约"),
+    Text(
+        "The event is a CloudEvent, but its subject, time or data is not what its type demands.",
+        "事件是合格的 CloudEvent，但其 subject、time 或 data 不符合该类型的要求。",
+    ),
+    Text("Correct every place in 'errors' and send the event again.", "请按 errors 逐项修正后重发。"),
+    "the contract of the event's type (GET /openapi.json)",
+)
+TYPE_UNKNOWN = Kind(
+    "type_unknown",
+    422,
+    Text("The event type is not known", "未知的事件类型"),
+    Text("No contract has this type and version.", "没有与该类型及版本对应的契约。"),
+    Text(
+        "Compare 'type' with those in GET /openapi.json, the version included.",
+        "请对照 GET /openapi.json 核对 type 及其版本号。",
+    ),
+    "the table of contracts (GET /openapi.json)",
+)
+TYPE_RESERVED = Kind(
+    "type_reserved",
+    422,
+    Text("The event type is the platform's own", "该事件类型由平台专用"),
+    Text(
+        "Events of this type are derived by the platform; nobody else publishes them.",
+        "该类型的事件由平台派生，其他方不得发布。",
+    ),
+    Text(
+        "Publish the fact that you know; the platform derives the rest from it.",
+        "请发布您所掌握的事实，其余由平台派生。",
+    ),
+    "the table of contracts (GET /openapi.json)",
+)
+SOURCE_RESERVED = Kind(
+    "source_reserved",
+    422,
+    Text("The source is the platform's own", "该来源由平台专用"),
+    Text(
+        "Sources under /engine/ and /streams/ name parts of the platform.",
+        "/engine/ 和 /streams/ 之下的来源是平台自身的部件。",
+    ),
+    Text("Use your own source, /partners/<id>.", "请使用自己的来源 /partners/<id>。"),
+    "Dujiang profile of CloudEvents: source",
+)
+BATCH_INVALID = Kind(
+    "batch_invalid",
+    422,
+    Text("The batch holds faulty events; none was written", "批次中有不合格的事件，全部未写入"),
+    Text(
+        "All events of a batch are checked before any is written; different things are wrong with some.",
+        "批次中的事件先全部检查再写入；其中若干事件存在不同的问题。",
+    ),
+    Text(
+        "Correct the events that 'errors' points at, or leave them out, and send the batch again.",
+        "请修正 errors 所指的事件，或将其移出，然后重发整个批次。",
+    ),
+    "Dujiang batches: all are checked before any is written",
+)
+MEDIA_TYPE_UNSUPPORTED = Kind(
+    "media_type_unsupported",
+    415,
+    Text("The content type is not taken", "不支持该内容类型"),
+    Text(
+        "The content type is missing, is an event format other than JSON, or names no event at all.",
+        "内容类型缺失、不是 JSON 事件格式，或根本没有说明是事件。",
+    ),
+    Text(
+        "Send application/cloudevents+json, application/cloudevents-batch+json, or binary mode with ce- headers;"
+        " no compression.",
+        "请用 application/cloudevents+json、application/cloudevents-batch+json，或带 ce- 请求头的二进制模式；不要压缩。",
+    ),
+    f"{CLOUDEVENTS} HTTP binding, 3",
+)
+CONTENT_TOO_LARGE = Kind(
+    "content_too_large",
+    413,
+    Text("The content is too large", "内容过大"),
+    Text("An event has at most 1 MiB, a batch at most 8 MiB.", "单个事件最大 1 MiB，批次最大 8 MiB。"),
+    Text("Split the batch; send large content by reference (dataref).", "请拆分批次；大内容请用 dataref 引用。"),
+    OURS,
+)
+BATCH_TOO_LONG = Kind(
+    "batch_too_long",
+    413,
+    Text("The batch has too many events", "批次中的事件过多"),
+    Text("A batch has at most 1000 events.", "一个批次最多 1000 个事件。"),
+    Text("Split the batch.", "请拆分批次。"),
+    OURS,
+)
+HEADERS_TOO_LARGE = Kind(
+    "headers_too_large",
+    431,
+    Text("The headers are too large", "请求头过大"),
+    Text("All header names and values together have at most 32 KiB.", "全部请求头的名称与取值合计最大 32 KiB。"),
+    Text("Send the event in structured mode, where attributes stand in the body.", "请改用结构化模式，把属性放在正文中。"),
+    OURS,
+)
+BODY_SLOW = Kind(
+    "body_slow",
+    408,
+    Text("The body came too slowly", "正文传输过慢"),
+    Text("The body was not complete in time; nothing was written.", "正文未在规定时间内传完，未写入任何内容。"),
+    Text("Send it again, in smaller batches over a slow line.", "请重发；线路较慢时请缩小批次。"),
+    OURS,
+)
+HOST_REFUSED = Kind(
+    "host_refused",
+    421,
+    Text("The request is meant for another host", "请求指向了其他主机"),
+    Text(
+        "Until partners have identities the gateway answers only requests for the loopback host, so that no web page"
+        " can reach it.",
+        "在合作方身份启用之前，网关只应答发往本机回环地址的请求，以防网页借道访问。",
+    ),
+    Text("Send the Host header 127.0.0.1, [::1] or localhost.", "请将 Host 请求头设为 127.0.0.1、[::1] 或 localhost。"),
+    HTTP,
+)
+NOT_FOUND = Kind(
+    "not_found",
+    404,
+    Text("There is nothing at this address", "该地址不存在"),
+    Text("The path names nothing that the gateway serves.", "网关没有提供该路径。"),
+    Text("See GET /openapi.json for what there is.", "请查看 GET /openapi.json。"),
+    HTTP,
+)
+METHOD_NOT_ALLOWED = Kind(
+    "method_not_allowed",
+    405,
+    Text("The method is not allowed here", "不允许使用该方法"),
+    Text("The address exists, but not for this method.", "该地址存在，但不支持此方法。"),
+    Text("Use a method of the Allow header.", "请使用 Allow 响应头列出的方法。"),
+    HTTP,
+)
+REQUEST_INVALID = Kind(
+    "request_invalid",
+    422,
+    Text("The request is not as described", "请求不符合接口说明"),
+    Text("A parameter or the body is not what the API description demands.", "参数或正文不符合接口说明。"),
+    Text("Correct every place in 'errors' and send the request again.", "请按 errors 逐项修正后重发。"),
+    "GET /openapi.json",
+)
+NOT_CONFIRMED = Kind(
+    "not_confirmed",
+    503,
+    Text("Kafka did not confirm; nothing counts as accepted", "Kafka 未确认，均不视为已接受"),
+    Text(
+        "All in-sync replicas must confirm an event before it is accepted, and they did not in time."
+        " It may still have been written; a repeat under the same source and id does no harm.",
+        "事件须经全部同步副本确认才算接受，但未能及时确认。事件仍有可能已写入；以相同的 source 和 id 重发不会造成重复。",
+    ),
+    Text(
+        "Send the same events again, unchanged, after the seconds in Retry-After.",
+        "请在 Retry-After 所示秒数之后原样重发。",
+    ),
+    "Dujiang: accepted means confirmed by all in-sync replicas",
+    retry_after_s=5,
+)
+OVERLOADED = Kind(
+    "overloaded",
+    503,
+    Text("Too much is under way; nothing was written", "负载过高，未写入任何内容"),
+    Text("A limit on what is held at once is reached.", "同时处理的数量已达上限。"),
+    Text(
+        "Send the same again after the seconds in Retry-After, more slowly.",
+        "请在 Retry-After 所示秒数之后放慢速度重发。",
+    ),
+    OURS,
+    retry_after_s=1,
+)
+BROKER_REFUSED = Kind(
+    "broker_refused",
+    503,
+    Text("Kafka refused the platform; nothing was written", "Kafka 拒绝了平台的写入，未写入任何内容"),
+    Text(
+        "A topic is missing, or the platform has no right to write to it. Nothing is wrong with the event.",
+        "主题不存在，或平台无权写入。事件本身没有问题。",
+    ),
+    Text(
+        "Tell the operator, naming the instance; send the same again later.",
+        "请告知运维人员并提供 instance；稍后原样重发。",
+    ),
+    "Dujiang: accepted means confirmed by all in-sync replicas",
+    retry_after_s=30,
+)
+INTERNAL_ERROR = Kind(
+    "internal_error",
+    500,
+    Text("The gateway failed", "网关内部错误"),
+    Text("A fault of ours; it is logged under the instance.", "这是我方的错误，已按 instance 记录。"),
+    Text(
+        "Send the same again; if it happens again, tell the operator the instance.",
+        "请原样重发；若再次出现，请将 instance 告知运维人员。",
+    ),
+    HTTP,
+)
+
+KINDS: dict[str, Kind] = {
+    kind.slug: kind
+    for kind in (
+        BODY_EMPTY,
+        BODY_INCOMPLETE,
+        JSON_INVALID,
+        HEADER_INVALID,
+        EVENT_INVALID,
+        CONTRACT_BROKEN,
+        TYPE_UNKNOWN,
+        TYPE_RESERVED,
+        SOURCE_RESERVED,
+        BATCH_INVALID,
+        MEDIA_TYPE_UNSUPPORTED,
+        CONTENT_TOO_LARGE,
+        BATCH_TOO_LONG,
+        HEADERS_TOO_LARGE,
+        BODY_SLOW,
+        HOST_REFUSED,
+        NOT_FOUND,
+        METHOD_NOT_ALLOWED,
+        REQUEST_INVALID,
+        NOT_CONFIRMED,
+        OVERLOADED,
+        BROKER_REFUSED,
+        INTERNAL_ERROR,
+    )
+}

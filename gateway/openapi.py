@@ -1,0 +1,158 @@
+"""The API description: FastAPI's own routes, POST /events, and the contract of every type one may publish."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic.json_schema import models_json_schema
+
+from gateway import catalogue, problems
+from gateway.catalogue import KINDS
+from gateway.publish import PATH
+from schemas.cloudevents.json_format import BATCH_MEDIA_TYPE, MEDIA_TYPE
+from schemas.registry import Registry
+
+_REF = "#/components/schemas/"
+_TEXT = {"type": "string"}
+_PARTIAL = {"type": "object", "required": ["receipts", "problems"]}
+
+_ENVELOPE: dict[str, Any] = {
+    "type": "object",
+    "description": "A CloudEvent 1.0.2 in JSON. Extension attributes may be added: lower-case letters and digits.",
+    "required": ["specversion", "id", "source", "type", "subject", "time"],
+    "properties": {
+        "specversion": {"const": "1.0"},
+        "id": {"type": "string", "minLength": 1, "description": "with `source` the identity: a repeat changes nothing"},
+        "source": {"type": "string", "format": "uri-reference", "minLength": 1, "description": "/partners/<id>"},
+        "type": _TEXT,
+        "subject": {"type": "string", "minLength": 1, "maxLength": 512, "description": "project, call, alert"},
+        "time": {"type": "string", "format": "date-time", "description": "when the fact happened"},
+        "datacontenttype": _TEXT,
+        "dataschema": {"type": "string", "format": "uri"},
+        "recordedtime": {"type": "string", "format": "date-time", "description": "added if absent"},
+    },
+}
+_RECEIPT: dict[str, Any] = {
+    "type": "object",
+    "required": ["id", "source", "receipt", "topic", "partition", "offset"],
+    "properties": {
+        "id": _TEXT,
+        "source": _TEXT,
+        "receipt": {"type": "string", "description": "the same record always has the same receipt"},
+        "topic": _TEXT,
+        "partition": {"type": "integer"},
+        "offset": {"type": "integer"},
+    },
+}
+_PROBLEM: dict[str, Any] = {
+    "type": "object",
+    "description": "RFC 9457. Branch on `type`; the texts are for people, in the language asked for.",
+    "required": ["type", "title", "status", "detail", "instance"],
+    "properties": {
+        "type": {"type": "string", "format": "uri"},
+        "title": _TEXT,
+        "status": {"type": "integer"},
+        "detail": _TEXT,
+        "instance": {"type": "string", "format": "uri", "description": "names this occurrence in our log"},
+        "rule": {"type": "string", "description": "the norm, contract or limit that decided"},
+        "next": {"type": "string", "description": "what helps"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["detail", "pointer", "reason"],
+                "properties": {
+                    "detail": _TEXT,
+                    "pointer": {"type": "string", "format": "json-pointer", "description": "into the body"},
+                    "reason": {"type": "string", "description": "a stable code"},
+                },
+            },
+        },
+    },
+}
+
+
+def describe(app: FastAPI, registry: Registry) -> dict[str, Any]:
+    """The whole OpenAPI 3.1 document."""
+    document = get_openapi(
+        title=app.title, version=app.version, summary=app.summary, description=app.description, routes=app.routes
+    )
+    document["paths"][PATH] = {"post": _publish_operation()}
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    schemas |= {"CloudEvent": _ENVELOPE, "Receipt": _RECEIPT, "Problem": _PROBLEM} | _contracts(registry)
+    document["paths"] = dict(sorted(document["paths"].items()))
+    return document
+
+
+def _publish_operation() -> dict[str, Any]:
+    return {
+        "tags": ["events"],
+        "operationId": "publishEvents",
+        "summary": "Publish one event or a batch",
+        "description": (
+            "The content type chooses the mode (CloudEvents HTTP binding): structured, batch, or binary with `ce-`"
+            " headers, whose body is the data alone. 202 means that all in-sync replicas have every event. All events"
+            " of a batch are checked before any is written. Repeat after 503 and 207 with the same ids."
+        ),
+        "requestBody": {
+            "required": True,
+            "content": {
+                MEDIA_TYPE: {"schema": {"$ref": f"{_REF}PublishableEvent"}},
+                BATCH_MEDIA_TYPE: {"schema": {"type": "array", "maxItems": 1000, "items": {"$ref": f"{_REF}PublishableEvent"}}},
+                "application/json": {"schema": {"description": "binary mode: the event's data"}},
+            },
+        },
+        "responses": _responses(),
+    }
+
+
+def _responses() -> dict[str, Any]:
+    receipts = {"type": "array", "items": {"$ref": f"{_REF}Receipt"}}
+    accepted = {"type": "object", "required": ["receipts"], "properties": {"receipts": receipts}}
+    partial = _PARTIAL | {"properties": {"receipts": receipts, "problems": {"type": "array", "items": _item_problem()}}}
+    responses: dict[str, Any] = {
+        "202": _response("Every event is written.", "application/json", accepted),
+        "207": _response("Some events are written; the others were not confirmed.", "application/json", partial)
+        | {"headers": _RETRY_AFTER},
+    }
+    elsewhere = {catalogue.REQUEST_INVALID, catalogue.NOT_FOUND}
+    for kind in sorted(set(KINDS.values()) - elsewhere, key=lambda kind: (kind.status, kind.slug)):
+        known = responses.get(str(kind.status))
+        line = f"`{kind.slug}`: {kind.title.en}."
+        if known is None:
+            responses[str(kind.status)] = _response(line, problems.MEDIA_TYPE, {"$ref": f"{_REF}Problem"})
+        else:
+            known["description"] += f" {line}"
+    responses["503"]["headers"] = _RETRY_AFTER
+    return responses
+
+
+_RETRY_AFTER = {"Retry-After": {"description": "seconds", "schema": {"type": "integer"}}}
+
+
+def _response(description: str, media_type: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"description": description, "content": {media_type: {"schema": schema}}}
+
+
+def _item_problem() -> dict[str, Any]:
+    place = {"index": {"type": "integer", "description": "in the batch, from 0"}, "id": _TEXT, "source": _TEXT}
+    return {"allOf": [{"$ref": f"{_REF}Problem"}, {"type": "object", "required": ["index"], "properties": place}]}
+
+
+def _contracts(registry: Registry) -> dict[str, Any]:
+    """A schema per publishable type: the envelope with that type and its data."""
+    contracts = {wire: contract for wire, contract in registry.contracts.items() if not contract.is_internal}
+    models = {contract.data for contract in contracts.values()}
+    refs, definitions = models_json_schema(
+        [(model, "validation") for model in sorted(models, key=lambda model: model.__name__)],
+        ref_template=_REF + "{model}",
+    )
+    schemas: dict[str, Any] = dict(definitions.get("$defs", {}))
+    for wire, contract in contracts.items():
+        data = {"properties": {"type": {"const": wire}, "data": refs[contract.data, "validation"]}}
+        schemas[wire] = {"allOf": [{"$ref": f"{_REF}CloudEvent"}, {"type": "object", **data}]}
+    schemas["PublishableEvent"] = {
+        "oneOf": [{"$ref": f"{_REF}{wire}"} for wire in sorted(contracts)],
+        "discriminator": {"propertyName": "type", "mapping": {wire: f"{_REF}{wire}" for wire in sorted(contracts)}},
+    }
+    return schemas

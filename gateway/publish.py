@@ -1,0 +1,152 @@
+"""POST /events: read, judge all, write all, answer when Kafka has them.
+
+| answer | what was written |
+| --- | --- |
+| 202 | every event, in all in-sync replicas; a receipt for each |
+| 207 | those with a receipt; the others, with a problem each, did not get confirmed |
+| 4xx | nothing |
+| 503 | nothing that counts: repeat with the same ids, repeats are recognised by (source, id) |
+"""
+
+import json
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Any
+
+import structlog
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from engine.clock import Clock
+from engine.errors import Fault
+from gateway import catalogue
+from gateway.admission import Admitted, admit, body_bytes_max, mode_of, refuse_headers
+from gateway.body import BodyReader, declared_length
+from gateway.metrics import GatewayMetrics
+from gateway.problems import Problem, ProblemWriter, of_fault, request_language
+from gateway.publisher import Acked, Outcome, Overloaded, RecordPublisher
+from schemas.cloudevents import CloudEvent
+from schemas.registry import Registry
+
+PATH = "/events"
+RECEIPT_BYTES = 16
+
+log = structlog.get_logger("gateway")
+
+
+class PublishEndpoint:
+    """The plain ASGI application behind POST /events: FastAPI's own handling would cost more than the work itself."""
+
+    def __init__(
+        self,
+        *,
+        registry: Registry,
+        publisher: RecordPublisher,
+        clock: Clock,
+        metrics: GatewayMetrics,
+        problems: ProblemWriter,
+        bodies: BodyReader,
+    ) -> None:
+        self._registry = registry
+        self._publisher = publisher
+        self._clock = clock
+        self._metrics = metrics
+        self._problems = problems
+        self._bodies = bodies
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            response = await self._respond(scope, receive)
+        except Problem as problem:
+            self._metrics.refused(problem.kind.slug, problem.events)
+            response = self._problems.response(problem, scope)
+        await response(scope, receive, send)
+
+    async def _respond(self, scope: Scope, receive: Receive) -> Response:
+        admitted = await self._admitted(scope, receive)
+        started_s = self._clock.monotonic_s()
+        try:
+            outcomes = await self._publisher.publish(admitted.records)
+        except Overloaded:
+            raise Problem(catalogue.OVERLOADED, catalogue.OVERLOADED.meaning, events=len(admitted.events)) from None
+        self._metrics.publish_seconds(self._clock.monotonic_s() - started_s)
+        return self._answer(admitted.events, outcomes, scope)
+
+    async def _admitted(self, scope: Scope, receive: Receive) -> Admitted:
+        headers, encoding, length = _relevant(scope["headers"])
+        mode = mode_of(next((value for name, value in headers if name == "content-type"), None))
+        refuse_headers(mode, headers, encoding)
+        body = await self._bodies.read(receive, length, body_bytes_max(mode))
+        return admit(self._registry, headers, body, mode, self._clock.now())
+
+    def _answer(self, events: Sequence[CloudEvent], outcomes: Sequence[Outcome], scope: Scope) -> Response:
+        faults = [outcome for outcome in outcomes if isinstance(outcome, Fault)]
+        if not faults:
+            self._metrics.accepted(len(events))
+            return _json_response(202, {"receipts": _receipts(events, outcomes)})
+        problem = of_fault(faults[0])
+        if len(faults) == len(outcomes):
+            problem.events = len(faults)
+            raise problem
+        return self._partial_answer(events, outcomes, scope)
+
+    def _partial_answer(self, events: Sequence[CloudEvent], outcomes: Sequence[Outcome], scope: Scope) -> Response:
+        """207: receipts of those that were written, a problem for each that was not confirmed."""
+        receipts = _receipts(events, outcomes)
+        problems = self._problems_of(events, outcomes, scope)
+        self._metrics.accepted(len(receipts))
+        self._metrics.refused(catalogue.NOT_CONFIRMED.slug, len(problems))
+        log.warning("batch_partly_written", written=len(receipts), not_confirmed=len(problems))
+        retry_s = str(catalogue.NOT_CONFIRMED.retry_after_s)
+        return _json_response(207, {"receipts": receipts, "problems": problems}, {"retry-after": retry_s})
+
+    def _problems_of(self, events: Sequence[CloudEvent], outcomes: Sequence[Outcome], scope: Scope) -> list[dict[str, Any]]:
+        language = request_language(scope)
+        instance = self._problems.instance()
+        return [
+            {"index": index, "id": event.id, "source": event.source}
+            | self._problems.members(of_fault(outcome), language, instance)
+            for index, (event, outcome) in enumerate(zip(events, outcomes, strict=True))
+            if isinstance(outcome, Fault)
+        ]
+
+
+def receipt_id(acked: Acked) -> str:
+    """The same record always has the same receipt."""
+    place = f"{acked.topic}/{acked.partition}/{acked.offset}"
+    return blake2b(place.encode(), digest_size=RECEIPT_BYTES).hexdigest()
+
+
+def _receipts(events: Sequence[CloudEvent], outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": event.id,
+            "source": event.source,
+            "receipt": receipt_id(outcome),
+            "topic": outcome.topic,
+            "partition": outcome.partition,
+            "offset": outcome.offset,
+        }
+        for event, outcome in zip(events, outcomes, strict=True)
+        if isinstance(outcome, Acked)
+    ]
+
+
+def _json_response(status: int, content: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
+    body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
+    return Response(body, status, headers, "application/json")
+
+
+def _relevant(raw: Sequence[tuple[bytes, bytes]]) -> tuple[list[tuple[str, str]], str | None, int | None]:
+    """The headers of the HTTP binding as text, the content encoding and the declared length."""
+    headers: list[tuple[str, str]] = []
+    encoding: str | None = None
+    length: int | None = None
+    for name, value in raw:
+        if name == b"content-type" or name.startswith(b"ce-"):
+            headers.append((name.decode("latin-1"), value.decode("latin-1")))
+        elif name == b"content-length":
+            length = declared_length(value)
+        elif name == b"content-encoding":
+            encoding = value.decode("latin-1").strip().lower()
+    return headers, encoding, length

@@ -1,0 +1,141 @@
+"""Runs the gateway on granian, in this process and this loop. Prints nothing; `on_listening` says where it answers."""
+
+import asyncio
+import ipaddress
+import signal
+import socket
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import uvloop
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.server.embed import Server
+
+from engine.errors import EnvironmentFault
+
+CONNECTIONS_MAX = 1024
+HEADER_TIMEOUT_S = 15
+READ_BUFFER_BYTES = 256 * 1024
+START_S = 10.0
+STOP_S = 10.0
+PROBE_S = 0.02
+
+
+def run(
+    open_app: Callable[[], AbstractAsyncContextManager[Any]],
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    on_listening: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Open the app, serve it until SIGTERM or SIGINT, close it. For a process that does nothing else."""
+
+    async def serve_until_signalled() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        async with open_app() as app:
+            await serve(app, host=host, port=port, stop=stop, on_listening=on_listening)
+
+    uvloop.run(serve_until_signalled())
+
+
+async def serve(
+    app: Any,
+    *,
+    host: str,
+    port: int,
+    stop: asyncio.Event,
+    on_listening: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Serve until `stop` is set, then answer what is in flight, at most STOP_S long. Port 0 takes a free one.
+
+    Raises EnvironmentFault when it may not or cannot listen there.
+    """
+    address = loopback_address(host)
+    port = _claimed_port(address, port)
+    server = Server(
+        app,
+        address=address,
+        port=port,
+        interface=Interfaces.ASGI,
+        http=HTTPModes.http1,
+        websockets=False,
+        backlog=CONNECTIONS_MAX,
+        backpressure=CONNECTIONS_MAX,
+        http1_settings=HTTP1Settings(header_read_timeout=HEADER_TIMEOUT_S * 1000, max_buffer_size=READ_BUFFER_BYTES),
+        log_enabled=False,
+    )
+    serving = asyncio.create_task(server.serve())
+    try:
+        await _wait_listening(serving, address, port)
+        on_listening(f"http://{f'[{address}]' if ':' in address else address}:{port}")
+        await _first_of(serving, stop)
+    finally:
+        await _stop(server, serving)
+
+
+def loopback_address(host: str) -> str:
+    """The address to listen on. Raises EnvironmentFault for any that others could reach."""
+    address = "127.0.0.1" if host == "localhost" else host.strip("[]")
+    try:
+        is_loopback = ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        is_loopback = False
+    if not is_loopback:
+        raise EnvironmentFault(
+            f"the gateway cannot listen on {host!r}: it listens on loopback only until partners have identities",
+            "set the gateway's host to 127.0.0.1, or ::1",
+        )
+    return address
+
+
+def _claimed_port(address: str, port: int) -> int:
+    """A port that nobody holds. granian shares ports (SO_REUSEPORT): two gateways would divide the requests unseen."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError as error:
+            raise EnvironmentFault(
+                f"the gateway cannot listen on {address} port {port}: {error.strerror}",
+                "end what listens there, or set another port",
+            ) from error
+        return int(probe.getsockname()[1])
+
+
+async def _wait_listening(serving: "asyncio.Task[None]", address: str, port: int) -> None:
+    async with asyncio.timeout(START_S):
+        while True:
+            if serving.done():
+                await serving
+                raise RuntimeError("the HTTP server ended while starting")
+            try:
+                _, writer = await asyncio.open_connection(address, port)
+            except OSError:
+                await asyncio.sleep(PROBE_S)
+            else:
+                writer.close()
+                return
+
+
+async def _first_of(serving: "asyncio.Task[None]", stop: asyncio.Event) -> None:
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if serving.done() and not stop.is_set():
+        await serving
+        raise RuntimeError("the HTTP server ended by itself")
+
+
+async def _stop(server: Any, serving: "asyncio.Task[None]") -> None:
+    """No new connections; requests in flight are answered. What is not answered in time is dropped."""
+    if not serving.done():
+        server.stop()
+        await asyncio.wait((serving,), timeout=STOP_S)
+    if not serving.done():
+        serving.cancel()
+        await asyncio.wait((serving,), timeout=1)
