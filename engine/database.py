@@ -5,7 +5,7 @@ COPY text beat binary from Python: a binary row costs more here than it saves th
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -108,12 +108,14 @@ def copy_text(value: str | None) -> str:
     """A text field of COPY's text format."""
     if value is None:
         return NULL
-    return value if value.isalnum() else value.translate(_ESCAPES)
+    if "\\" in value or "\n" in value or "\t" in value or "\r" in value:
+        return value.translate(_ESCAPES)
+    return value
 
 
 def copy_instant(instant: datetime | None) -> str:
-    """A timestamptz field."""
-    return NULL if instant is None else instant.astimezone(UTC).isoformat()
+    """A timestamptz field; any offset will do."""
+    return NULL if instant is None else instant.isoformat()
 
 
 def copy_bytes(value: bytes | None) -> str:

@@ -9,12 +9,13 @@ from schemas.platform import TIMER_FIRED, TRANSITION_REJECTED
 # A project of the Bureau sees some 30 events, an alert some hundred a year. An older repeat is decided by the rules: event
 # time and state.
 SEEN_MAX = 256
+HASH_BYTES = 8
 REJECTED_MAX = 1_000
 
 
-def event_hash(source: str, event_id: str) -> int:
-    """64 bits of (source, id), signed as PostgreSQL's bigint; NUL cannot stand in either, so it parts them."""
-    return int.from_bytes(blake2b(f"{source}\0{event_id}".encode(), digest_size=8).digest(), "big", signed=True)
+def event_hash(source: str, event_id: str) -> bytes:
+    """64 bits of (source, id); NUL can stand in neither, so it parts them."""
+    return blake2b(f"{source}\0{event_id}".encode(), digest_size=HASH_BYTES).digest()
 
 
 def arrive(step: Step[S], entity: Entity[S], fact: Fact) -> Decision[S]:

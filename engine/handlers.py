@@ -1,5 +1,6 @@
 """What a runner can run: a step (rules, state) or a sink (rows). Both fill the same Work; neither touches Kafka."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import Any, Generic, Protocol
@@ -12,11 +13,14 @@ from engine.entity import arrive
 from engine.errors import RecordFault
 from engine.kafka import Message, partition_of
 from engine.ports import Derived, Entity, Outcome, Row, S, Sink, Step, Store
-from engine.records import Decoded, Place, Record, Work
-from schemas.cloudevents import json_format, kafka_binding
+from engine.records import DAY_MS, Decoded, Place, Record, Work
+from schemas.cloudevents import json_format
 from schemas.contract import Fact
 from schemas.platform import TIMER_FIRED
 from schemas.registry import Registry
+
+
+_HEADERS = [("content-type", json_format.MEDIA_TYPE.encode())]
 
 
 class Handler(Protocol):
@@ -55,6 +59,7 @@ class StepHandler(Generic[S]):
     ) -> None:
         self.name = step.name
         self.topics = (step.topic,)
+        self._source = f"/streams/{step.name}"
         self._step = step
         self._store = store
         self._registry = registry
@@ -74,7 +79,7 @@ class StepHandler(Generic[S]):
 
     def examine(self, decoded: Decoded) -> RecordFault | None:
         """An entity's log is one partition; a record elsewhere would race with it."""
-        record, fact, _ = decoded
+        record, fact = decoded.record, decoded.fact
         if fact.key in self._cache.get(record.partition, ()):
             return None
         if fact.name == TIMER_FIRED and fact.source != timers.SOURCE:
@@ -86,20 +91,22 @@ class StepHandler(Generic[S]):
         return RecordFault("misrouted", "/subject", message)
 
     def decide(self, decoded: Sequence[Decoded], work: Work) -> None:
-        entities = self._entities({item.fact.key: item.record.partition for item in decoded})
-        homes: dict[str, int] = {}
+        homes = {item.fact.key: item.record.partition for item in decoded}
+        entities = self._entities(homes)
         fired: set[str] = set()
-        for record, fact, _ in decoded:
-            decision = arrive(self._step, entities[fact.key], fact)
-            homes[fact.key] = record.partition
-            work.book(record, decision.outcome)
-            work.event_times.append(fact.time.timestamp())
+        step, day_of, counter = self._step, None, Counter[str]()
+        for record, fact, _, _ in decoded:
+            decision = arrive(step, entities[fact.key], fact)
+            if day_of != (day := (record.partition, record.timestamp_ms // DAY_MS)):
+                day_of, counter = day, work.counter(record)
+            counter[decision.outcome] += 1
             if decision.late:
                 work.book_late(record, decision.late)
             if decision.derived:
                 work.messages += self._messages(record, fact, decision.derived)
             if fact.name == TIMER_FIRED:
                 fired.add(fact.key)
+        work.event_times = [item.fact.time.timestamp() for item in decoded]
         due = self._timers(entities, homes, fired)
         rows = list(entities.items())
 
@@ -162,10 +169,9 @@ class StepHandler(Generic[S]):
         for index, (name, key, time, data) in enumerate(derived):
             identity = f"{self.name}\0{record.topic}\0{record.partition}\0{record.offset}\0{index}"
             event_id = blake2b(identity.encode(), digest_size=16).hexdigest()
-            fact = Fact(name, event_id, f"/streams/{self.name}", key, time, data)
-            event = self._registry.event(fact, {"causationid": cause.id, "partitionkey": key})
-            sent = kafka_binding.encode_structured(event, key)
-            messages.append(Message(self._outputs[name], key.encode(), sent.value, sent.headers))
+            fact = Fact(name, event_id, self._source, key, time, data)
+            value = self._registry.encode(fact, {"causationid": cause.id, "partitionkey": key})
+            messages.append(Message(self._outputs[name], key.encode(), value, _HEADERS))
         return messages
 
     def _keep(self, entities: dict[str, Entity[S]], homes: dict[str, int]) -> None:
@@ -210,8 +216,7 @@ class SinkHandler:
 
     def decide(self, decoded: Sequence[Decoded], work: Work) -> None:
         rows = [_row(item) for item in decoded]
-        for item in decoded:
-            work.event_times.append(item.fact.time.timestamp())
+        work.event_times = [item.fact.time.timestamp() for item in decoded]
 
         def save(cursor: Cursor[Any]) -> None:
             # Booked here, since only the store can tell a repeat; a retry of the transaction books anew.
@@ -220,7 +225,7 @@ class SinkHandler:
                 counter.pop(Outcome.APPLIED, None)
                 counter.pop(Outcome.DUPLICATE, None)
             for position, item in enumerate(decoded):
-                work.book(item.record, Outcome.DUPLICATE if position in repeats else Outcome.APPLIED)
+                work.counter(item.record)[Outcome.DUPLICATE if position in repeats else Outcome.APPLIED] += 1
 
         work.save = save
 
@@ -229,12 +234,10 @@ class SinkHandler:
 
 
 def _row(decoded: Decoded) -> Row:
-    record, fact, event = decoded
-    structured = record.headers and any(
-        name == "content-type" and (value or b"").startswith(b"application/cloudevents") for name, value in record.headers
-    )
-    value = (record.value or b"").decode() if structured else json_format.encode(event).decode()
-    return Row(record.topic, record.partition, record.offset, record.timestamp_ms, fact, event.type, value)
+    """A plain structured event as it came; any other as structured JSON."""
+    record, fact, wire_type, event = decoded
+    value = (record.value or b"") if event is None else json_format.encode(event)
+    return Row(record.topic, record.partition, record.offset, record.timestamp_ms, fact, wire_type, value.decode())
 
 
 def _by_name(registry: Registry) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
+from msgspec import Struct
+
 from schemas.contract import Fact
 
 if TYPE_CHECKING:
@@ -19,6 +21,8 @@ S = TypeVar("S")
 
 class Outcome(StrEnum):
     """What became of an event. A parked one waits for an earlier event; until that comes it counts as rejected."""
+
+    __hash__ = str.__hash__  # Enum's own is a Python call, on every look-up of a table
 
     APPLIED = "applied"
     DUPLICATE = "duplicate"
@@ -45,8 +49,7 @@ class Late(NamedTuple):
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Decision(Generic[S]):
+class Decision(Struct, Generic[S], frozen=True, gc=False):
     """A rule's answer: the state after the event, what became of it, what follows from it."""
 
     state: S
@@ -71,7 +74,7 @@ class Entity(Generic[S]):
     """
 
     state: S
-    seen: dict[int, None] = field(default_factory=dict)
+    seen: dict[bytes, None] = field(default_factory=dict)
     applied: int = 0
     duplicates: int = 0
     superseded: int = 0

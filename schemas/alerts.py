@@ -3,11 +3,11 @@
 Condition (the monitor's), handling (people's) and suppression (the platform's) never share a field.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
+from msgspec import Struct
 from pydantic import Field
 
 from schemas.contract import Contract, Data, Instant, Text
@@ -19,6 +19,8 @@ REFRESH_S_MAX = 366 * 24 * 3600
 class Condition(StrEnum):
     """`resolved`: the monitor says it ended. `expired`: we stopped believing, since the monitor fell silent."""
 
+    __hash__ = str.__hash__  # Enum's own is a Python call, on every look-up of a table
+
     FIRING = "firing"
     RESOLVED = "resolved"
     EXPIRED = "expired"
@@ -27,6 +29,8 @@ class Condition(StrEnum):
 class Handling(StrEnum):
     """What people did."""
 
+    __hash__ = str.__hash__  # Enum's own is a Python call, on every look-up of a table
+
     OPEN = "open"
     ACKNOWLEDGED = "acknowledged"
     CLOSED = "closed"
@@ -34,6 +38,8 @@ class Handling(StrEnum):
 
 class Suppression(StrEnum):
     """Set by the platform; windows, inhibition and flapping come on top of this core."""
+
+    __hash__ = str.__hash__  # Enum's own is a Python call, on every look-up of a table
 
     NONE = "none"
 
@@ -90,8 +96,7 @@ CONTRACTS = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Episode:
+class Episode(Struct, frozen=True, gc=False):
     """From raised to ended, re-openings included."""
 
     condition: Condition
@@ -109,8 +114,7 @@ class Episode:
     suppression: Suppression = Suppression.NONE
 
 
-@dataclass(frozen=True, slots=True)
-class Alert:
+class Alert(Struct, frozen=True, gc=False):
     """The latest episode of a key, and how many there were."""
 
     episodes: int = 0

@@ -1,9 +1,10 @@
 """Calls for proposals: announced, extended, cancelled here, or reported by an outside register."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal
+
+from msgspec import Struct
 
 from schemas.contract import Amount, Contract, Data, Instant, NoData, Text
 from schemas.topics import CALL_EVENT, CALL_STATE
@@ -11,6 +12,8 @@ from schemas.topics import CALL_EVENT, CALL_STATE
 
 class Phase(StrEnum):
     """Where a call stands at an instant."""
+
+    __hash__ = str.__hash__  # Enum's own is a Python call, on every look-up of a table
 
     FORTHCOMING = "forthcoming"
     OPEN = "open"
@@ -68,8 +71,7 @@ CONTRACTS = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True, gc=False):
     """What is known of a call. `phase` is the one last told to others; the phase at an instant is computed."""
 
     title: str = ""

@@ -7,6 +7,7 @@ Keys of `data` that a contract does not name are ignored: readers stay compatibl
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import cached_property, lru_cache
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
@@ -51,27 +52,16 @@ def parse_instant(value: object) -> object:
     return value
 
 
-def _storable(value: object) -> object:
-    """PostgreSQL text holds neither NUL nor lone surrogates; say so here rather than fail in the store."""
-    if isinstance(value, str):
-        if "\x00" in value:
-            raise ValueError("the character U+0000 cannot be stored")
-        if not value.isascii():
-            try:
-                value.encode("utf-8")
-            except UnicodeEncodeError:
-                raise ValueError("a lone surrogate is not a character") from None
-    return value
-
-
-Text = Annotated[str, BeforeValidator(_storable), StringConstraints(max_length=TEXT_CHARS_MAX)]
-Key = Annotated[str, BeforeValidator(_storable), StringConstraints(min_length=1, max_length=KEY_CHARS_MAX)]
+# PostgreSQL's text holds no U+0000; a lone surrogate is refused by pydantic itself.
+STORABLE = r"^[^\x00]*$"
+Text = Annotated[str, StringConstraints(max_length=TEXT_CHARS_MAX, pattern=STORABLE)]
+Key = Annotated[str, StringConstraints(min_length=1, max_length=KEY_CHARS_MAX, pattern=STORABLE)]
 Day = Annotated[date, BeforeValidator(parse_day)]
 Instant = Annotated[datetime, BeforeValidator(parse_instant)]
 Amount = Annotated[int, Field(ge=-AMOUNT_MAX, le=AMOUNT_MAX, description="whole units of the currency")]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Contract:
     """One event type: `<prefix>.<name>.v<major>` on the wire. `is_internal`: only the platform itself publishes it."""
 
@@ -81,7 +71,7 @@ class Contract:
     topics: tuple[Topic, ...]
     is_internal: bool = False
 
-    @property
+    @cached_property
     def topic_names(self) -> tuple[str, ...]:
         return tuple(topic.name for topic in self.topics)
 
@@ -108,6 +98,7 @@ def instant_text(instant: datetime) -> str:
     return text.removesuffix("+00:00") + "Z"
 
 
+@lru_cache(maxsize=50_000)
 def day_instant(day: date) -> datetime:
     """A date means 00:00:00Z of that day."""
     return datetime(day.year, day.month, day.day, tzinfo=UTC)

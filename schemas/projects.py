@@ -4,11 +4,11 @@ Source of the lifecycle: the Bureau's rules as `streams/projects.py` states them
 coarse states through `research.project.registered`.
 """
 
-from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated, Literal, NamedTuple
 
+from msgspec import Struct
 from pydantic import AfterValidator
 
 from schemas.contract import Amount, Contract, Data, Day, Fact, Key, NoData, Text
@@ -19,6 +19,8 @@ MILESTONES_MAX = 500
 
 class State(StrEnum):
     """Base states; overlays (overdue, at risk, silent, underspent) are claims at an instant and stand beside it."""
+
+    __hash__ = str.__hash__  # Enum's own is a Python call, on every look-up of a table
 
     APPLIED = "applied"
     RETURNED = "returned"
@@ -43,6 +45,8 @@ class State(StrEnum):
 
 class MilestoneStatus(StrEnum):
     """A returned milestone is due again; an accepted one is done."""
+
+    __hash__ = str.__hash__  # Enum's own is a Python call, on every look-up of a table
 
     PLANNED = "planned"
     REPORTED = "reported"
@@ -178,8 +182,7 @@ class Milestone(NamedTuple):
     status: MilestoneStatus
 
 
-@dataclass(frozen=True, slots=True)
-class Project:
+class Project(Struct, frozen=True, gc=False):
     """All that the lifecycle needs to know of a project. Amounts are whole units of `currency`."""
 
     state: State | None = None

@@ -3,9 +3,10 @@
 The core of an alert's life. Maintenance windows, inhibition and flapping come on top and set only the third axis.
 """
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
+
+from msgspec.structs import replace
 
 from engine.ports import Decision, Derived, Entity, Outcome, Step
 from schemas.alerts import SEVERITIES, Alert, Condition, Episode, Handling

@@ -1,8 +1,9 @@
 """Calls for proposals: where one stands at an instant, and the timers that tell others when it moves."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
+
+from msgspec.structs import replace
 
 from engine.ports import Decision, Derived, Entity, Outcome, Step
 from schemas.calls import Call, Phase

@@ -5,9 +5,10 @@ and never overrides what the Bureau's own events established.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
+
+from msgspec.structs import replace
 
 from engine.ports import Decision, Derived, Entity, Outcome, Step
 from schemas.contract import Fact, day_instant
@@ -159,7 +160,8 @@ def _on_suspended(_: Project, fact: Fact) -> dict[str, Any]:
 
 def _on_resumed(project: Project, fact: Fact) -> dict[str, Any]:
     """The clock stood still: the end and what is outstanding move later by the whole days of the pause."""
-    assert project.suspended_at is not None and project.end is not None  # noqa: S101
+    assert project.suspended_at is not None  # noqa: S101
+    assert project.end is not None  # noqa: S101
     pause = timedelta(days=max(0, (fact.time - project.suspended_at).days))
     milestones = tuple(m._replace(due=m.due + pause) if m.status in _OUTSTANDING else m for m in project.milestones)
     return {"suspended_at": None, "end": project.end + pause, "milestones": milestones}

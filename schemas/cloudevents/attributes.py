@@ -14,9 +14,7 @@ from schemas.cloudevents.errors import CloudEventError, quoted
 
 INT32_MIN: Final = -(2**31)
 INT32_MAX: Final = 2**31 - 1
-CORE_ATTRIBUTES: Final = frozenset(
-    ("specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema")
-)
+CORE_ATTRIBUTES: Final = frozenset(("specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema"))
 # `data` may not name an attribute at all; the core names may not name an extension.
 RESERVED_NAMES: Final = CORE_ATTRIBUTES | {"data"}
 

@@ -99,9 +99,7 @@ class CloudEventError(ValueError):
     `message` is English and says what, where, and what to do; `message_zh` is the short Chinese form.
     """
 
-    def __init__(
-        self, reason: Reason, message: str, *, attribute: str | None = None, pointer: str | None = None
-    ) -> None:
+    def __init__(self, reason: Reason, message: str, *, attribute: str | None = None, pointer: str | None = None) -> None:
         super().__init__(message)
         self.reason: Reason = reason
         self.message = message

@@ -74,9 +74,7 @@ def check_format(content_type: str | None, expected: str) -> None:
     """Whether a content type of an event format is the one expected. Raises `format_unsupported` (HTTP: 415)."""
     given = content_type or ""
     if given.partition(";")[0].strip().lower() != expected:
-        raise CloudEventError(
-            "format_unsupported", f"the event format {quoted(given)} is not known here; send {expected}"
-        )
+        raise CloudEventError("format_unsupported", f"the event format {quoted(given)} is not known here; send {expected}")
     if foreign_charset(given) is not None:
         raise CloudEventError("charset_unsupported", f"the charset in {quoted(given)} is not taken; JSON is UTF-8")
 

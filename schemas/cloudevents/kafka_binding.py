@@ -106,15 +106,11 @@ def _collect(headers: Iterable[tuple[str, bytes | None]]) -> dict[str, str]:
 def _decode_structured(content_type: str, value: bytes | None, event_bytes_max: int) -> CloudEvent:
     json_format.check_format(content_type, json_format.MEDIA_TYPE)
     if value is None:
-        raise CloudEventError(
-            "tombstone", "a structured event has a value, this record has none; send the event as JSON"
-        )
+        raise CloudEventError("tombstone", "a structured event has a value, this record has none; send the event as JSON")
     return json_format.decode(value, event_bytes_max=event_bytes_max)
 
 
-def _decode_binary(
-    headers: dict[str, str], content_type: str | None, value: bytes | None, event_bytes_max: int
-) -> CloudEvent:
+def _decode_binary(headers: dict[str, str], content_type: str | None, value: bytes | None, event_bytes_max: int) -> CloudEvent:
     if "ce_datacontenttype" in headers:
         raise CloudEventError(
             "header_forbidden",

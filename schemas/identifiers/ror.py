@@ -38,9 +38,7 @@ def validate(text: str) -> str:
     bare = compact(text)
     found = _FORM.fullmatch(bare)
     if found is None:
-        raise IdentifierError(
-            "form", f"{shown(text)} is not of the form https://ror.org/0 + six characters + two digits"
-        )
+        raise IdentifierError("form", f"{shown(text)} is not of the form https://ror.org/0 + six characters + two digits")
     if found[2] != check_digits(found[1]):
         raise IdentifierError("checksum", f"{shown(text)} fails its check digits; copy it again from ror.org")
     return format(bare)

@@ -1,15 +1,14 @@
 """The columns that every state table shares: the entity's account, as COPY text and back."""
 
-import json
-from array import array
 from datetime import datetime
-from sys import byteorder
 from typing import Any
 
+import msgspec
 from sqlalchemy import Column, DateTime, Integer, LargeBinary, Text, func
 from sqlalchemy.dialects.postgresql import JSONB
 
 from engine.database import copy_bytes, copy_instant, copy_text
+from engine.entity import HASH_BYTES
 from engine.ports import Entity, Rejection, S
 
 COLUMNS = ("applied", "duplicates", "superseded", "rejected", "seen", "timer_at")
@@ -42,7 +41,7 @@ def fields(entity: Entity[Any]) -> tuple[str, ...]:
         str(entity.duplicates),
         str(entity.superseded),
         copy_json(entity.rejected) if entity.rejected else "[]",
-        copy_bytes(_packed(entity.seen)),
+        copy_bytes(b"".join(entity.seen)),
         copy_instant(entity.timer_at),
     )
 
@@ -58,25 +57,13 @@ def entity(
 ) -> Entity[S]:
     """An entity from a row's columns, in the order of COLUMNS."""
     rejections = tuple(Rejection(event_id, reason) for event_id, reason in rejected)
-    return Entity(state, dict.fromkeys(_unpacked(seen)), applied, duplicates, superseded, rejections, timer_at)
+    return Entity(state, _unpacked(seen), applied, duplicates, superseded, rejections, timer_at)
 
 
 def copy_json(value: object) -> str:
     """A jsonb field."""
-    return copy_text(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+    return copy_text(msgspec.json.encode(value).decode())
 
 
-def _packed(seen: dict[int, None]) -> bytes:
-    """Little-endian, 8 bytes a hash."""
-    packed = array("q", seen)
-    if byteorder == "big":
-        packed.byteswap()
-    return packed.tobytes()
-
-
-def _unpacked(seen: bytes) -> "array[int]":
-    unpacked = array("q")
-    unpacked.frombytes(seen)
-    if byteorder == "big":
-        unpacked.byteswap()
-    return unpacked
+def _unpacked(seen: bytes) -> dict[bytes, None]:
+    return dict.fromkeys([seen[at : at + HASH_BYTES] for at in range(0, len(seen), HASH_BYTES)])

@@ -1,0 +1,1 @@
+"""One script per question; one harness; losing results are shown too."""

@@ -1,0 +1,137 @@
+"""The quick reader never accepts what the strict codec refuses, and never reads another fact than it."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas.cloudevents import CloudEventError, json_format
+from schemas.registry import ContractError, Registry, default_registry
+
+REGISTRY = default_registry()
+EVENT: dict[str, Any] = {
+    "specversion": "1.0",
+    "id": "e-1",
+    "source": "/partners/institute-a",
+    "type": "gov.stiib.research.project.contracted.v1",
+    "subject": "P-1",
+    "time": "2026-01-02T03:04:05Z",
+    "datacontenttype": "application/json",
+    "data": {
+        "contract_no": "C-1",
+        "amount": 100,
+        "start": "2026-02-01",
+        "end": "2027-02-01",
+        "milestones": [{"id": "M1", "due": "2026-06-01"}],
+        "remark": "进展 as planned",
+    },
+}
+
+
+def agree(value: bytes, registry: Registry = REGISTRY) -> bool:
+    """Whether the quick reader answered; if so the strict codec must give the same fact."""
+    quick = registry.quick(value)
+    if quick is None:
+        return False
+    try:
+        strict = registry.fact(json_format.decode(value))
+    except (CloudEventError, ContractError) as error:
+        pytest.fail(f"the quick reader accepts what the codec refuses: {error}")
+    assert quick[0] == strict
+    return True
+
+
+def text_of(event: dict[str, Any], **json_options: Any) -> bytes:
+    return json.dumps(event, ensure_ascii=False, **json_options).encode()
+
+
+def test_a_plain_event_is_read_quickly() -> None:
+    assert agree(text_of(EVENT, separators=(",", ":")))
+    assert agree(text_of(EVENT))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"id": ""},
+        {"id": 5},
+        {"id": "a\u0007b"},
+        {"id": "项目"},
+        {"source": "not a uri reference"},
+        {"source": ""},
+        {"subject": "x" * 600},
+        {"subject": None},
+        {"time": "2026-01-02 03:04:05Z"},
+        {"time": "20260102T030405Z"},
+        {"time": "2026-13-02T03:04:05Z"},
+        {"time": "2026-W01-1T03:04:05Z"},
+        {"time": "2026-01-02T03:04:05+08:00"},
+        {"time": "2026-01-02T03:04:60Z"},
+        {"time": "2026-01-02T24:00:00Z"},
+        {"time": "2026-01-02T03:04:05.5Z"},
+        {"time": "2026-01-02T03-04-05Z"},
+        {"time": "2026-01-02T03:04:05.123Z"},
+        {"time": "2026-01-02T03:04:05,123456Z"},
+        {"time": None},
+        {"specversion": "0.3"},
+        {"datacontenttype": "text/plain"},
+        {"dataschema": "/relative"},
+        {"Extension": "x"},
+        {"sequence": 2**40},
+        {"partitionkey": "\u0001"},
+        {"partitionkey": 7},
+        {"recordedtime": "2026-01-02T03:04:05Z"},
+        {"data": None},
+        {"data": []},
+        {"data": {"contract_no": "a\u0000b"}},
+        {"data_base64": "AA=="},
+        {"type": "gov.stiib.unknown.v1"},
+    ],
+)
+def test_whatever_is_unusual_is_left_to_the_strict_codec_or_read_alike(change: dict[str, Any]) -> None:
+    agree(text_of(EVENT | change, separators=(",", ":")))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b'{"specversion":"1.0","id":"e-1","id":"e-2",' + text_of(EVENT, separators=(",", ":"))[25:],
+        text_of(EVENT, separators=(",", ":")).replace(b'"amount":100', b'"amount":100,"amount":200'),
+        text_of(EVENT, separators=(",", ":")).replace(b'"amount":100', b'"amount" :1,"amount":200'),
+        text_of(EVENT, separators=(",", ":")).replace(b'"due":', b'"due":"2026-07-01","due":'),
+        text_of(EVENT, separators=(",", ":")).replace(b"100", b"1e400"),
+        text_of(EVENT, separators=(",", ":")).replace(b"100", b"9" * 5000),
+        text_of(EVENT, separators=(",", ":")).replace(b"100", b"NaN"),
+        text_of(EVENT, separators=(",", ":")).replace(b"as planned", b"\xc0\xa0"),
+        text_of(EVENT, separators=(",", ":")).replace(b"as planned", b"\\ud800"),
+        text_of(EVENT, separators=(",", ":")).replace(b'"C-1"', b"[" * 100 + b"]" * 100),
+        b"\xef\xbb\xbf" + text_of(EVENT, separators=(",", ":")),
+        b"[]",
+        b"null",
+        b"",
+    ],
+)
+def test_broken_json_is_never_read_quickly(value: bytes) -> None:
+    assert not agree(value)
+
+
+_names = st.sampled_from([*EVENT, "partitionkey", "causationid", "recordedtime", "extra", "UPPER", "data_base64"])
+_scalars = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=8)
+_values = st.recursive(
+    _scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.dictionaries(_names, _values, max_size=3), st.sampled_from([(",", ":"), (", ", ": "), (" ,", " : ")]))
+def test_mutated_attributes_are_read_alike_or_not_quickly(changes: dict[str, Any], separators: tuple[str, str]) -> None:
+    agree(json.dumps(EVENT | changes, separators=separators).encode())
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.integers(0, len(text_of(EVENT)) - 1), st.binary(max_size=3), st.integers(0, 3))
+def test_mutated_bytes_are_read_alike_or_not_quickly(at: int, inserted: bytes, removed: int) -> None:
+    whole = text_of(EVENT, separators=(",", ":"))
+    agree(whole[:at] + inserted + whole[at + removed :])
