@@ -4,6 +4,7 @@ Problem            raised anywhere in a request; `responses` turns it into appli
 """
 
 import json
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -38,7 +39,7 @@ class Place(NamedTuple):
 
 
 @dataclass
-class Problem(Exception):  # noqa: N818 - the word of RFC 9457
+class Problem(Exception):
     """An answer that is a refusal of so many `events`. `places` are the faults found, ERRORS_MAX at most are shown."""
 
     kind: Kind
@@ -80,10 +81,10 @@ class ProblemWriter:
             ]
         return members
 
-    def response(self, problem: Problem, scope: Scope) -> Response:
+    def response(self, problem: Problem, scope: Scope, instance: str | None = None) -> Response:
         """The answer to a request, in its reader's language; logged by codes."""
         language = request_language(scope)
-        members = self.members(problem, language)
+        members = self.members(problem, language, instance)
         log.info(
             "request_refused",
             problem=problem.kind.slug,
@@ -129,13 +130,22 @@ def install(app: FastAPI, writer: ProblemWriter) -> None:
         return writer.response(_problem_of(error), request.scope)
 
     async def on_bug(request: Request, error: Exception) -> Response:
-        log.error("request_failed", path=request.scope.get("path"), exc_info=error)
-        return writer.response(Problem(catalogue.INTERNAL_ERROR, catalogue.INTERNAL_ERROR.meaning), request.scope)
+        # Frames only: the message and the locals of a bug may hold what a partner wrote.
+        frames = "".join(traceback.format_tb(error.__traceback__))
+        name, instance = type(error).__qualname__, writer.instance()
+        log.error("request_failed", route=_route(request), error=name, frames=frames, instance=instance)
+        problem = Problem(catalogue.INTERNAL_ERROR, catalogue.INTERNAL_ERROR.meaning)
+        return writer.response(problem, request.scope, instance)
 
     for kind in (Problem, Fault, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, on_problem)
     app.add_exception_handler(Exception, on_bug)
     _add_pages(app, writer)
+
+
+def _route(request: Request) -> str | None:
+    """The template of the path, without what stood in it."""
+    return getattr(request.scope.get("route"), "path", None)
 
 
 def _problem_of(error: Exception) -> Problem:

@@ -5,6 +5,7 @@ import http.client
 import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -20,7 +21,7 @@ from engine.errors import Fault
 from engine.kafka import Message, partition_of
 from gateway.app import create_app
 from gateway.body import BodyReader
-from gateway.publisher import Acked, Outcome, Overloaded, RecordPublisher
+from gateway.publisher import Acked, AsyncPublisher, Outcome, Overloaded, RecordPublisher
 from gateway.server import serve
 from monitoring.metrics import GatewayMetrics
 from schemas.registry import default_registry
@@ -35,7 +36,7 @@ START_S = 10
 
 
 class FakePublisher:
-    """Kafka as RecordPublisher promises it, in memory: `faults` by the record's value, `full` as Overloaded."""
+    """Kafka as RecordPublisher promises it, in memory: `faults` by the record's key, `is_full` as Overloaded."""
 
     def __init__(self) -> None:
         self.records: list[Message] = []
@@ -43,13 +44,10 @@ class FakePublisher:
         self.every_fault: Fault | None = None
         self.is_full = False
         self.failed: str | None = None
-        self.answers_after: asyncio.Event | None = None
 
     async def publish(self, messages: Sequence[Message]) -> list[Outcome]:
         if self.is_full:
             raise Overloaded("full")
-        if self.answers_after is not None:
-            await self.answers_after.wait()
         return [self._write(message) for message in messages]
 
     def failure(self) -> str | None:
@@ -110,7 +108,6 @@ class Gateway:
     publisher: Any
     health: FakeHealth
     clock: FakeClock
-    stop: Callable[[], object]
 
     def request(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Answer:
         connection = http.client.HTTPConnection(self.host, self.port, timeout=30)
@@ -141,13 +138,14 @@ def run_gateway(publisher: RecordPublisher, **options: Any) -> Iterator[Gateway]
     started = threading.Event()
     health, clock = FakeHealth(), FakeClock(NOW)
     stop, loop = asyncio.Event(), asyncio.new_event_loop()
+    prometheus = CollectorRegistry()
     app = create_app(
         registry=default_registry(),
         publisher=publisher,
         clock=clock,
         health=health,
-        prometheus=options.setdefault("prometheus", CollectorRegistry()),
-        metrics=GatewayMetrics(options.pop("prometheus")),
+        metrics=GatewayMetrics(prometheus),
+        prometheus=prometheus,
         **options,
     )
 
@@ -155,13 +153,17 @@ def run_gateway(publisher: RecordPublisher, **options: Any) -> Iterator[Gateway]
         listening.append(address)
         started.set()
 
-    thread = threading.Thread(
-        target=lambda: loop.run_until_complete(serve(app, host="127.0.0.1", port=0, stop=stop, on_listening=on_listening))
-    )
+    async def run() -> None:
+        async with AsyncExitStack() as stack:
+            if isinstance(publisher, AsyncPublisher):
+                await stack.enter_async_context(publisher)
+            await serve(app, host="127.0.0.1", port=0, stop=stop, on_listening=on_listening)
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(run()))
     thread.start()
     assert started.wait(START_S)
     port = int(listening[0].rpartition(":")[2])
-    yield Gateway("127.0.0.1", port, publisher, health, clock, lambda: loop.call_soon_threadsafe(stop.set))
+    yield Gateway("127.0.0.1", port, publisher, health, clock)
     loop.call_soon_threadsafe(stop.set)
     thread.join()
     loop.close()
@@ -229,3 +231,8 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
         created.result()
     yield server
     server.stop()
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock(NOW)

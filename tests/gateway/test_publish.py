@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from engine.errors import EnvironmentFault, TransientFault
 from gateway.body import BodyReader
@@ -315,16 +316,27 @@ class TestAccount:
         assert 'dujiang_gateway_refused_events_total{reason="json_invalid"} 1.0' in lines
         assert "dujiang_gateway_publish_seconds_count 1.0" in lines
 
-    def test_nothing_a_partner_wrote_is_logged(self, gateway: Any, event: Event, capfd: pytest.CaptureFixture[str]) -> None:
+    def test_nothing_a_partner_wrote_is_logged(self, gateway: Any, event: Event) -> None:
         secret = "zhang-san-13800000000"
-        gateway.post(event(id=secret, subject=secret, data={"reason": 7, secret: secret}, source=f"/partners/{secret}"))
-        gateway.post(event(type=secret))
-        gateway.post([event(id=secret + "\x00")], BATCH)
-        gateway.request("POST", f"/events?who={secret}", b"{", {"content-type": STRUCTURED})
-        gateway.request("GET", f"/{secret}")
-        out, err = capfd.readouterr()
-        assert "request_refused" in out + err
-        assert secret not in out + err
+        with capture_logs() as lines:
+            gateway.post(event(id=secret, subject=secret, data={"reason": 7, secret: secret}))
+            gateway.post(event(type=secret, source=f"/partners/{secret}"))
+            gateway.post([event(id=secret + "\x00")], BATCH)
+            gateway.request("POST", f"/events?who={secret}", b"{", {"content-type": STRUCTURED})
+            gateway.get(f"/{secret}")
+        assert [line["problem"] for line in lines] == [
+            "contract_broken",
+            "type_unknown",
+            "event_invalid",
+            "json_invalid",
+            "not_found",
+        ]
+        assert secret not in repr(lines)
+
+    def test_problem_is_found_in_the_log_by_its_instance(self, gateway: Any) -> None:
+        with capture_logs() as lines:
+            answer = gateway.post(b"{")
+        assert [line["instance"] for line in lines] == [answer.json["instance"]]
 
 
 def slow_request(gateway: Any, start: bytes) -> bytes:

@@ -1,0 +1,108 @@
+"""Where the gateway listens, and how it ends."""
+
+import asyncio
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.errors import EnvironmentFault
+from gateway.server import loopback_address, serve
+
+ROOT = Path(__file__).parents[2]
+# A gateway whose Kafka takes a second for everything.
+SLOW_GATEWAY = """
+import asyncio, sys
+from contextlib import asynccontextmanager
+from prometheus_client import CollectorRegistry
+from engine.clock import SystemClock
+from gateway.app import create_app
+from gateway.publisher import Acked
+from gateway.server import run
+from schemas.registry import default_registry
+
+class Slow:
+    async def publish(self, messages):
+        print("publishing", flush=True)
+        await asyncio.sleep(1)
+        return [Acked(message.topic, 0, 0) for message in messages]
+    def failure(self):
+        return None
+    def reasons(self):
+        return []
+
+@asynccontextmanager
+async def open_app():
+    yield create_app(registry=default_registry(), publisher=Slow(), clock=SystemClock(), health=Slow())
+    print("closed", flush=True)
+
+run(open_app, on_listening=lambda address: print(address, flush=True))
+"""
+
+
+@pytest.mark.parametrize(
+    ("host", "address"), [("127.0.0.1", "127.0.0.1"), ("localhost", "127.0.0.1"), ("::1", "::1"), ("[::1]", "::1")]
+)
+def test_loopback_is_taken(host: str, address: str) -> None:
+    assert loopback_address(host) == address
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "bureau.example", "", "169.254.169.254"])
+def test_address_that_others_reach_is_refused(host: str) -> None:
+    with pytest.raises(EnvironmentFault, match="listens on loopback only until partners have identities"):
+        loopback_address(host)
+
+
+def test_port_in_use_is_refused_although_it_could_be_shared() -> None:
+    async def attempt(port: int) -> None:
+        await serve(None, host="127.0.0.1", port=port, stop=asyncio.Event())
+
+    with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(EnvironmentFault, match="Address already in use"):
+        asyncio.run(attempt(other.getsockname()[1]))
+
+
+def test_second_gateway_on_the_same_port_is_refused(gateway: Any) -> None:
+    async def attempt() -> None:
+        await serve(None, host="127.0.0.1", port=gateway.port, stop=asyncio.Event())
+
+    with pytest.raises(EnvironmentFault, match="Address already in use"):
+        asyncio.run(attempt())
+
+
+def test_sigterm_lets_the_request_in_flight_be_answered(event: Any) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLOW_GATEWAY],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert process.stdout is not None
+    address = process.stdout.readline()
+    answers: list[int] = []
+    caller = threading.Thread(target=lambda: answers.append(post(address, event())))
+    caller.start()
+    assert process.stdout.readline() == "publishing\n"
+    process.send_signal(signal.SIGTERM)
+    caller.join()
+    out, err = process.communicate(timeout=10)
+    assert (answers, process.returncode, out, err) == ([202], 0, "closed\n", "")
+
+
+def post(address: str, event: dict[str, Any]) -> int:
+    import http.client
+    import json
+
+    found = re.fullmatch(r"http://(.+):(\d+)\n", address)
+    assert found
+    connection = http.client.HTTPConnection(found[1], int(found[2]), timeout=10)
+    connection.request("POST", "/events", json.dumps(event), {"content-type": "application/cloudevents+json"})
+    return connection.getresponse().status
