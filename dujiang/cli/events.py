@@ -82,12 +82,15 @@ def ingest(
     report: Annotated[Path | None, typer.Option(help="Write every refused row and finding here, JSON lines.")] = None,
 ) -> None:
     """Run a connector over a file or folder: read, publish what is new, say what was refused and why."""
-    from dujiang.ingest import run_ingest
+    from dujiang.ingest import NoSuchConnector, run_ingest
 
     settings = settings_with_logging()
     options: dict[str, Any] = {"name": name, "as_of": instant_of(as_of) if as_of else None, "report": report}
-    with services_of(settings) as services:
-        result = run_ingest(settings, services, connector, path, **options)
+    try:
+        with services_of(settings) as services:
+            result = run_ingest(settings, services, connector, path, **options)
+    except NoSuchConnector as error:
+        fail(str(error), 2)
     if as_json:
         typer.echo(line(result.as_json()))
         return
