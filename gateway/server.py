@@ -12,6 +12,8 @@ import uvloop
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from engine.errors import EnvironmentFault
 
@@ -21,6 +23,8 @@ READ_BUFFER_BYTES = 256 * 1024
 START_S = 10.0
 STOP_S = 7.0  # with the closing of what the app stands on, ten seconds in all
 PROBE_S = 0.02
+GIVE_UP_S = 1.0
+RETRY_AFTER_S = 5
 
 
 def run(
@@ -56,8 +60,9 @@ async def serve(
     """
     address = loopback_address(host)
     port = _claimed_port(address, port)
+    requests = _InFlight(app)
     server = Server(
-        app,
+        requests,
         address=address,
         port=port,
         interface=Interfaces.ASGI,
@@ -74,7 +79,7 @@ async def serve(
         on_listening(f"http://{f'[{address}]' if ':' in address else address}:{port}")
         await _first_of(serving, stop)
     finally:
-        await _stop(server, serving)
+        await _stop(server, serving, requests)
 
 
 def loopback_address(host: str) -> str:
@@ -131,11 +136,37 @@ async def _first_of(serving: "asyncio.Task[None]", stop: asyncio.Event) -> None:
         raise RuntimeError("the HTTP server ended by itself")
 
 
-async def _stop(server: Any, serving: "asyncio.Task[None]") -> None:
-    """No new connections; requests in flight are answered. What is not answered in time is dropped."""
+async def _stop(server: Any, serving: "asyncio.Task[None]", requests: "_InFlight") -> None:
+    """No new connections; requests in flight are answered, those that take too long with 503."""
     if not serving.done():
         server.stop()
         await asyncio.wait((serving,), timeout=STOP_S)
     if not serving.done():
-        serving.cancel()
-        await asyncio.wait((serving,), timeout=1)
+        requests.give_up()
+        await asyncio.wait((serving,), timeout=GIVE_UP_S)
+
+
+class _InFlight:
+    """ASGI middleware that knows the requests under way. Cancelling granian's own task instead would make it stumble."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        task = asyncio.current_task()
+        if task is None or scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        self._tasks.add(task)
+        try:
+            await self._app(scope, receive, send)
+        except asyncio.CancelledError:
+            headers = {"retry-after": str(RETRY_AFTER_S), "connection": "close"}
+            await Response(status_code=503, headers=headers)(scope, receive, send)
+        finally:
+            self._tasks.discard(task)
+
+    def give_up(self) -> None:
+        for task in self._tasks:
+            task.cancel()

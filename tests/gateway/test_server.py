@@ -1,6 +1,8 @@
 """Where the gateway listens, and how it ends."""
 
 import asyncio
+import http.client
+import json
 import os
 import re
 import signal
@@ -17,7 +19,7 @@ from engine.errors import EnvironmentFault
 from gateway.server import loopback_address, serve
 
 ROOT = Path(__file__).parents[2]
-# A gateway whose Kafka takes a second for everything.
+# A gateway whose Kafka takes its time for everything.
 SLOW_GATEWAY = """
 import asyncio, sys
 from contextlib import asynccontextmanager
@@ -31,7 +33,7 @@ from schemas.registry import default_registry
 class Slow:
     async def publish(self, messages):
         print("publishing", flush=True)
-        await asyncio.sleep(1)
+        await asyncio.sleep(float(sys.argv[1]))
         return [Acked(message.topic, 0, 0) for message in messages]
     def failure(self):
         return None
@@ -77,8 +79,18 @@ def test_second_gateway_on_the_same_port_is_refused(gateway: Any) -> None:
 
 
 def test_sigterm_lets_the_request_in_flight_be_answered(event: Any) -> None:
+    assert stopped_while_publishing(event(), kafka_takes_s=1) == ([202], 0, "closed\n", "")
+
+
+@pytest.mark.slow
+def test_request_that_takes_too_long_is_told_to_come_again(event: Any) -> None:
+    assert stopped_while_publishing(event(), kafka_takes_s=60) == ([503], 0, "closed\n", "")
+
+
+def stopped_while_publishing(event: dict[str, Any], kafka_takes_s: int) -> tuple[list[int], int, str, str]:
+    """What the caller was answered, and how the process ended within ten seconds of SIGTERM."""
     process = subprocess.Popen(
-        [sys.executable, "-c", SLOW_GATEWAY],
+        [sys.executable, "-c", SLOW_GATEWAY, str(kafka_takes_s)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -88,19 +100,16 @@ def test_sigterm_lets_the_request_in_flight_be_answered(event: Any) -> None:
     assert process.stdout is not None
     address = process.stdout.readline()
     answers: list[int] = []
-    caller = threading.Thread(target=lambda: answers.append(post(address, event())))
+    caller = threading.Thread(target=lambda: answers.append(post(address, event)))
     caller.start()
     assert process.stdout.readline() == "publishing\n"
     process.send_signal(signal.SIGTERM)
-    caller.join()
     out, err = process.communicate(timeout=10)
-    assert (answers, process.returncode, out, err) == ([202], 0, "closed\n", "")
+    caller.join()
+    return answers, process.returncode, out, err
 
 
 def post(address: str, event: dict[str, Any]) -> int:
-    import http.client
-    import json
-
     found = re.fullmatch(r"http://(.+):(\d+)\n", address)
     assert found
     connection = http.client.HTTPConnection(found[1], int(found[2]), timeout=10)
