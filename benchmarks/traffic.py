@@ -4,6 +4,7 @@ import json
 import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any, NamedTuple
 
 PREFIX = "gov.stiib"
@@ -21,99 +22,101 @@ class Event(NamedTuple):
     value: bytes
 
 
-def _event(key: str, number: int, name: str, at: datetime, data: dict[str, Any]) -> Event:
-    body = {
-        "specversion": "1.0",
-        "id": f"{key}-{number:03d}",
-        "source": f"/partners/institute-{int(key[-2:]) % 7}",
-        "type": f"{PREFIX}.{name}.v1",
-        "subject": key,
-        "time": at.isoformat().replace("+00:00", "Z"),
-        "datacontenttype": "application/json",
-        "partitionkey": key,
-        "data": data,
-    }
-    return Event(key.encode(), json.dumps(body, separators=(",", ":")).encode())
+def _event(key: str, number: int, source: str, name: str, time: str, data: str) -> Event:
+    body = (
+        f'{{"specversion":"1.0","id":"{key}-{number:03d}","source":"{source}","type":"{PREFIX}.{name}.v1","subject":"{key}",'
+        f'"time":"{time}","datacontenttype":"application/json","partitionkey":"{key}","data":{data}}}'
+    )
+    return Event(key.encode(), body.encode())
 
 
-def _lifecycle(key: str, start: datetime) -> list[tuple[str, dict[str, Any]]]:
-    """A project's first year: half of the events move the base state, half report on milestones and money."""
-    begin, end = start.date() + timedelta(days=30), start.date() + timedelta(days=900)
-    milestones = [{"id": f"M{number}", "due": (begin + timedelta(days=200 * number)).isoformat()} for number in (1, 2, 3)]
-    contract = {
-        "contract_no": f"C-{key}",
-        "amount": 900_000,
-        "start": begin.isoformat(),
-        "end": end.isoformat(),
-        "milestones": milestones,
-    }
-    return [
-        ("research.application.submitted", {"call_id": "C-7", "title": f"Project {key}", "lead": "ORG-12", "budget": 900_000}),
-        ("research.review.started", {"remark": _REMARK}),
-        ("research.project.approved", {"remark": _REMARK}),
-        ("research.project.contracted", contract),
-        ("research.project.started", {"remark": _REMARK}),
-        ("research.funds.disbursed", {"amount": 300_000, "tranche": 1, "remark": _REMARK}),
-        ("research.milestone.reported", {"milestone_id": "M1", "remark": _REMARK}),
-        ("research.milestone.accepted", {"milestone_id": "M1", "remark": _REMARK}),
-        ("research.funds.disbursed", {"amount": 200_000, "tranche": 2, "remark": _REMARK}),
-        ("research.milestone.reported", {"milestone_id": "M2", "remark": _REMARK}),
-    ]
+def _json(data: dict[str, Any]) -> str:
+    return json.dumps(data | {"remark": _REMARK}, separators=(",", ":"))
+
+
+@cache
+def _day(number: int) -> str:
+    return (_EPOCH + timedelta(days=number)).date().isoformat()
+
+
+@cache
+def _contract(start_day: int) -> str:
+    """Three milestones in nine hundred days."""
+    milestones = [{"id": f"M{number}", "due": _day(start_day + 30 + 200 * number)} for number in (1, 2, 3)]
+    return json.dumps(
+        {
+            "contract_no": f"C-{start_day}",
+            "amount": 900_000,
+            "start": _day(start_day + 30),
+            "end": _day(start_day + 900),
+            "milestones": milestones,
+        },
+        separators=(",", ":"),
+    )
+
+
+# A project's first year: half of the events move the base state, half report on milestones and money.
+_LIFE = (
+    (
+        "research.application.submitted",
+        _json({"call_id": "C-7", "title": "A project of the benchmark", "lead": "ORG-12", "budget": 900_000}),
+    ),
+    ("research.review.started", _json({})),
+    ("research.project.approved", _json({})),
+    ("research.project.contracted", ""),
+    ("research.project.started", _json({})),
+    ("research.funds.disbursed", _json({"amount": 300_000, "tranche": 1})),
+    ("research.milestone.reported", _json({"milestone_id": "M1"})),
+    ("research.milestone.accepted", _json({"milestone_id": "M1"})),
+    ("research.funds.disbursed", _json({"amount": 200_000, "tranche": 2})),
+    ("research.milestone.reported", _json({"milestone_id": "M2"})),
+)
+_FURTHER = ("research.funds.disbursed", _json({"amount": 10, "tranche": 3}))
 
 
 def status_events(count: int, keys: int, seed: int = 7) -> Iterator[Event]:
-    """W1, W3: `count` project events over `keys` projects, in random order of projects.
+    """W1, W3: `count` project events over `keys` projects, the projects in random order.
 
-    With more than ten events a project the money and milestones go on in small steps.
+    With more than ten events a project small sums are paid on and on.
     """
     draw = random.Random(seed)
     names = [f"P-{number:07d}" for number in range(keys)]
-    progress: dict[str, int] = dict.fromkeys(names, 0)
+    progress = [0] * keys
     for number in range(count):
-        key = names[draw.randrange(keys)]
-        step = progress[key]
-        progress[key] = step + 1
-        start = _EPOCH + timedelta(minutes=hash_of(key) % 10_000)
-        at = start + timedelta(days=3 * min(step, 10), minutes=number % 1440 + step)
-        life = _lifecycle(key, start)
-        if step < len(life):
-            name, data = life[step]
-        else:
-            name, data = "research.funds.disbursed", {"amount": 10, "tranche": step, "remark": _REMARK}
-        yield _event(key, step, name, at, data)
+        index = int(draw.random() * keys)
+        step = progress[index]
+        progress[index] = step + 1
+        name, data = _LIFE[step] if step < len(_LIFE) else _FURTHER
+        start = index % 100
+        day = _day(start + 3 * min(step, 60))
+        time = f"{day}T{number // 60 % 24:02d}:{number % 60:02d}:{step % 60:02d}Z"
+        yield _event(names[index], step, f"/partners/institute-{index % 7}", name, time, data or _contract(start))
 
 
 def alert_events(count: int, keys: int, seed: int = 7) -> Iterator[Event]:
     """W4: monitors' words on `keys` alerts; nine in ten are repeats."""
     draw = random.Random(seed)
-    seen: dict[str, int] = {}
+    progress = [0] * keys
+    firing, resolved = (
+        [
+            _json(
+                {
+                    "status": status,
+                    "severity": severity,
+                    "title": "disk of host nearly full",
+                    "starts_at": "2023-12-31T23:50:00Z",
+                    "refresh_s": 14_400,
+                }
+            )
+            for severity in ("info", "low", "warning", "high", "critical")
+        ]
+        for status in ("firing", "resolved")
+    )
     for number in range(count):
-        key = f"am/{draw.randrange(keys):012x}"
-        step = seen.get(key, 0)
-        seen[key] = step + 1
-        at = _EPOCH + timedelta(seconds=number // 20, milliseconds=0)
-        status = "resolved" if step % 20 == 19 else "firing"
-        data = {
-            "status": status,
-            "severity": ("info", "low", "warning", "high", "critical")[draw.randrange(5)] if step % 20 == 0 else "warning",
-            "title": "disk of host nearly full",
-            "starts_at": "2023-12-31T23:50:00Z",
-            "refresh_s": 14_400,
-            "remark": _REMARK,
-        }
-        body = {
-            "specversion": "1.0",
-            "id": f"{key}-{step}",
-            "source": "/connectors/alertmanager/am",
-            "type": f"{PREFIX}.infra.monitor.received.v1",
-            "subject": key,
-            "time": at.isoformat().replace("+00:00", "Z"),
-            "datacontenttype": "application/json",
-            "data": data,
-        }
-        yield Event(key.encode(), json.dumps(body, separators=(",", ":")).encode())
-
-
-def hash_of(key: str) -> int:
-    """A stable small number for a key."""
-    return sum(ord(letter) * 31**index for index, letter in enumerate(key)) & 0xFFFF
+        index = int(draw.random() * keys)
+        step = progress[index]
+        progress[index] = step + 1
+        second = number // 20
+        time = f"{_day(second // 86_400)}T{second // 3_600 % 24:02d}:{second // 60 % 60:02d}:{second % 60:02d}Z"
+        data = (resolved if step % 20 == 19 else firing)[index % 5]
+        yield _event(f"am/{index:012x}", step, "/connectors/alertmanager", "infra.monitor.received", time, data)

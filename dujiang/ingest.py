@@ -13,7 +13,7 @@ from dujiang.settings import Settings
 from dujiang.wiring import Services, registry_of
 from engine.clock import SystemClock
 from engine.filedrop import Report
-from engine.kafka import Publisher
+from engine.kafka import BatchPublisher
 from schemas.topics import ALERT_EVENT, CALL_EVENT, FINDING_EVENT, PROJECT_EVENT, Topic
 
 MONITOR_DEFAULT = Wish().monitor
@@ -60,7 +60,7 @@ def run_ingest(
     """
     wish = Wish(as_of.date() if as_of else None, name or MONITOR_DEFAULT)
     _check(connector, wish)
-    publisher = Publisher(settings.kafka_options(services.bootstrap))
+    publisher = BatchPublisher(settings.kafka_options(services.bootstrap))
     try:
         done = run(
             connector,

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from engine.kafka import Message, Publisher
+from engine.kafka import BatchPublisher, Message
 from schemas.cloudevents import CloudEvent, CloudEventError, json_format, kafka_binding
 from schemas.registry import ContractError, Registry
 
@@ -13,7 +13,7 @@ FILE_BYTES_MAX = 2_000_000_000
 
 
 def publish_file(
-    path: Path, publisher: Publisher, registry: Registry, on_refused: Callable[[int, str], None]
+    path: Path, publisher: BatchPublisher, registry: Registry, on_refused: Callable[[int, str], None]
 ) -> tuple[int, int]:
     """(published, refused). Refused events are told with their place and left out; the rest is acknowledged by Kafka."""
     published = refused = 0

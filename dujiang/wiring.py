@@ -1,6 +1,6 @@
 """Where the parts meet: steps with their stores, sinks, clients, the worker. The only place that knows all folders."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -13,12 +13,13 @@ from dujiang.settings import Settings
 from engine.clock import Clock, SystemClock
 from engine.database import Database
 from engine.handlers import Handler, SinkHandler, StepHandler
-from engine.kafka import Publisher, new_consumer
+from engine.kafka import BatchPublisher, new_consumer
 from engine.options import EngineOptions
 from engine.ports import Sink, Step
 from engine.runner import Runner
 from monitoring.metrics import EngineMetrics
-from schemas.registry import Registry, default_registry
+from schemas.catalogue import default_registry
+from schemas.registry import Registry
 from sinks.history import HistorySink
 from sinks.status import StatusStore
 from sinks.status.alerts import ALERTS
@@ -33,6 +34,7 @@ STORES: dict[str, StatusStore[Any]] = {
     "alerts": StatusStore(ALERTS),
 }
 SINKS: dict[str, Sink] = {sink.name: sink for sink in (HistorySink(),)}
+PARTS: dict[str, Step[Any] | Sink] = {**STEPS, **SINKS}
 
 
 @dataclass(frozen=True)
@@ -60,15 +62,15 @@ def build_runners(
     registry: Registry,
     metrics_registry: CollectorRegistry,
     clock: Clock | None = None,
+    parts: Mapping[str, Step[Any] | Sink] = PARTS,
 ) -> list[Runner]:
-    """One runner a step or sink; the producer is shared. Raises KeyError for a name that neither has."""
+    """One runner a step or sink. Raises KeyError for a name that neither has."""
     metrics = EngineMetrics(metrics_registry)
-    publisher = Publisher(options.kafka)
     return [
         Runner(
-            _handler(name, options, registry),
+            _handler(parts[name], options, registry),
             consumer=new_consumer(options.kafka, name),
-            publisher=publisher,
+            publisher=BatchPublisher(options.kafka),
             registry=registry,
             options=options,
             clock=clock or SystemClock(),
@@ -79,14 +81,14 @@ def build_runners(
     ]
 
 
-def _handler(name: str, options: EngineOptions, registry: Registry) -> Handler:
-    if name in SINKS:
-        return SinkHandler(SINKS[name])
+def _handler(part: Step[Any] | Sink, options: EngineOptions, registry: Registry) -> Handler:
+    if not isinstance(part, Step):
+        return SinkHandler(part)
     return StepHandler(
-        STEPS[name],
-        STORES[name],
+        part,
+        STORES[part.name],
         registry,
-        Database(options.dsn, f"dujiang {name} reader"),
+        Database(options.dsn, f"dujiang {part.name} reader"),
         cached_entities_max=options.batch.cached_entities_max,
     )
 

@@ -10,10 +10,13 @@ from typing import Any
 
 import psycopg
 from psycopg import Connection, Cursor, sql
+from psycopg.conninfo import conninfo_to_dict
 
 from engine.errors import EnvironmentFault, TransientFault
 
 STATEMENT_TIMEOUT_MS = 60_000
+# A worker that is stopped in the middle of its transaction holds the ledger's rows; the next owner waits no longer than this.
+IDLE_IN_TRANSACTION_MS = 10_000
 CONNECT_TIMEOUT_S = 5
 
 _ENVIRONMENT = {
@@ -28,6 +31,8 @@ _ENVIRONMENT = {
 }
 _RECORD_CLASSES = ("22", "23")
 _UNIQUE = "23505"
+_IDLE_TOO_LONG = "25P03"
+_OPTIONS = f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_MS} -c timezone=UTC"
 
 
 class StoreRefused(Exception):
@@ -39,6 +44,8 @@ def fault_of(error: psycopg.Error) -> Exception:
     state = error.sqlstate
     text = str(error).strip().split("\n")[0]
     if state is None:
+        if isinstance(error, psycopg.DataError):  # the client's own refusal of a value
+            return StoreRefused(f"PostgreSQL: {text}")
         if "password authentication failed" in text or "no pg_hba.conf entry" in text:
             return EnvironmentFault(f"PostgreSQL: {text}", _ENVIRONMENT["28P01"])
         return TransientFault(f"PostgreSQL: {text}") if isinstance(error, psycopg.OperationalError) else error
@@ -48,7 +55,9 @@ def fault_of(error: psycopg.Error) -> Exception:
         return TransientFault(f"PostgreSQL: {text}")
     if state[:2] in _RECORD_CLASSES:
         return StoreRefused(f"PostgreSQL: {text}")
-    if isinstance(error, psycopg.OperationalError):  # 08, 40, 53, 55, 57: connection, conflict, resources, lock, shutdown
+    if (
+        isinstance(error, psycopg.OperationalError) or state == _IDLE_TOO_LONG
+    ):  # 08, 40, 53, 55, 57: connection, conflict, resources, lock, shutdown
         return TransientFault(f"PostgreSQL: {text}")
     return error
 
@@ -89,7 +98,7 @@ class Database:
                 autocommit=True,
                 connect_timeout=CONNECT_TIMEOUT_S,
                 application_name=self._application,
-                options=f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c timezone=UTC",
+                options=f"{conninfo_to_dict(self._dsn).get('options', '')} {_OPTIONS}",
                 keepalives_idle=5,
                 keepalives_interval=2,
                 keepalives_count=3,
@@ -128,8 +137,9 @@ def copy_rows(cursor: Cursor[Any], table: str, columns: tuple[str, ...], lines: 
     statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
         sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
     )
+    body = ("\n".join(lines) + "\n").encode()  # made before: the server waits for a COPY without any limit
     with cursor.copy(statement) as copy:
-        copy.write(("\n".join(lines) + "\n").encode())
+        copy.write(body)
 
 
 def upsert_rows(cursor: Cursor[Any], table: str, key: tuple[str, ...], columns: tuple[str, ...], lines: list[str]) -> None:

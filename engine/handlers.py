@@ -1,7 +1,7 @@
 """What a runner can run: a step (rules, state) or a sink (rows). Both fill the same Work; neither touches Kafka."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any, Generic, Protocol
 
@@ -13,12 +13,11 @@ from engine.entity import arrive
 from engine.errors import RecordFault
 from engine.kafka import Message, partition_of
 from engine.ports import Derived, Entity, Outcome, Row, S, Sink, Step, Store
-from engine.records import DAY_MS, Decoded, Place, Record, Work
+from engine.records import DAY_MS, Decoded, Record, Work
 from schemas.cloudevents import json_format
 from schemas.contract import Fact
 from schemas.platform import TIMER_FIRED
 from schemas.registry import Registry
-
 
 _HEADERS = [("content-type", json_format.MEDIA_TYPE.encode())]
 
@@ -27,7 +26,11 @@ class Handler(Protocol):
     """The part of a runner that knows what records mean to it."""
 
     name: str
-    topics: Sequence[str]
+
+    @property
+    def topics(self) -> Sequence[str]:
+        """What it consumes."""
+        ...
 
     def examine(self, decoded: Decoded) -> RecordFault | None:
         """A last look at one record before it is decided: does it stand where it belongs?"""
@@ -37,8 +40,8 @@ class Handler(Protocol):
         """Fill `work`. Raises TransientFault or EnvironmentFault when state cannot be read."""
         ...
 
-    def forget(self, places: Iterable[Place] | None = None) -> None:
-        """Drop what is remembered of these partitions, of all when None."""
+    def forget(self) -> None:
+        """Drop what is remembered."""
         ...
 
     def assigned(self, partitions: dict[str, int]) -> None:
@@ -48,6 +51,10 @@ class Handler(Protocol):
     @property
     def remembered(self) -> int:
         """Entities in memory."""
+        ...
+
+    def close(self) -> None:
+        """Give back what is open."""
         ...
 
 
@@ -80,10 +87,10 @@ class StepHandler(Generic[S]):
     def examine(self, decoded: Decoded) -> RecordFault | None:
         """An entity's log is one partition; a record elsewhere would race with it."""
         record, fact = decoded.record, decoded.fact
-        if fact.key in self._cache.get(record.partition, ()):
-            return None
         if fact.name == TIMER_FIRED and fact.source != timers.SOURCE:
             return RecordFault("type_reserved", "/type", f"{record}: timers are published by the platform alone")
+        if fact.key in self._cache.get(record.partition, ()):
+            return None
         home = partition_of(fact.key.encode(), self._partitions)
         if home == record.partition:
             return None
@@ -119,13 +126,12 @@ class StepHandler(Generic[S]):
         work.keep = lambda: self._keep(entities, homes)
         self._held.append(entities)
 
-    def forget(self, places: Iterable[Place] | None = None) -> None:
+    def forget(self) -> None:
         self._held.clear()
-        if places is None:
-            self._cache.clear()
-            return
-        for _, partition in places:
-            self._cache.pop(partition, None)
+        self._cache.clear()
+
+    def close(self) -> None:
+        self._database.close()
 
     def _entities(self, keys: dict[str, int]) -> dict[str, Entity[S]]:
         """Working copies: what the batches before left, else the cache, else the store, else new ones."""
@@ -229,8 +235,11 @@ class SinkHandler:
 
         work.save = save
 
-    def forget(self, places: Iterable[Place] | None = None) -> None:
+    def forget(self) -> None:
         """Nothing is remembered."""
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 def _row(decoded: Decoded) -> Row:

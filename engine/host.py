@@ -55,17 +55,19 @@ def build_app(
     )
     app.producer_only = True
     app.conf.web_tables_enabled = False
+    stopping = Event()
     for runner in runners:
-        app.service(_service(runner))
+        app.service(_service(runner, stopping))
     _add_pages(app, runners, clock, registry)
     return app
 
 
-def _service(runner: Runner) -> type[faust.Service]:
+def _service(runner: Runner, stopping: Event) -> type[faust.Service]:
+    """`stopping` is shared: services are stopped one after another, and the last should not wait for the first."""
+
     class RunnerService(faust.Service):  # type: ignore[misc]
         """A runner in its thread. A runner that fails takes the worker down: a supervisor starts it anew."""
 
-        stopping = Event()
         thread: Thread | None = None
         error: BaseException | None = None
 
@@ -79,7 +81,7 @@ def _service(runner: Runner) -> type[faust.Service]:
 
         def _run(self) -> None:
             try:
-                runner.run(self.stopping)
+                runner.run(stopping)
             except BaseException as error:
                 self.error = error
                 raise
@@ -93,7 +95,7 @@ def _service(runner: Runner) -> type[faust.Service]:
                 await asyncio.sleep(WATCH_EVERY_S)
 
         async def on_stop(self) -> None:
-            self.stopping.set()
+            stopping.set()
             if self.thread is not None:
                 await asyncio.to_thread(self.thread.join, STOP_S_MAX)
 

@@ -14,7 +14,6 @@ class KafkaOptions:
     session_timeout_ms: int = 6_000
     linger_ms: int = 5
     delivery_timeout_ms: int = 30_000
-    record_bytes_max: int = 1_048_576
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ def insert(cursor: Cursor[Any], step: str, code_version: str, refused: Sequence[
 
 def _row(step: str, code_version: str, item: Refused, registry: Registry) -> tuple[Any, ...]:
     record, fault, event = item
-    headers = [[name, None if value is None else b64encode(value).decode()] for name, value in record.headers or ()]
+    headers = [[_clean(name), None if value is None else b64encode(value).decode()] for name, value in record.headers or ()]
     wire_type = _clean(event.type) if event else None
     contract = registry.contracts.get(wire_type or "")
     return (

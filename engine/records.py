@@ -18,6 +18,8 @@ from schemas.registry import ContractError, Registry
 
 DAY_MS = 86_400_000
 Place = tuple[str, int]  # topic, partition
+# Stands for headers of which one has a name that is not UTF-8; the client shows none of them then.
+UNREADABLE: list[tuple[str, bytes | None]] = [("(unreadable)", None)]
 
 
 class Record(NamedTuple):
@@ -118,6 +120,8 @@ def decode(record: Record, registry: Registry) -> Decoded | Refused:
         quick = registry.quick(record.value)
         if quick is not None and record.topic in quick[2].topic_names:
             return Decoded(record, quick[0], quick[1], None)
+    if record.headers == UNREADABLE:
+        return Refused(record, RecordFault("header_encoding", "", f"{record}: {_UNREADABLE_NAME}"), None)
     event: CloudEvent | None = None
     try:
         event = kafka_binding.decode(record.headers, record.value)
@@ -132,6 +136,7 @@ def decode(record: Record, registry: Registry) -> Decoded | Refused:
         return Refused(record, RecordFault(error.reason, error.pointer, f"{record}: {error}"), event)
 
 
+_UNREADABLE_NAME = "the name of a header is not UTF-8; send header names as UTF-8"
 _STRUCTURED = frozenset({b"application/cloudevents+json", b"application/cloudevents+json; charset=utf-8"})
 
 

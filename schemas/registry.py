@@ -1,4 +1,4 @@
-"""All contracts in one place: from a CloudEvent to the validated fact that rules see, and back."""
+"""Contracts by wire type: from a CloudEvent to the validated fact that rules see, and back. Knows no subject."""
 
 from collections.abc import Iterable
 from datetime import UTC
@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 from pydantic import ValidationError
 
-from schemas import alerts, calls, platform, projects
 from schemas.cloudevents import ABSENT, CloudEvent
 from schemas.contract import KEY_CHARS_MAX, Contract, Data, Fact, instant_text
 from schemas.quick import QuickReader
@@ -124,8 +123,3 @@ def _said(fault: Any) -> str:
 
 def _escaped(part: int | str) -> str:
     return str(part).replace("~", "~0").replace("/", "~1")
-
-
-def default_registry(prefix: str = DEFAULT_PREFIX) -> Registry:
-    """Every contract of the platform."""
-    return Registry([*projects.CONTRACTS, *calls.CONTRACTS, *alerts.CONTRACTS, *platform.CONTRACTS], prefix)

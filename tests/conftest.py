@@ -25,12 +25,13 @@ from dujiang.settings import Kafka
 from dujiang.topics import connected
 from dujiang.wiring import build_runners
 from engine.clock import Clock
-from engine.kafka import Message, Publisher
+from engine.kafka import BatchPublisher, Message
 from engine.ledger import Account, accounts
 from engine.options import BatchOptions, BreakerOptions, EngineOptions, KafkaOptions, RetryOptions
 from engine.runner import Runner
+from schemas.catalogue import default_registry
 from schemas.cloudevents import json_format, kafka_binding
-from schemas.registry import Registry, default_registry
+from schemas.registry import Registry
 from schemas.topics import TOPICS
 
 ROOT = Path(__file__).parents[1]
@@ -98,7 +99,7 @@ class Stage:
             retry=RetryOptions(first_s=0.1, last_s=0.5),
             timers_enabled=False,
         )
-        self.publisher = Publisher(self.options.kafka)
+        self.publisher = BatchPublisher(self.options.kafka)
         self._running: list[tuple[Thread, Event, Runner]] = []
         self._processes: list[subprocess.Popen[bytes]] = []
 

@@ -22,11 +22,11 @@ def publish(
     """Publish a file of CloudEvents to their topics. Ends with status 1 if any was refused; the others are published."""
     from dujiang.publish import publish_file
     from dujiang.wiring import registry_of
-    from engine.kafka import Publisher
+    from engine.kafka import BatchPublisher
 
     settings = settings_with_logging()
     with services_of(settings) as services:
-        publisher = Publisher(settings.kafka_options(services.bootstrap))
+        publisher = BatchPublisher(settings.kafka_options(services.bootstrap))
         published, refused = publish_file(file, publisher, registry_of(settings), _refused)
     typer.echo(line({"published": published, "refused": refused}) if as_json else f"published {published}, refused {refused}")
     if refused:

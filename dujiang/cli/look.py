@@ -9,6 +9,7 @@ import typer
 from dujiang import topics
 from dujiang.cli.context import AsJson, AsOf, instant_of, services_of, settings_with_logging
 from dujiang.cli.output import fail, show, speaks
+from schemas.topics import TOPICS
 
 KeyPrefix = Annotated[str, typer.Argument(help="Only keys that begin so.")]
 Limit = Annotated[int | None, typer.Option(help="At most so many rows.")]
@@ -87,7 +88,7 @@ def ledger(as_json: AsJson = False) -> None:
     settings = settings_with_logging()
     with services_of(settings) as services:
         with topics.connected(services.bootstrap, settings.kafka) as broker:
-            ends = broker.ends(topics.TOPICS)
+            ends = broker.ends(TOPICS)
         with services.connection() as connection, connection.cursor() as cursor:
             found = accounts(cursor, ends)
     rows = [account._asdict() | {"unaccounted": account.unaccounted} for account in found]

@@ -84,8 +84,8 @@ def speaks(command: Callable[P, T]) -> Callable[P, T]:
         except EmbeddedError as error:
             fail(str(error))
         except psycopg.Error as error:
-            fault = fault_of(error)
-            fail(f"{fault}; {fault.remedy}" if isinstance(fault, EnvironmentFault) else str(fault))
+            sorted_out = fault_of(error)
+            fail(f"{sorted_out}; {sorted_out.remedy}" if isinstance(sorted_out, EnvironmentFault) else str(sorted_out))
         except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
             fail(f"{error.filename}: {error.strerror}")
 

@@ -79,7 +79,7 @@ def replay(
     """Judge the record by today's contract and publish it again. The old row is settled with who and why."""
     from dujiang.wiring import registry_of
     from engine import quarantine
-    from engine.kafka import Publisher
+    from engine.kafka import BatchPublisher
     from engine.records import Refused
 
     settings = settings_with_logging()
@@ -92,7 +92,7 @@ def replay(
         judged = quarantine.repaired(kept, file.read_bytes() if file else None, registry_of(settings))
         if isinstance(judged, Refused):
             fail(f"still refused: {judged.fault.reason} at {judged.fault.pointer or '/'}: {judged.fault.message}")
-        Publisher(settings.kafka_options(services.bootstrap)).publish([judged])
+        BatchPublisher(settings.kafka_options(services.bootstrap)).publish([judged])
         quarantine.settle(cursor, row_id, "replayed", by or getpass.getuser(), why)
     typer.echo(f"record {row_id} published to {judged.topic}")
 

@@ -33,7 +33,7 @@ def advance(
     """Fire timers up to an instant, for replays and drills with `dujiang worker --no-timers`. Repeat it until it says 0."""
     from dujiang.wiring import STEPS, registry_of
     from engine import timers
-    from engine.kafka import Publisher
+    from engine.kafka import BatchPublisher
 
     instant = instant_of(as_of)
     unknown = set(step or ()) - set(STEPS)
@@ -42,7 +42,7 @@ def advance(
     settings = settings_with_logging()
     fired = 0
     with services_of(settings) as services:
-        publisher = Publisher(settings.kafka_options(services.bootstrap))
+        publisher = BatchPublisher(settings.kafka_options(services.bootstrap))
         for chosen in (STEPS[name] for name in step or STEPS):
             while True:
                 with services.connection() as connection, connection.cursor() as cursor:

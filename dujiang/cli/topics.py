@@ -7,6 +7,7 @@ import typer
 from dujiang import topics
 from dujiang.cli.context import AsJson, services_of, settings_with_logging
 from dujiang.cli.output import fail, show, speaks
+from schemas.topics import TOPICS
 
 app = typer.Typer(no_args_is_help=True, help="Topics on the broker.")
 
@@ -36,7 +37,7 @@ def create() -> None:
     """Create the topics that are missing; existing ones stay as they are."""
     settings = settings_with_logging()
     with services_of(settings) as services, topics.connected(services.bootstrap, settings.kafka) as broker:
-        created = broker.create(topics.TOPICS.values(), settings.kafka.replication)
+        created = broker.create(TOPICS.values(), settings.kafka.replication)
     typer.echo(f"created: {', '.join(created)}" if created else "all topics exist")
 
 
@@ -50,7 +51,7 @@ def describe(topic: str, as_json: AsJson = False) -> None:
         if not rows:
             fail(f"no topic {topic!r}; `dujiang topics list` shows all")
         ends = {str(partition): end for (_, partition), end in sorted(broker.ends([topic]).items())}
-    declared = topics.TOPICS.get(topic)
+    declared = TOPICS.get(topic)
     found: dict[str, Any] = rows[0] | {"ends": ends, "config": declared.config() if declared else {}}
     if as_json:
         show([found], as_json=True)
@@ -65,7 +66,7 @@ def lag(as_json: AsJson = False) -> None:
     settings = settings_with_logging()
     with services_of(settings) as services:
         with topics.connected(services.bootstrap, settings.kafka) as broker:
-            ends = broker.ends(topics.TOPICS)
+            ends = broker.ends(TOPICS)
         with services.connection() as connection, connection.cursor() as cursor:
             cursor.execute("SELECT step, topic, partition, next_offset FROM ledger ORDER BY 1, 2, 3")
             rows = [

@@ -115,7 +115,7 @@ class FileConnector(Protocol):
 
 
 class Outbox(Protocol):
-    """Sends all and waits for every acknowledgement; `engine.kafka.Publisher` is one."""
+    """Sends all and waits for every acknowledgement; `engine.kafka.BatchPublisher` is one."""
 
     def publish(self, messages: Sequence[Message]) -> None: ...
 

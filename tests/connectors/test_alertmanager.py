@@ -11,7 +11,7 @@ from connectors.alertmanager import mapping
 from connectors.alertmanager.settings import AlertmanagerSettings
 from connectors.alertmanager.source import CaptureConnector
 from engine.filedrop import Mapped, Refused, Unusable, message_of
-from schemas.registry import default_registry
+from schemas.catalogue import default_registry
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ZERO = "0001-01-01T00:00:00Z"

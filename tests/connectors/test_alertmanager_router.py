@@ -13,8 +13,8 @@ from connectors.alertmanager.settings import AlertmanagerSettings
 from engine.clock import FakeClock
 from engine.errors import EnvironmentFault, TransientFault
 from engine.kafka import Message
+from schemas.catalogue import default_registry
 from schemas.cloudevents import kafka_binding
-from schemas.registry import default_registry
 
 ALERT = {
     "status": "firing",

@@ -12,8 +12,8 @@ from connectors.catalogue import CONNECTORS, Wish, run
 from engine.clock import SystemClock
 from engine.filedrop import Report
 from engine.kafka import new_consumer
+from schemas.catalogue import default_registry
 from schemas.cloudevents import kafka_binding
-from schemas.registry import default_registry
 
 
 class Ingest:

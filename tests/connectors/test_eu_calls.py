@@ -10,7 +10,7 @@ from connectors.eu_calls import mapping
 from connectors.eu_calls.settings import EuCallsSettings
 from connectors.eu_calls.source import EuCallsConnector
 from engine.filedrop import Mapped, Refused, message_of
-from schemas.registry import default_registry
+from schemas.catalogue import default_registry
 
 DAY = datetime(2026, 5, 1, tzinfo=UTC)
 ROW: dict[str, Any] = {

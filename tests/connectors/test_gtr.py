@@ -9,7 +9,7 @@ from connectors.gtr import mapping
 from connectors.gtr.settings import GtrSettings
 from connectors.gtr.source import GtrConnector
 from engine.filedrop import FileRefused, Mapped, Refused, message_of
-from schemas.registry import default_registry
+from schemas.catalogue import default_registry
 
 DAY = datetime(2024, 3, 1, tzinfo=UTC)
 ROW = {

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from schemas.catalogue import default_registry
 from schemas.cloudevents import CloudEventError, json_format
-from schemas.registry import ContractError, Registry, default_registry
+from schemas.registry import ContractError, Registry
 
 REGISTRY = default_registry()
 EVENT: dict[str, Any] = {

@@ -1,0 +1,223 @@
+"""How quickly a backlog drains: Dujiang beside the floor, interleaved, in one run.
+
+  python -m benchmarks.drain --quick     300,000 events of W1, one run each; ends with `W1 dujiang=N/s floor=N/s ratio=0.NN`
+  python -m benchmarks.drain             all workloads, three runs each, medians; writes results and the page
+
+The clock runs from the first commit's transaction to the last, by the database; the first batch's events do not count.
+"""
+
+import argparse
+import secrets
+import statistics
+import time
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import psycopg
+
+from benchmarks import report
+from benchmarks.floor import TABLES
+from benchmarks.harness import Bench, bench, cpu, create_topics, load_topic, machine, peak_mib, processes, say, schema
+from benchmarks.traffic import Event, alert_events, status_events
+from schemas.topics import ALERT_EVENT, ALERT_STATE, FINDING_EVENT, PROJECT_EVENT, PROJECT_STATE
+
+SECONDS_MAX = 300.0
+
+
+@dataclass(frozen=True)
+class Workload:
+    """Events in one topic and the parts of Dujiang that take them."""
+
+    name: str
+    what: str
+    topic: str
+    events: Callable[[int], Iterable[Event]]
+    parts: tuple[str, ...]
+    history: tuple[str, ...] = ()
+    floor_appends: bool = False
+
+
+WORKLOADS = {
+    w.name: w
+    for w in (
+        Workload(
+            "W1",
+            "project events, 100,000 keys per million",
+            PROJECT_EVENT.name,
+            lambda n: status_events(n, n // 10),
+            ("projects",),
+        ),
+        Workload(
+            "W1h",
+            "W1 with the event history",
+            PROJECT_EVENT.name,
+            lambda n: status_events(n, n // 10),
+            ("projects", "history"),
+            (PROJECT_EVENT.name,),
+        ),
+        Workload(
+            "W2",
+            "event history alone",
+            PROJECT_EVENT.name,
+            lambda n: status_events(n, n // 10),
+            ("history",),
+            (PROJECT_EVENT.name,),
+            True,
+        ),
+        Workload("W3", "project events, 2,000 hot keys", PROJECT_EVENT.name, lambda n: status_events(n, 2_000), ("projects",)),
+        Workload(
+            "W4", "alerts, 20,000 keys, nine in ten repeats", ALERT_EVENT.name, lambda n: alert_events(n, 20_000), ("alerts",)
+        ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One drain. CPU in microseconds an event."""
+
+    workload: str
+    subject: str
+    workers: int
+    events: int
+    seconds: float
+    rate: float
+    worker_us: float
+    database_us: float
+    broker_us: float
+    peak_mib: float
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--events", type=int, default=1_000_000)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--workloads", nargs="+", default=["W1", "W1h", "W2", "W3", "W4"], choices=WORKLOADS)
+    parser.add_argument("--workers", nargs="+", type=int, default=[1, 2, 4])
+    parser.add_argument("--records-max", type=int, default=None, help="records a batch, for both")
+    arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.events, arguments.runs, arguments.workloads, arguments.workers = 300_000, 1, ["W1"], [1]
+    with bench() as at:
+        runs = measure(at, arguments)
+    if not arguments.quick:
+        report.write("drain", machine(), [asdict(run) for run in runs])
+    for name in arguments.workloads:
+        ours = statistics.median(
+            run.rate for run in runs if (run.workload, run.subject, run.workers) == (name, "dujiang", arguments.workers[0])
+        )
+        floor = statistics.median(run.rate for run in runs if (run.workload, run.subject) == (name, "floor"))
+        print(f"{name} dujiang={ours:.0f}/s floor={floor:.0f}/s ratio={ours / floor:.2f}")
+
+
+def measure(at: Bench, arguments: argparse.Namespace) -> list[Run]:
+    """All runs, floor and Dujiang by turns, each workload's events loaded once."""
+    runs: list[Run] = []
+    loaded = ""
+    for name in arguments.workloads:
+        workload = WORKLOADS[name]
+        signature = f"{workload.topic} {name if name in ('W3', 'W4') else 'W1'}"
+        if signature != loaded:
+            at = Bench(at.bootstrap, at.dsn, at.broker_pid, at.database_pid, f"{at.prefix[:12]}.{secrets.token_hex(2)}")
+            began = time.monotonic()
+            create_topics(at, (PROJECT_EVENT, PROJECT_STATE, ALERT_EVENT, ALERT_STATE, FINDING_EVENT))
+            count = load_topic(at, at.topic(workload.topic), workload.events(arguments.events))
+            say(f"{name}: {count:,} events loaded in {time.monotonic() - began:.1f} s")
+            loaded = signature
+        for turn in range(arguments.runs):
+            runs.append(_drain(at, workload, "floor", 1, arguments))
+            for workers in arguments.workers:
+                runs.append(_drain(at, workload, "dujiang", workers, arguments))
+            for run in runs[-1 - len(arguments.workers) :]:
+                say(
+                    f"{run.workload} {run.subject:8} {run.workers} worker(s) run {turn + 1}: {run.rate:9,.0f}/s"
+                    f"  CPU us/event worker {run.worker_us:.1f} database {run.database_us:.1f} broker {run.broker_us:.1f}"
+                    f"  peak {run.peak_mib:.0f} MiB"
+                )
+    return runs
+
+
+def _drain(at: Bench, workload: Workload, subject: str, workers: int, arguments: argparse.Namespace) -> Run:
+    group = f"bench-{secrets.token_hex(3)}"
+    with ExitStack() as stack:
+        dsn = stack.enter_context(schema(at, migrated=subject == "dujiang"))
+        if subject == "floor":
+            with psycopg.connect(dsn) as connection:
+                connection.execute(TABLES)
+        command = _command(at, workload, subject, dsn, group, arguments)
+        before_database = cpu(at, [])
+        started = stack.enter_context(processes([command] * workers))
+        pids = [process.pid for process in started]
+        ledger = "floor_ledger" if subject == "floor" else "ledger"
+        expected = arguments.events * (len(workload.parts) if subject == "dujiang" else 1)
+        first, base, idle = _first_commit(dsn, ledger, started, at, pids)
+        last = _last_commit(dsn, ledger, expected, started)
+        used = cpu(at, pids).minus(idle)
+        events, seconds = expected - base, last - first
+        share = max(1, events // (len(workload.parts) if subject == "dujiang" else 1))
+        peak = max(peak_mib(pid) for pid in pids)
+        del before_database
+    return Run(
+        workload.name,
+        subject,
+        workers,
+        share,
+        seconds,
+        share / seconds,
+        used.worker / share * 1e6,
+        used.database / share * 1e6,
+        used.broker / share * 1e6,
+        peak,
+    )
+
+
+def _command(at: Bench, workload: Workload, subject: str, dsn: str, group: str, arguments: argparse.Namespace) -> list[str]:
+    common = ["--bootstrap", at.bootstrap, "--dsn", dsn, "--group", group]
+    if arguments.records_max:
+        common += ["--records-max", str(arguments.records_max)]
+    if subject == "floor":
+        return [
+            "benchmarks.floor",
+            *common,
+            "--topic",
+            at.topic(workload.topic),
+            *(["--append"] if workload.floor_appends else []),
+        ]
+    return ["benchmarks.worker", *common, "--prefix", at.prefix, "--parts", *workload.parts, "--topics", *workload.history]
+
+
+def _progress(connection: psycopg.Connection[Any], ledger: str) -> tuple[int, float]:
+    query = f"SELECT coalesce(sum(next_offset - start_offset), 0), coalesce(extract(epoch FROM max(moved_at)), 0) FROM {ledger}"  # noqa: S608
+    row = connection.execute(query).fetchone()
+    assert row is not None
+    return int(row[0]), float(row[1])
+
+
+def _first_commit(dsn: str, ledger: str, started: Iterable[Any], at: Bench, pids: list[int]) -> tuple[float, int, Any]:
+    """(instant, events, CPU so far) at the first progress seen."""
+    return _wait(dsn, ledger, 1, started, 0.005, lambda: cpu(at, pids))
+
+
+def _last_commit(dsn: str, ledger: str, expected: int, started: Iterable[Any]) -> float:
+    return _wait(dsn, ledger, expected, started, 0.05, lambda: None)[0]
+
+
+def _wait(
+    dsn: str, ledger: str, events: int, started: Iterable[Any], every_s: float, note: Callable[[], Any]
+) -> tuple[float, int, Any]:
+    end = time.monotonic() + SECONDS_MAX
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        while True:
+            done, instant = _progress(connection, ledger)
+            if done >= events:
+                return instant, done, note()
+            if time.monotonic() > end or any(process.poll() is not None for process in started):
+                raise RuntimeError(f"only {done:,} of {events:,} events: {SECONDS_MAX:.0f} s passed or a process ended")
+            time.sleep(every_s)
+
+
+if __name__ == "__main__":
+    main()
