@@ -24,7 +24,7 @@ from gateway.body import BodyReader
 from gateway.publisher import Acked, AsyncPublisher, Outcome, Overloaded, RecordPublisher
 from gateway.server import serve
 from monitoring.metrics import GatewayMetrics
-from schemas.registry import default_registry
+from schemas.catalogue import default_registry
 from schemas.topics import TOPICS
 
 NOW = datetime(2026, 3, 1, 8, tzinfo=UTC)

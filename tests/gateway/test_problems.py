@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from engine.errors import TransientFault
 from gateway.catalogue import KINDS
 from gateway.languages import language_of
-from schemas.registry import default_registry
+from schemas.catalogue import default_registry
 
 Event = Callable[..., dict[str, Any]]
 

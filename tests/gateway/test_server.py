@@ -28,7 +28,7 @@ from engine.clock import SystemClock
 from gateway.app import create_app
 from gateway.publisher import Acked
 from gateway.server import run
-from schemas.registry import default_registry
+from schemas.catalogue import default_registry
 
 class Slow:
     async def publish(self, messages):
