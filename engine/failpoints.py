@@ -1,7 +1,7 @@
-"""Named places at which a test may kill the process or raise: proof that a crash between any two steps is harmless.
+"""Named places at which a test may kill or stop the process or raise: proof that a crash between any two steps is harmless.
 
-Set by the environment variable `DUJIANG_FAILPOINT=name[:n]` (die by SIGKILL at the n-th passage) or by `arm` in-process. Costs
-one dictionary look-up a batch; nothing in production sets it.
+Set by the environment variable `DUJIANG_FAILPOINT=name[:n[:pause]]` (SIGKILL at the n-th passage; with `pause` SIGSTOP, until
+someone sends SIGCONT) or by `arm` in-process. Costs one dictionary look-up a batch; nothing in production sets it.
 """
 
 import os
@@ -32,14 +32,16 @@ def passing(name: str) -> None:
 
 
 def arm_from(setting: str) -> None:
-    """`name[:n]`: SIGKILL to ourselves at the n-th passage (the first by default)."""
-    name, _, count = setting.partition(":")
+    """`name[:n[:pause]]`: at the n-th passage (the first by default) end by SIGKILL, or stop by SIGSTOP."""
+    name, _, rest = setting.partition(":")
+    count, _, action = rest.partition(":")
+    number = signal.SIGSTOP if action == "pause" else signal.SIGKILL
     left = int(count or 1)
 
-    def die() -> None:
+    def strike() -> None:
         nonlocal left
         left -= 1
-        if left <= 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if left == 0:
+            os.kill(os.getpid(), number)
 
-    arm(name, die)
+    arm(name, strike)

@@ -3,14 +3,14 @@
 All calls come from one thread, rebalance callbacks included (a commit from another thread would deadlock with a callback).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as ClientMessage
 
 from engine.kafka import fault_of
-from engine.records import Place, Record
+from engine.records import UNREADABLE, Place, Record
 from schemas.topics import TOPICS
 
 log = structlog.get_logger()
@@ -34,6 +34,9 @@ class Intake:
         self._on_revoke = on_revoke
         self._carried: list[ClientMessage] = []
         self._doubts: dict[Place, tuple[int, int]] = {}
+        self._shut: set[Place] = set()
+        self._is_held = False
+        self.is_joined = False
         self.positions: dict[Place, int] = {}
         self.gaps: dict[Place, dict[int, int]] = {}  # offset after the hole -> its size
         consumer.subscribe(list(topics), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked)
@@ -43,6 +46,12 @@ class Intake:
         if places:
             self._on_assign(places)
         consumer.incremental_assign([TopicPartition(*place, self.positions[place]) for place in places])
+        # The client remembers a pause from a former ownership, and would never fetch again.
+        if self._is_held:
+            self._pause(places)
+        else:
+            self._resume(places)
+        self.is_joined = True
 
     def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         places = [(partition.topic, partition.partition) for partition in partitions]
@@ -50,10 +59,12 @@ class Intake:
             self._on_revoke(places)
         for place in places:
             self.positions.pop(place, None)
-            self._doubts.pop(place, None)
+            self.gaps.pop(place, None)
+            self._drop(place)
+        self._shut.difference_update(places)
         consumer.incremental_unassign(partitions)
 
-    def low_of(self, place: Place) -> tuple[int, int]:
+    def bounds_of(self, place: Place) -> tuple[int, int]:
         """(beginning, end) of a partition's log. Raises a fault."""
         try:
             low, high = self._consumer.get_watermark_offsets(TopicPartition(*place), timeout=_RETRIABLE_S)
@@ -63,18 +74,20 @@ class Intake:
 
     def take(self, records_max: int, wait_s: float) -> list[Record]:
         """Up to `records_max` records: waits for the first, then takes what is there. Raises a fault on a client's error."""
-        messages, self._carried = self._carried, []
-        if not messages:
+        if not self._carried:
             first = self._consumer.poll(wait_s)
             if first is None:
                 return []
-            messages = [first]
-        if len(messages) < records_max:
-            messages += self._consumer.consume(records_max - len(messages), 0)
+            self._carried.append(first)
+        missing = records_max - len(self._carried)
+        if missing > 0:
+            more = self._consumer.consume(missing, 0)  # a rebalance in here drops what was carried of its partitions
+            self._carried += more
+        messages, self._carried = self._carried, []
         return self._ordered(messages)
 
     def attend(self, wait_s: float) -> None:
-        """Keep the membership alive while a batch waits; what comes all the same is carried over."""
+        """Keep the membership alive while a batch waits (`hold` first); what comes all the same is carried over."""
         message = self._consumer.poll(wait_s)
         if message is not None:
             self._carried.append(message)
@@ -82,6 +95,7 @@ class Intake:
     def _ordered(self, messages: Sequence[ClientMessage]) -> list[Record]:
         records: list[Record] = []
         positions = self.positions
+        doubted: set[Place] = set()
         for message in messages:
             error = message.error()
             if error is not None:
@@ -90,15 +104,16 @@ class Intake:
             offset = message.offset()
             place = (message.topic(), message.partition())
             expected = positions.get(place)
-            if expected is None or offset < expected:
+            if expected is None or offset < expected or place in doubted:
                 continue  # fetched before a seek or a revocation
-            if offset > expected and not self._confirmed(place, expected, offset):
+            if offset > expected and not self._is_hole(place, expected, offset):
+                doubted.add(place)
                 continue
             positions[place] = offset + 1
-            records.append(Record(*place, offset, message.timestamp()[1], message.key(), message.headers(), message.value()))
+            records.append(Record(*place, offset, message.timestamp()[1], message.key(), _headers(message), message.value()))
         return records
 
-    def _confirmed(self, place: Place, expected: int, offset: int) -> bool:
+    def _is_hole(self, place: Place, expected: int, offset: int) -> bool:
         """A hole in the log (a transaction's marker) is believed only at a second look, after a seek to where it begins.
 
         A compacted topic is full of holes by design.
@@ -107,9 +122,8 @@ class Intake:
             self._doubts.pop(place, None)
             self.gaps.setdefault(place, {})[offset] = offset - expected
             return True
-        if self._doubts.get(place, (-1, -1))[0] != expected:
-            self._doubts[place] = (expected, offset)
-            self.seek(place, expected)
+        self.seek(place, expected)
+        self._doubts[place] = (expected, offset)
         return False
 
     def _report(self, error: KafkaError, records: Sequence[Record]) -> None:
@@ -120,13 +134,13 @@ class Intake:
         raise fault_of(error)
 
     def stand(self, place: Place, offset: int) -> None:
-        """Where the next record of a partition is expected."""
+        """Where the next record of a partition is expected; what was fetched before is dropped."""
         self.positions[place] = offset
+        self._drop(place)
 
     def seek(self, place: Place, offset: int) -> None:
         """Go back (or on) to an offset; records fetched beyond it are dropped as they come."""
-        self.positions[place] = offset
-        self._carried = [m for m in self._carried if (m.topic(), m.partition()) != place]
+        self.stand(place, offset)
         try:
             self._consumer.seek(TopicPartition(*place, offset))
         except KafkaException:
@@ -134,15 +148,38 @@ class Intake:
             self._consumer.incremental_unassign([TopicPartition(*place)])
             self._consumer.incremental_assign([TopicPartition(*place, offset)])
 
-    def pause(self, places: Sequence[Place]) -> None:
-        """Fetch nothing more from these."""
-        if places:
-            self._consumer.pause([TopicPartition(*place) for place in places])
+    def _drop(self, place: Place) -> None:
+        self._carried = [m for m in self._carried if (m.topic(), m.partition()) != place]
+        self._doubts.pop(place, None)
 
-    def resume(self, places: Sequence[Place]) -> None:
-        """Fetch again."""
-        if places:
-            self._consumer.resume([TopicPartition(*place) for place in places])
+    def hold(self) -> None:
+        """Fetch nothing at all, partitions that come meanwhile included, until `release`."""
+        if not self._is_held:
+            self._is_held = True
+            self._pause(self.positions)
+
+    def release(self) -> None:
+        """Fetch again, but from partitions that are shut."""
+        if self._is_held:
+            self._is_held = False
+            self._resume(place for place in self.positions if place not in self._shut)
+
+    def shut(self, place: Place) -> None:
+        """Fetch nothing from this one until `open`."""
+        self._shut.add(place)
+        self._pause([place])
+
+    def open(self, place: Place) -> None:
+        """Fetch from it again."""
+        self._shut.discard(place)
+        if not self._is_held:
+            self._resume([place])
+
+    def _pause(self, places: Iterable[Place]) -> None:
+        self._consumer.pause([TopicPartition(*place) for place in places])
+
+    def _resume(self, places: Iterable[Place]) -> None:
+        self._consumer.resume([TopicPartition(*place) for place in places])
 
     def hint(self, offsets: dict[Place, int], *, wait: bool = False) -> None:
         """Commit to Kafka: a hint for other tools; the ledger decides."""
@@ -178,3 +215,11 @@ class Intake:
     def close(self) -> None:
         """Leave the group; revocation callbacks run in here."""
         self._consumer.close()
+
+
+def _headers(message: ClientMessage) -> list[tuple[str, bytes | None]] | None:
+    try:
+        headers: list[tuple[str, bytes | None]] | None = message.headers()
+    except UnicodeDecodeError:  # the client's own reading of a header's name
+        return UNREADABLE
+    return headers

@@ -5,6 +5,7 @@ and we agree on where an entity's log is.
 """
 
 from collections.abc import Callable, Sequence
+from threading import Lock
 from typing import Any, NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
@@ -69,17 +70,26 @@ class Publisher:
 
 
 class BatchPublisher:
-    """The same for whole batches: the caller is told of failures alone, so that a record costs no Python call. One thread."""
+    """The same for whole batches: the caller is told of failures alone, so that a record costs no Python call.
+
+    One batch at a time: a failure must not be taken for another thread's.
+    """
 
     def __init__(self, options: KafkaOptions) -> None:
         self._producer = _producer(options, {"delivery.report.only.error": True})
         self._failed: list[KafkaError] = []
+        self._lock = Lock()
 
-    def publish(self, messages: Sequence[Message]) -> None:
+    def publish(self, messages: Sequence[Message], is_given_up: Callable[[], bool] = lambda: False) -> None:
         """Send all and wait until every one is acknowledged.
 
-        Raises the fault of the first that failed. Then some may have been written: callers repeat with the same ids.
+        Raises the fault of the first that failed, and TransientFault once `is_given_up` says so. Then some may have been
+        written: callers repeat with the same ids.
         """
+        with self._lock:
+            self._publish(messages, is_given_up)
+
+    def _publish(self, messages: Sequence[Message], is_given_up: Callable[[], bool]) -> None:
         produce, settled = self._producer.produce, self._settled
         for topic, key, value, headers in messages:
             while True:
@@ -88,11 +98,12 @@ class BatchPublisher:
                     break
                 except BufferError:
                     self._producer.poll(0.1)
+                    self._refuse(is_given_up)
                 except KafkaException as error:
                     self._give_up()
                     raise fault_of(error.args[0]) from error
         while self._producer.flush(0.5) and not self._failed:
-            pass
+            self._refuse(is_given_up)
         if self._failed:
             first = self._failed[0]
             self._give_up()
@@ -101,6 +112,11 @@ class BatchPublisher:
     def close(self) -> None:
         """Nothing is left to send after `publish`; the connections go with the object."""
         self._producer.flush(1)
+
+    def _refuse(self, is_given_up: Callable[[], bool]) -> None:
+        if is_given_up():
+            self._give_up()
+            raise TransientFault("Kafka: a batch was given up before it was acknowledged")
 
     def _settled(self, error: KafkaError | None, _: Any) -> None:
         if error is not None:

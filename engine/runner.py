@@ -8,12 +8,13 @@ Two batches overlap: while one is published and stored by the writer thread, the
 import random
 import time
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeout
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from threading import Event
+from typing import Any
 
 import structlog
 from confluent_kafka import Consumer
+from psycopg import Cursor
 
 from engine import ledger, quarantine, timers
 from engine.breaker import Breaker
@@ -23,7 +24,7 @@ from engine.errors import EnvironmentFault, Fault, Fenced, RecordFault
 from engine.failpoints import passing
 from engine.handlers import Handler
 from engine.intake import Intake
-from engine.kafka import Publisher
+from engine.kafka import BatchPublisher
 from engine.options import EngineOptions
 from engine.ports import Outcome
 from engine.records import Decoded, Place, Record, Refused, Work, decode
@@ -51,7 +52,7 @@ class Runner:
         handler: Handler,
         *,
         consumer: Consumer,
-        publisher: Publisher,
+        publisher: BatchPublisher,
         registry: Registry,
         options: EngineOptions,
         clock: Clock,
@@ -72,7 +73,10 @@ class Runner:
         self._flying: tuple[Work, Future[None]] | None = None
         self._abandon = Event()
         self._stop = Event()
-        self._lost = False
+        self._lost = False  # what is in memory is no longer what is committed: begin anew at the ledger
+        self._tries = 0
+        self._batch_max = options.batch.records_max
+        self._unstorable: dict[tuple[Place, int], RecordFault] = {}
         self._breakers: dict[Place, Breaker] = {}
         self._probe_at: dict[Place, float] = {}
         self._tidied_s = self._balanced_s = self._timed_s = 0.0
@@ -101,22 +105,18 @@ class Runner:
         try:
             if self._lost:
                 self._reset()
-            records = self._intake.take(self._options.batch.records_max, self._options.batch.poll_s)
-            work = self._decided(records) if records else None
+            records = self._intake.take(self._batch_max, self._options.batch.poll_s)
+            work = self._decided(records) if records and not self._lost else None
             self._land()
             if work is not None and not self._lost:
                 self._launch(work)
             self._tend()
-        except Fenced as fault:
-            self._metrics.faults.labels(self.status.name, "fenced").inc()
-            self._log.warning("fenced", message=str(fault))
-            self._lost = True
-        except StoreRefused:
-            self._isolate()
+            self._tries = 0
         except Fault as fault:
             self._trouble(fault)
             self._lost = True
-            self._wait(self._options.retry.first_s)
+            self._wait(self._delay_s(self._tries))
+            self._tries += 1
 
     def _close(self) -> None:
         self._abandon.set()
@@ -124,6 +124,7 @@ class Runner:
         self._writer.shutdown(wait=True)
         self._writing.close()
         self._tending.close()
+        self._handler.close()
 
     # --- decide -------------------------------------------------------------------------------------------------------------
 
@@ -159,20 +160,19 @@ class Runner:
         """Decode all; bad ones are set apart; a partition whose breaker trips goes back to where its flood began."""
         good: list[Decoded] = []
         refused: list[Refused] = []
+        begin: dict[Place, int] = {}
         cut: dict[Place, int] = {}
         for record in records:
-            if record.place in cut:
+            place, offset = record.place, record.offset
+            if place in cut:
                 continue
-            item = decode(record, self._registry)
-            if isinstance(item, Decoded):
-                fault = self._handler.examine(item)
-                if fault is not None:
-                    item = Refused(record, fault, item.event)
+            begin.setdefault(place, offset)
+            item = self._judge(record)
             is_bad = isinstance(item, Refused)
-            if is_bad or record.place in self._breakers:
-                back_to = self._breaker(record.place).judge(record.offset, is_bad)
+            if is_bad or place in self._breakers:
+                back_to = self._breaker(place).judge(offset, is_bad)
                 if back_to is not None:
-                    cut[record.place] = back_to
+                    cut[place] = max(back_to, begin[place])  # a run's part in earlier batches is committed or in flight
                     continue
             if isinstance(item, Refused):
                 refused.append(item)
@@ -184,6 +184,15 @@ class Runner:
             good = [item for item in good if item.record.offset < cut.get(item.record.place, 1 << 62)]
             refused = [item for item in refused if item.record.offset < cut.get(item.record.place, 1 << 62)]
         return good, refused
+
+    def _judge(self, record: Record) -> Decoded | Refused:
+        item = decode(record, self._registry)
+        if isinstance(item, Refused):
+            return item
+        fault = self._handler.examine(item)
+        if fault is None and self._unstorable:
+            fault = self._unstorable.get((record.place, record.offset))
+        return item if fault is None else Refused(record, fault, item.event)
 
     def _work(self, records: Sequence[Record]) -> Work:
         start: dict[Place, int] = {}
@@ -227,7 +236,7 @@ class Runner:
     def _store(self, work: Work) -> None:
         began = time.perf_counter()
         if work.messages:
-            self._publisher.publish(work.messages)
+            self._publisher.publish(work.messages, self._abandon.is_set)
             self._metrics.derived.labels(self.status.name).inc(len(work.messages))
             self._metrics.phase_seconds.labels(self.status.name, "publish").observe(time.perf_counter() - began)
         passing("published")
@@ -243,44 +252,55 @@ class Runner:
         passing("committed")
 
     def _land(self, seconds_max: float | None = None) -> None:
-        """Wait for the batch in flight, keeping the membership alive; then its state is the truth."""
-        if self._flying is None:
-            return
-        work, future = self._flying
+        """Wait for the batch in flight, keeping the membership alive; then its state is the truth, or `_lost` is set."""
         began = time.perf_counter()
-        paused: list[Place] = []
-        while True:
-            try:
-                future.result(timeout=0.05)
-                break
-            except FutureTimeout:
-                waited = time.perf_counter() - began
-                if seconds_max is not None and waited > seconds_max:
-                    self._abandon.set()
-                if waited > ATTEND_AFTER_S:
-                    if not paused:
-                        paused = list(self._intake.positions)
-                        self._intake.pause(paused)
-                    self._intake.attend(0.05)
-                    self.status.looped_s = self._clock.monotonic_s()
-                if self._flying is None:
-                    return  # a revocation landed it
-            except Abandoned:
-                self._flying, self._lost = None, True
-                return
-            except BaseException:
-                self._flying = (work, future) if isinstance(future.exception(), StoreRefused) else None
-                raise
-            finally:
-                if paused and (self._flying is None or future.done()):
-                    self._intake.resume(
-                        [place for place in paused if place in self._intake.positions and place not in self._probe_at]
-                    )
+        while not self._is_settled(0.05):
+            waited = time.perf_counter() - began
+            if seconds_max is not None and waited > seconds_max:
+                self._abandon.set()
+            if waited > ATTEND_AFTER_S:
+                self._intake.hold()
+                self._intake.attend(0.05)
+                self.status.looped_s = self._clock.monotonic_s()
+        self._intake.release()
+
+    def _is_settled(self, wait_s: float) -> bool:
+        """Whether there is nothing in flight, or it came to its end within `wait_s`."""
+        if self._flying is None:
+            return True
+        work, future = self._flying
+        if not wait([future], wait_s).done:
+            return False
         self._flying = None
-        self._landed(work)
+        error = future.exception()
+        if error is None:
+            self._landed(work)
+            return True
+        self._lost = True
+        if isinstance(error, Fenced):
+            self._metrics.faults.labels(self.status.name, "fenced").inc()
+            self._log.warning("fenced", message=str(error))
+        elif isinstance(error, StoreRefused):
+            self._suspect(work, error)
+        elif not isinstance(error, Abandoned):
+            raise error
+        return True
+
+    def _suspect(self, work: Work, refusal: StoreRefused) -> None:
+        """The store refused a value. Take less at once until its record stands alone; that one goes to quarantine."""
+        if len(work.records) > 1:
+            self._batch_max = len(work.records) // 2
+            return
+        record = work.records[0]
+        if work.refused:
+            raise RuntimeError(f"{record}: quarantine cannot hold it") from refusal
+        self._unstorable[record.place, record.offset] = RecordFault("store_refused", "", f"{record}: {refusal}")
 
     def _landed(self, work: Work) -> None:
         work.keep()
+        self._batch_max = min(2 * self._batch_max, self._options.batch.records_max)
+        for item in work.refused:
+            self._unstorable.pop((item.record.place, item.record.offset), None)
         self._intake.hint(work.next)
         passing("hinted")
         self.status.condition, self.status.message, self.status.remedy = Condition.RUNNING, "", ""
@@ -305,101 +325,61 @@ class Runner:
     # --- rebalance and recovery ---------------------------------------------------------------------------------------------
 
     def _assigned(self, places: list[Place]) -> None:
-        """The ledger says where to go on. Waits for it: without it nothing may be read."""
-        attempt = 0
-        while True:
-            try:
-                self._handler.assigned(self._intake.partitions_of(self._handler.topics))
-                self._place(places)
-                break
-            except Fault as fault:
-                self._trouble(fault)
-                attempt += 1
-                self._clock.sleep(self._delay_s(attempt))
-                if self._stop.is_set():
-                    for place in places:
-                        self._intake.stand(place, 0)
-                    self._lost = True
-                    return
+        """The ledger says where to go on. While it cannot be read nothing is taken: the next rounds try again."""
+        try:
+            self._place(places)
+        except Fault as fault:
+            self._trouble(fault)
+            self._intake.hold()
+            for place in places:
+                self._intake.stand(place, 0)
+            self._lost = True
+            return
         self._log.info("assigned", partitions=[f"{topic} p{partition}" for topic, partition in places])
         self.status.condition = Condition.RUNNING
 
     def _place(self, places: Sequence[Place]) -> dict[Place, int]:
-        logs = {place: self._intake.low_of(place) for place in places}
+        self._handler.assigned(self._intake.partitions_of(self._handler.topics))
+        logs = {place: self._intake.bounds_of(place) for place in places}
         with self._tending.transaction() as cursor:
             offsets = {place: ledger.place(cursor, self._handler.name, place, low) for place, (low, _) in logs.items()}
+            self._recall(cursor, places)
         for place, offset in offsets.items():
             low, high = logs[place]
             if not low <= offset <= high:
                 raise EnvironmentFault(
-                    f"the ledger of {self._handler.name} stands at {offset}, the log of {place[0]} p{place[1]} holds {low}..{high}",
+                    f"the ledger of {self._handler.name} stands at {offset}, {place[0]} p{place[1]} holds {low}..{high}",
                     "the topic was made anew or its retention is shorter than the outage; see docs/runbook/ledger.md",
                 )
             self._intake.stand(place, offset)
+            if place in self._breakers:
+                self._breakers[place].rewind(offset)
         return offsets
 
     def _revoked(self, places: list[Place]) -> None:
-        """Let the batch in flight land; what cannot is another worker's now."""
-        if self._flying is not None:
-            work, future = self._flying
-            try:
-                future.result(timeout=DRAIN_S_MAX)
-                self._flying = None
-                self._landed(work)
-            except (FutureTimeout, Fault, Abandoned, StoreRefused):
-                self._abandon.set()
-                self._flying = None
-                self._lost = True
+        """Let the batch in flight land; what cannot is another worker's now, and `_reset` waits until it has given up."""
+        if not self._is_settled(DRAIN_S_MAX):
+            self._abandon.set()
         # A batch decided but not launched, or remembered state, may hold records of these partitions.
         self._lost = True
-        self._handler.forget(places)
         for place in places:
             self._breakers.pop(place, None)
             self._probe_at.pop(place, None)
-            self.status.paused.pop(place, None)
+            self._metrics.lag_records.remove(self.status.name, place[0], str(place[1]))
+            self._metrics.breaker_open.remove(self.status.name, place[0], str(place[1]))
+        self.status.paused = {place: why for place, why in self.status.paused.items() if place not in places}
+        self.status.lag = {place: lag for place, lag in self.status.lag.items() if place not in places}
         self._log.info("revoked", partitions=[f"{topic} p{partition}" for topic, partition in places])
 
     def _reset(self) -> None:
         """Forget what is not committed and go on from the ledger."""
-        if self._flying is not None:
-            self._abandon.set()
-            _, future = self._flying
-            self._flying = None
-            future.exception(timeout=None)
+        self._land(0)
         self._handler.forget()
         self._intake.gaps.clear()
         for place, offset in self._place(list(self._intake.positions)).items():
             self._intake.seek(place, offset)
-        self._intake.resume([place for place in self._intake.positions if place not in self._probe_at])
+        self._intake.release()
         self._lost = False
-
-    def _isolate(self) -> None:
-        """The store refused a value: find its record by halving, quarantine it, go on with the rest."""
-        assert self._flying is not None  # _land leaves it for us  # noqa: S101
-        work, _ = self._flying
-        self._flying = None
-        self._handler.forget()
-        self._halve(sorted(work.records, key=lambda record: (record.place, record.offset)))
-        self._lost = True
-
-    def _halve(self, records: Sequence[Record]) -> None:
-        work = self._decided(records)
-        if work is None:
-            return
-        try:
-            self._write(work)
-        except StoreRefused as refusal:
-            self._handler.forget()
-            if len(records) > 1:
-                middle = len(records) // 2
-                self._halve(records[:middle])
-                self._halve(records[middle:])
-                return
-            work = self._work(records)
-            work.refused = [Refused(records[0], RecordFault("store_refused", "", f"{records[0]}: {refusal}"), None)]
-            work.book(records[0], Outcome.QUARANTINED)
-            self._write(work)
-        self._landed(work)
 
     # --- the breaker --------------------------------------------------------------------------------------------------------
 
@@ -411,40 +391,54 @@ class Runner:
 
     def _trip(self, place: Place, offset: int) -> None:
         topic, partition = place
-        message = (
-            f"{topic} p{partition}@{offset}: {self._breakers[place].describe()}; a wrong deploy or contract? Nothing went to quarantine."
-            f" Look: `dujiang breaker`. If they are bad indeed: `dujiang breaker allow {self._handler.name} {topic} {partition}`"
-        )
-        self._intake.pause([place])
+        breaker = self._breakers[place]
+        breaker.rewind(offset)
+        self._intake.shut(place)
         self._intake.seek(place, offset)
         self._probe_at[place] = self._clock.monotonic_s() + self._options.breaker.probe_s
-        if place in self.status.paused:
+        message = (
+            f"{topic} p{partition}@{offset}: {breaker.describe()}; a wrong deploy or contract? Nothing went to quarantine."
+            " Look: `dujiang breaker list`. If they are bad indeed:"
+            f" `dujiang breaker allow {self._handler.name} {topic} {partition}`"
+        )
+        if self.status.paused.get(place) == message:
             return
-        self.status.paused = {**self.status.paused, place: message}
-        self._metrics.breaker_open.labels(self.status.name, topic, str(partition)).set(1)
-        self._log.error("breaker open", message=message)
         with self._tending.transaction() as cursor:
             cursor.execute(
-                "INSERT INTO breaker (step, topic, partition, opened_at, next_offset, message) VALUES (%s, %s, %s, now(), %s, %s)"
+                "INSERT INTO breaker (step, topic, partition, opened_at, next_offset, message)"
+                " VALUES (%s, %s, %s, now(), %s, %s)"
                 " ON CONFLICT (step, topic, partition) DO UPDATE SET opened_at = now(), next_offset = excluded.next_offset,"
                 " message = excluded.message, allowed_until = NULL, allowed_by = NULL",
                 (self._handler.name, topic, partition, offset, message),
             )
+        self._pause(place, message)
+        self._log.error("breaker open", message=message)
+
+    def _pause(self, place: Place, why: str) -> None:
+        self.status.paused = {**self.status.paused, place: why}
+        self._metrics.breaker_open.labels(self.status.name, place[0], str(place[1])).set(1)
 
     def _probe(self, now_s: float) -> None:
         """Look again at a paused partition: a corrected contract, or an operator's word, lets it go on."""
         due = [place for place, at in self._probe_at.items() if at <= now_s]
+        if not due:
+            return
+        with self._tending.transaction() as cursor:
+            self._recall(cursor, due)
         for place in due:
             del self._probe_at[place]
-            with self._tending.transaction() as cursor:
-                cursor.execute(
-                    "SELECT allowed_until FROM breaker WHERE step = %s AND topic = %s AND partition = %s",
-                    (self._handler.name, *place),
-                )
-                row = cursor.fetchone()
-            if row is not None and row[0] is not None:
-                self._breaker(place).allowed_until = row[0]
-            self._intake.resume([place])
+            self._intake.open(place)
+
+    def _recall(self, cursor: Cursor[Any], places: Sequence[Place]) -> None:
+        """What the table knows of these partitions: paused by us or by a worker before us, and what an operator allowed."""
+        cursor.execute("SELECT topic, partition, allowed_until, message FROM breaker WHERE step = %s", (self._handler.name,))
+        for topic, partition, allowed_until, message in cursor.fetchall():
+            place = (topic, partition)
+            if place not in places:
+                continue
+            self._pause(place, message)
+            if allowed_until is not None:
+                self._breaker(place).allowed_until = allowed_until
 
     def _settle_breakers(self) -> None:
         """A partition that passed the offset it was paused at is open again."""
@@ -486,7 +480,7 @@ class Runner:
         with self._tending.transaction() as cursor:
             due = timers.take_due(cursor, self._handler.name, topic, partitions, now, now, self._registry)
         if due:
-            self._publisher.publish(due)
+            self._publisher.publish(due, self._stop.is_set)
             self._metrics.timers.labels(self.status.name).inc(len(due))
 
     def _tidy(self) -> None:
@@ -500,7 +494,8 @@ class Runner:
         self._metrics.cached_entities.labels(self.status.name).set(self._handler.remembered)
         if self.status.paused:
             self._settle_breakers()
-        if self.status.condition in (Condition.DEGRADED, Condition.BLOCKED, Condition.STARTING) and self._flying is None:
+        is_troubled = self.status.condition in (Condition.DEGRADED, Condition.BLOCKED, Condition.STARTING)
+        if is_troubled and self._flying is None and self._intake.is_joined:
             self.status.condition, self.status.message, self.status.remedy = Condition.RUNNING, "", ""
 
     def _balance(self) -> None:
@@ -521,14 +516,13 @@ class Runner:
 
     def _delay_s(self, attempt: int) -> float:
         retry = self._options.retry
-        return min(retry.last_s, retry.first_s * 2 ** min(attempt, 16)) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+        return float(min(retry.last_s, retry.first_s * 2 ** min(attempt, 16)) * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
 
     def _wait(self, seconds: float) -> None:
         """Between tries: nothing is fetched, the membership lives on."""
-        places = list(self._intake.positions)
-        self._intake.pause(places)
+        self._intake.hold()
         until = self._clock.monotonic_s() + seconds
         while not self._stop.is_set() and (left := until - self._clock.monotonic_s()) > 0:
             self._intake.attend(min(left, 0.1))
             self.status.looped_s = self._clock.monotonic_s()
-        self._intake.resume([place for place in places if place in self._intake.positions and place not in self._probe_at])
+        self._intake.release()
