@@ -17,6 +17,7 @@ from schemas.contract import Fact
 from schemas.registry import ContractError, Registry
 
 DAY_MS = 86_400_000
+GLIMPSE_CHARS_MAX = 512
 Place = tuple[str, int]  # topic, partition
 # Stands for headers of which one has a name that is not UTF-8; the client shows none of them then.
 UNREADABLE: list[tuple[str, bytes | None]] = [("(unreadable)", None)]
@@ -46,12 +47,20 @@ class Record(NamedTuple):
         return f"{self.topic} p{self.partition}@{self.offset}"
 
 
+class Glimpse(NamedTuple):
+    """Attributes of what is no event, as they stand in it; a CloudEvent would refuse them, as it refused the record."""
+
+    id: str
+    source: str
+    type: str
+
+
 class Refused(NamedTuple):
     """A record on its way to quarantine."""
 
     record: Record
     fault: RecordFault
-    event: CloudEvent | None
+    event: CloudEvent | Glimpse | None
 
 
 @dataclass(slots=True)
@@ -145,21 +154,11 @@ def is_structured(headers: Sequence[tuple[str, bytes | None]] | None) -> bool:
     return headers is not None and len(headers) == 1 and headers[0][0] == "content-type" and headers[0][1] in _STRUCTURED
 
 
-def _glimpse(record: Record) -> CloudEvent | None:
-    """Id, type and source of a broken event where they can be read at all, so that its publisher can be named."""
+def _glimpse(record: Record) -> Glimpse | None:
+    """What of a broken event can be read at all, so that its publisher can be named."""
     try:
         raw = json.loads(record.value or b"")
-        texts = {name: raw[name] for name in ("id", "source", "type") if isinstance(raw.get(name), str)}
+        id_, source, wire_type = (raw[name] if isinstance(raw.get(name), str) else "" for name in ("id", "source", "type"))
     except (ValueError, AttributeError, RecursionError):
         return None
-    return CloudEvent(
-        id=texts.get("id", "")[:512],
-        source=texts.get("source", "")[:512],
-        type=texts.get("type", "")[:512],
-        subject=None,
-        time=None,
-        datacontenttype=None,
-        dataschema=None,
-        extensions={},
-        data=None,
-    )
+    return Glimpse(id_[:GLIMPSE_CHARS_MAX], source[:GLIMPSE_CHARS_MAX], wire_type[:GLIMPSE_CHARS_MAX])
