@@ -122,6 +122,14 @@ def copy_text(value: str | None) -> str:
     return value
 
 
+def copy_texts(*values: str) -> tuple[str, ...]:
+    """Text fields; one look for what must be escaped, which is rare."""
+    whole = "".join(values)
+    if whole.isprintable() and "\\" not in whole:
+        return values
+    return tuple(map(copy_text, values))
+
+
 def copy_instant(instant: datetime | None) -> str:
     """A timestamptz field; any offset will do."""
     return NULL if instant is None else instant.isoformat()

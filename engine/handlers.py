@@ -59,7 +59,7 @@ class Handler(Protocol):
 
 
 class StepHandler(Generic[S]):
-    """Rules over keyed state. Between decision and commit a batch's entities are held apart, so that the next can build on them."""
+    """Rules over keyed state. Between decision and commit a batch's entities are held apart; the next builds on them."""
 
     def __init__(
         self, step: Step[S], store: Store[S], registry: Registry, database: Database, *, cached_entities_max: int
@@ -175,8 +175,7 @@ class StepHandler(Generic[S]):
         for index, (name, key, time, data) in enumerate(derived):
             identity = f"{self.name}\0{record.topic}\0{record.partition}\0{record.offset}\0{index}"
             event_id = blake2b(identity.encode(), digest_size=16).hexdigest()
-            fact = Fact(name, event_id, self._source, key, time, data)
-            value = self._registry.encode(fact, {"causationid": cause.id, "partitionkey": key})
+            value = self._registry.encode(name, event_id, self._source, key, time, data, cause.id)
             messages.append(Message(self._outputs[name], key.encode(), value, _HEADERS))
         return messages
 

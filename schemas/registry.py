@@ -1,16 +1,17 @@
 """Contracts by wire type: from a CloudEvent to the validated fact that rules see, and back. Knows no subject."""
 
 from collections.abc import Iterable
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 from pydantic import ValidationError
 
 from schemas.cloudevents import ABSENT, CloudEvent
-from schemas.contract import KEY_CHARS_MAX, Contract, Data, Fact, instant_text
+from schemas.contract import KEY_CHARS_MAX, Contract, Data, Fact
 from schemas.quick import QuickReader
 
+_encode = msgspec.json.Encoder().encode
 DEFAULT_PREFIX = "gov.stiib"
 PROBLEMS_MAX = 20
 
@@ -68,19 +69,22 @@ class Registry:
         """(fact, wire type, contract) of a plain structured event, or None: decode it strictly to know."""
         return self._quick.read(value)
 
-    def encode(self, fact: Fact, extensions: dict[str, str]) -> bytes:
-        """Structured JSON of a fact of ours, whose attributes are known to be good; `fact.data` is a JSON object."""
-        return msgspec.json.encode(
+    def encode(
+        self, name: str, event_id: str, source: str, key: str, time: datetime, data: dict[str, Any], cause: str
+    ) -> bytes:
+        """Structured JSON of an event of ours, its attributes known to be good; `time` is in UTC, `data` a JSON object."""
+        return _encode(
             {
                 "specversion": "1.0",
-                "id": fact.id,
-                "source": fact.source,
-                "type": self._wire[fact.name],
-                "subject": fact.key,
-                "time": instant_text(fact.time),
+                "id": event_id,
+                "source": source,
+                "type": self._wire[name],
+                "subject": key,
+                "time": f"{time.isoformat()[:-6]}Z",
                 "datacontenttype": "application/json",
-                **extensions,
-                "data": fact.data,
+                "causationid": cause,
+                "partitionkey": key,
+                "data": data,
             }
         )
 

@@ -7,7 +7,7 @@ module brings the order. An event that is early (its row is missing) is parked a
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from engine.ports import Decision, Derived, Late, Outcome
 from schemas.contract import Fact
@@ -33,18 +33,28 @@ class Timer(NamedTuple):
     due: datetime
 
 
+class Row(NamedTuple):
+    """A row of a subject's table, for one event in one state: where it leads, what holds it up, what else it changes.
+
+    `after` None: the state stays. `guard` gives the reason of the first guard that fails, `effect` the fields that change.
+    """
+
+    after: Any
+    guard: Callable[[Any, Fact], str | None] | None
+    effect: Callable[[Any, Fact], dict[str, Any]] | None
+
+
 @dataclass(frozen=True)
 class Lifecycle(Generic[P]):
     """A subject's table. Every function is pure.
 
-    has_row: does the table have a row for (state, event)? guard: the reason of the first guard that fails, or None.
-    apply: the state after an event whose row and guards hold. timer: the next timer that would act, or None.
+    row: the table's row for (state, event), or None. apply: the state after an event whose row and guards hold.
+    timer: the next timer that would act, or None.
     fire: the state after it. moved: what is told when the state changed. with_parked: the state with other parked events.
     """
 
-    has_row: Callable[[P, Fact], bool]
-    guard: Callable[[P, Fact], str | None]
-    apply: Callable[[P, Fact], P]
+    row: Callable[[P, Fact], Row | None]
+    apply: Callable[[P, Fact, Row], P]
     timer: Callable[[P], Timer | None]
     fire: Callable[[P, Timer], P]
     moved: Callable[[P, P, str, str, str, datetime], tuple[Derived, ...]]
@@ -52,14 +62,18 @@ class Lifecycle(Generic[P]):
 
     def arrive(self, state: P, fact: Fact) -> Decision[P]:
         """One event, in the order of the rules: timers due by its time, then itself, then the parked ones."""
-        state, derived, late = self._fire_due(state, fact.time, fact.key)
-        if not self.has_row(state, fact):
+        derived: tuple[Derived, ...] = ()
+        late: tuple[Late, ...] = ()
+        timer = self.timer(state)
+        if timer is not None and timer.due <= fact.time:
+            state, derived, late = self._fire_due(state, fact.time, fact.key)
+        row = self.row(state, fact)
+        if row is None:
             state, displaced = self._park(state, fact)
             return Decision(state, Outcome.PARKED, "", derived, late + displaced)
-        reason = self.guard(state, fact)
-        if reason is not None:
+        if row.guard is not None and (reason := row.guard(state, fact)) is not None:
             return Decision(state, Outcome.REJECTED, reason, derived, late)
-        before, state = state, self.apply(state, fact)
+        before, state = state, self.apply(state, fact, row)
         derived += self.moved(before, state, fact.key, fact.name, fact.id, fact.time)
         if state.parked:
             state, more, retried = self._retry(state, fact.key)
@@ -96,14 +110,14 @@ class Lifecycle(Generic[P]):
         while again:
             again = False
             for fact in sorted(state.parked, key=lambda parked: parked.order):
-                if not self.has_row(state, fact):
+                row = self.row(state, fact)
+                if row is None:
                     continue
                 state = self.with_parked(state, tuple(other for other in state.parked if other is not fact))
-                reason = self.guard(state, fact)
-                if reason is not None:
+                if row.guard is not None and (reason := row.guard(state, fact)) is not None:
                     late += (Late(fact, Outcome.REJECTED, reason),)
                     continue
-                before, state = state, self.apply(state, fact)
+                before, state = state, self.apply(state, fact, row)
                 derived += self.moved(before, state, key, fact.name, fact.id, fact.time)
                 late += (Late(fact, Outcome.APPLIED),)
                 again = True

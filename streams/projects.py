@@ -15,7 +15,7 @@ from schemas.contract import Fact, day_instant
 from schemas.platform import FINDING_REPORTED
 from schemas.projects import Milestone, MilestoneStatus, Project, State
 from schemas.topics import PROJECT_EVENT
-from streams.lifecycle import Lifecycle, Timer
+from streams.lifecycle import Lifecycle, Row, Timer
 from streams.registers import conflict_of, state_of
 
 EXTENSION_NOTICE = timedelta(days=90)
@@ -77,10 +77,6 @@ _TABLE: tuple[tuple[str, tuple[State | None, ...], State | None], ...] = (
     ("research.project.terminated", _STOPPABLE, _S.TERMINATED),
     ("research.project.revoked", _STOPPABLE, _S.REVOKED),
 )
-_NEXT: dict[tuple[State | None, str], State | None] = {
-    (before, name): after for name, states, after in _TABLE for before in states
-}
-
 # --- guards: the reason of the first that fails -----------------------------------------------------------------------------
 
 
@@ -213,22 +209,22 @@ _EFFECTS: dict[str, Callable[[Project, Fact], dict[str, Any]]] = {
 # --- the lifecycle's parts --------------------------------------------------------------------------------------------------
 
 
-def _has_row(project: Project, fact: Fact) -> bool:
-    return (project.state, fact.name) in _NEXT
+_ROWS: dict[str, dict[State | None, Row]] = {
+    name: {before: Row(after, _GUARDS.get(name), _EFFECTS.get(name)) for before in states} for name, states, after in _TABLE
+}
 
 
-def _guard(project: Project, fact: Fact) -> str | None:
-    guard = _GUARDS.get(fact.name)
-    return guard(project, fact) if guard else None
+def _row(project: Project, fact: Fact) -> Row | None:
+    return _ROWS[fact.name].get(project.state)
 
 
-def _apply(project: Project, fact: Fact) -> Project:
-    effect = _EFFECTS.get(fact.name)
-    changes = effect(project, fact) if effect else {}
-    after = _NEXT[project.state, fact.name]
-    if after is not None:
-        changes["state"] = after
-    return replace(project, changed_at=fact.time, changed_by=f"{fact.source} {fact.id}", **changes)
+def _apply(project: Project, fact: Fact, row: Row) -> Project:
+    changes = row.effect(project, fact) if row.effect is not None else {}
+    if row.after is not None:
+        changes["state"] = row.after
+    changes["changed_at"] = fact.time
+    changes["changed_by"] = f"{fact.source} {fact.id}"
+    return replace(project, **changes)
 
 
 def _timer(project: Project) -> Timer | None:
@@ -264,7 +260,7 @@ def _with_parked(project: Project, parked: tuple[Fact, ...]) -> Project:
     return project if project.parked == parked else replace(project, parked=parked)
 
 
-LIFECYCLE = Lifecycle(_has_row, _guard, _apply, _timer, _fire, _moved, _with_parked)
+LIFECYCLE = Lifecycle(_row, _apply, _timer, _fire, _moved, _with_parked)
 
 
 def decide(project: Project, fact: Fact) -> Decision[Project]:

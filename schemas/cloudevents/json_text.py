@@ -19,7 +19,7 @@ _SURROGATE_ESCAPE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
-class _Fault(Exception):  # noqa: N818 - also stands in for the faulty value while its place is looked up
+class _Fault(Exception):
     def __init__(self, reason: Reason, message: str, key: str | None = None) -> None:
         super().__init__(message)
         self.reason: Reason = reason

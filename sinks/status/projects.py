@@ -1,12 +1,13 @@
 """Projects in `project_status`: typed columns for what is asked, JSON for lists."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Column, Date, DateTime, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from engine.database import NULL, copy_instant, copy_text
+from engine.database import NULL, copy_instant, copy_text, copy_texts
 from engine.tables import metadata
 from schemas.contract import Fact, instant_text
 from schemas.projects import CONTRACTS, Milestone, MilestoneStatus, Project, State
@@ -45,28 +46,39 @@ _DATA = {contract.name: contract.data for contract in CONTRACTS}
 
 
 def _fields(project: Project) -> tuple[str, ...]:
+    texts = copy_texts(
+        project.title,
+        project.lead,
+        project.call_id,
+        project.contract_no,
+        project.currency,
+        project.register_name,
+        project.source_status,
+        project.changed_by,
+    )
+    title, lead, call_id, contract_no, currency, register_name, source_status, changed_by = texts
     return (
         project.state or NULL,
-        copy_text(project.title),
-        copy_text(project.lead),
-        copy_text(project.call_id),
-        copy_text(project.contract_no),
+        title,
+        lead,
+        call_id,
+        contract_no,
         str(project.contract_amount),
-        copy_text(project.currency),
-        project.start.isoformat() if project.start else NULL,
-        project.end.isoformat() if project.end else NULL,
+        currency,
+        day_text(project.start),
+        day_text(project.end),
         str(project.disbursed),
-        account.copy_json([(m.id, m.due.isoformat(), m.status) for m in project.milestones]) if project.milestones else "[]",
+        _milestones(project.milestones) if project.milestones else "[]",
         "t" if project.is_extended else "f",
         "t" if project.is_retried else "f",
         copy_instant(project.suspended_at),
         copy_instant(project.reported_at),
-        copy_text(project.register_name),
-        copy_text(project.source_status),
+        register_name,
+        source_status,
         copy_instant(project.registered_at),
         account.copy_json([_parked_out(fact) for fact in project.parked]) if project.parked else "[]",
         copy_instant(project.changed_at),
-        copy_text(project.changed_by),
+        changed_by,
     )
 
 
@@ -118,6 +130,16 @@ def _state(
         changed_by=changed_by,
         parked=tuple(_parked_in(item) for item in parked),
     )
+
+
+@lru_cache(maxsize=50_000)
+def day_text(day: date | None) -> str:
+    """A date field; the same few thousand days come again and again."""
+    return NULL if day is None else day.isoformat()
+
+
+def _milestones(milestones: tuple[Milestone, ...]) -> str:
+    return account.copy_json([(name, day_text(due), status) for name, due, status in milestones])
 
 
 def _parked_out(fact: Fact) -> list[Any]:
