@@ -129,8 +129,7 @@ def measure(at: Bench, arguments: argparse.Namespace) -> list[Run]:
             loaded = signature
         for turn in range(arguments.runs):
             runs.append(_drain(at, workload, "floor", 1, arguments))
-            for workers in arguments.workers:
-                runs.append(_drain(at, workload, "dujiang", workers, arguments))
+            runs += [_drain(at, workload, "dujiang", workers, arguments) for workers in arguments.workers]
             for run in runs[-1 - len(arguments.workers) :]:
                 say(
                     f"{run.workload} {run.subject:8} {run.workers} worker(s) run {turn + 1}: {run.rate:9,.0f}/s"
@@ -148,7 +147,6 @@ def _drain(at: Bench, workload: Workload, subject: str, workers: int, arguments:
             with psycopg.connect(dsn) as connection:
                 connection.execute(TABLES)
         command = _command(at, workload, subject, dsn, group, arguments)
-        before_database = cpu(at, [])
         started = stack.enter_context(processes([command] * workers))
         pids = [process.pid for process in started]
         ledger = "floor_ledger" if subject == "floor" else "ledger"
@@ -159,7 +157,6 @@ def _drain(at: Bench, workload: Workload, subject: str, workers: int, arguments:
         events, seconds = expected - base, last - first
         share = max(1, events // (len(workload.parts) if subject == "dujiang" else 1))
         peak = max(peak_mib(pid) for pid in pids)
-        del before_database
     return Run(
         workload.name,
         subject,

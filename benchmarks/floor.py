@@ -1,8 +1,8 @@
 """The floor: one hand-written process from Kafka to PostgreSQL, as quick as we know to write it, with an exact ledger.
 
 confluent-kafka, msgspec, last event per key, COPY text, one upsert, ledger by compare-and-set in the same transaction; decoding
-overlaps writing. No rule, no validation beyond types, no quarantine, no derived events, no duplicate check, no metrics: it shows what
-the machine gives when nothing is promised but the ledger.
+overlaps writing. No rule, no validation beyond types, no quarantine, no derived events, no duplicate check, no metrics: it
+shows what the machine gives when nothing is promised but the ledger.
 """
 
 import argparse
@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import msgspec
 import psycopg
@@ -18,11 +19,11 @@ from confluent_kafka import Consumer, TopicPartition
 
 TABLES = """
 CREATE TABLE floor_status (
-  project_id text PRIMARY KEY, last_type text NOT NULL, last_id text NOT NULL, source text NOT NULL, event_time timestamptz NOT NULL,
-  amount bigint, milestone text, remark text, written_at timestamptz NOT NULL DEFAULT now()) WITH (fillfactor = 60);
+  project_id text PRIMARY KEY, last_type text NOT NULL, last_id text NOT NULL, source text NOT NULL,
+  event_time timestamptz NOT NULL, amount bigint, milestone text, remark text, written_at timestamptz NOT NULL DEFAULT now()) WITH (fillfactor = 60);
 CREATE TABLE floor_history (
-  topic text NOT NULL, part int NOT NULL, record_offset bigint NOT NULL, event_id text NOT NULL, source text NOT NULL, type text NOT NULL,
-  subject text NOT NULL, event_time timestamptz NOT NULL, event text NOT NULL, PRIMARY KEY (topic, part, record_offset));
+  topic text NOT NULL, part int NOT NULL, record_offset bigint NOT NULL, event_id text NOT NULL, source text NOT NULL,
+  type text NOT NULL, subject text NOT NULL, event_time timestamptz NOT NULL, event text NOT NULL, PRIMARY KEY (topic, part, record_offset));
 CREATE TABLE floor_ledger (
   part int PRIMARY KEY, start_offset bigint NOT NULL, next_offset bigint NOT NULL, moved_at timestamptz NOT NULL);
 """
@@ -124,7 +125,7 @@ def run(arguments: argparse.Namespace, stop: threading.Event) -> None:
     consumer.close()
 
 
-def _state_lines(events: list) -> list[str]:
+def _state_lines(events: list[Any]) -> list[str]:
     last = {event.subject: event for event, _, _ in events}
     return [
         f"{key}\t{event.type}\t{event.id}\t{event.source}\t{event.time}"
@@ -134,7 +135,7 @@ def _state_lines(events: list) -> list[str]:
     ]
 
 
-def _append_lines(events: list) -> list[str]:
+def _append_lines(events: list[Any]) -> list[str]:
     return [
         f"{message.topic()}\t{message.partition()}\t{message.offset()}\t{event.id}\t{event.source}\t{event.type}\t{event.subject}"
         f"\t{event.time}\t{value.decode().translate(_ESCAPES)}"
@@ -142,7 +143,7 @@ def _append_lines(events: list) -> list[str]:
     ]
 
 
-def _move(connection: psycopg.Connection, moves: list[tuple[int, int, int]]) -> None:
+def _move(connection: psycopg.Connection[Any], moves: list[tuple[int, int, int]]) -> None:
     following, partitions, expected = zip(*moves, strict=True)
     moved = connection.execute(
         "UPDATE floor_ledger SET next_offset = m.next, moved_at = clock_timestamp() FROM"
@@ -153,7 +154,7 @@ def _move(connection: psycopg.Connection, moves: list[tuple[int, int, int]]) -> 
     assert moved.rowcount == len(moves)
 
 
-def _write_state(connection: psycopg.Connection, lines: list[str], moves: list[tuple[int, int, int]]) -> None:
+def _write_state(connection: psycopg.Connection[Any], lines: list[str], moves: list[tuple[int, int, int]]) -> None:
     with connection.transaction(), connection.cursor() as cursor:
         with cursor.copy("COPY pending FROM STDIN") as copy:
             copy.write(("\n".join(lines) + "\n").encode())
@@ -166,7 +167,7 @@ def _write_state(connection: psycopg.Connection, lines: list[str], moves: list[t
         _move(connection, moves)
 
 
-def _write_append(connection: psycopg.Connection, lines: list[str], moves: list[tuple[int, int, int]]) -> None:
+def _write_append(connection: psycopg.Connection[Any], lines: list[str], moves: list[tuple[int, int, int]]) -> None:
     with connection.transaction(), connection.cursor() as cursor:
         with cursor.copy(
             "COPY floor_history (topic, part, record_offset, event_id, source, type, subject, event_time, event) FROM STDIN"

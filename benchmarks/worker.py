@@ -5,9 +5,12 @@ import os
 os.environ.setdefault("FAUST_LOOP", "uvloop")
 
 import argparse
+import atexit
+import json
 import logging
 import sys
 from dataclasses import replace
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -21,6 +24,8 @@ from engine.clock import SystemClock
 from engine.host import build_app, run_app
 from engine.options import BatchOptions, EngineOptions, KafkaOptions
 from engine.ports import Sink, Step
+from engine.records import Work
+from engine.runner import Runner
 
 
 def main() -> None:
@@ -32,6 +37,7 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", default=["projects"])
     parser.add_argument("--topics", nargs="*", default=[], help="topics of the history sink")
     parser.add_argument("--records-max", type=int, default=BatchOptions().records_max)
+    parser.add_argument("--delays", default="", help="file for (record time, delay to commit) of every record, in s")
     arguments = parser.parse_args()
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
@@ -49,8 +55,11 @@ def main() -> None:
         kafka=KafkaOptions(arguments.bootstrap, group_prefix=arguments.group),
         dsn=arguments.dsn,
         batch=replace(BatchOptions(), records_max=arguments.records_max),
+        timers_enabled=False,  # the made-up events lie in the past: each would fire at once and add to the log
     )
     metrics = CollectorRegistry()
+    if arguments.delays:
+        _note_delays(arguments.delays)
     runners = build_runners(arguments.parts, options, bench_registry(arguments.prefix), metrics, parts=parts)
     with TemporaryDirectory(prefix="dujiang-bench-faust-") as data:
         app = build_app(
@@ -63,6 +72,19 @@ def main() -> None:
             data_dir=data,
         )
         run_app(app)
+
+
+def _note_delays(path: str) -> None:
+    """Keep each record's time and delay exactly; the metric itself only has buckets."""
+    noted: list[tuple[float, float]] = []
+    counted = Runner._count
+
+    def count(self: Runner, work: Work) -> None:
+        noted.extend((record.timestamp_ms / 1000, work.committed_s - record.timestamp_ms / 1000) for record in work.records)
+        counted(self, work)
+
+    Runner._count = count  # type: ignore[method-assign]
+    atexit.register(lambda: Path(path).write_text(json.dumps(noted)))
 
 
 if __name__ == "__main__":

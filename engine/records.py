@@ -74,6 +74,7 @@ class Work:
     refused: list[Refused] = field(default_factory=list)
     messages: list[Message] = field(default_factory=list)
     event_times: list[float] = field(default_factory=list)
+    committed_s: float = 0.0  # unix time
     save: Callable[[Cursor[Any]], None] = lambda _: None
     keep: Callable[[], None] = lambda: None
 

@@ -248,6 +248,7 @@ class Runner:
                 quarantine.insert(cursor, self._handler.name, self._code_version, work.refused, self._registry)
             ledger.book(cursor, self._handler.name, work.outcomes)
             passing("stored")
+        work.committed_s = self._clock.now().timestamp()
         self._metrics.phase_seconds.labels(self.status.name, "store").observe(time.perf_counter() - began)
         passing("committed")
 
@@ -317,7 +318,7 @@ class Runner:
                     metrics.events.labels(name, topic, outcome).inc(count)
         for item in work.refused:
             metrics.quarantined.labels(name, item.fault.reason).inc()
-        now_s = self._clock.now().timestamp()
+        now_s = work.committed_s
         metrics.arrival_delay_seconds.observe((name,), [now_s - record.timestamp_ms / 1000 for record in work.records])
         metrics.event_delay_seconds.observe((name,), [now_s - at for at in work.event_times])
         metrics.last_commit_timestamp_seconds.labels(name).set(now_s)

@@ -1,0 +1,201 @@
+"""Delay at a steady rate: produced -> committed, and -> derived event visible to a consumer.
+
+  python -m benchmarks.latency                     1,000, 5,000, 10,000 and 20,000 events/s, 20 s each
+  python -m benchmarks.latency --rates 5000 --seconds 10
+
+A separate process produces at the rate; the clock starts at its produce call and ends after COMMIT in the worker, or when a
+consumer of the state topic has the derived event. The first three seconds are warm-up.
+"""
+
+import argparse
+import json
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Event, Thread
+
+from confluent_kafka import Consumer, Producer
+
+from benchmarks import report
+from benchmarks.harness import ROOT, Bench, bench, cpu, create_topics, machine, peak_mib, processes, say, schema
+from benchmarks.traffic import status_events
+from schemas.topics import FINDING_EVENT, PROJECT_EVENT, PROJECT_STATE
+
+WARM_UP_S = 3.0
+TICK_S = 0.005
+
+
+@dataclass(frozen=True)
+class Delays:
+    """One rate. Delays in milliseconds."""
+
+    subject: str
+    rate: int
+    seconds: int
+    events: int
+    p50: float
+    p95: float
+    p99: float
+    p999: float
+    worst: float
+    worker_us: float
+    database_us: float
+    peak_mib: float
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rates", nargs="+", type=int, default=[1_000, 5_000, 10_000, 20_000])
+    parser.add_argument("--seconds", type=int, default=20)
+    parser.add_argument("--produce", nargs=3, metavar=("BOOTSTRAP", "TOPIC", "RATE"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.produce:
+        _produce(arguments.produce[0], arguments.produce[1], int(arguments.produce[2]), arguments.seconds)
+        return
+    rows: list[Delays] = []
+    with bench() as at:
+        for rate in arguments.rates:
+            rows += _measure(at, rate, arguments.seconds)
+    for row in rows:
+        print(
+            f"{row.subject:22} {row.rate:6,}/s  p50 {row.p50:.0f}  p95 {row.p95:.0f}  p99 {row.p99:.0f}  p99.9 {row.p999:.0f}"
+            f"  max {row.worst:.0f} ms  CPU us/event worker {row.worker_us:.1f} database {row.database_us:.1f}"
+        )
+    report.write("latency", machine(), [asdict(row) for row in rows])
+
+
+def _measure(at: Bench, rate: int, seconds: int) -> list[Delays]:
+    at = Bench(at.bootstrap, at.dsn, at.broker_pid, at.database_pid, f"{at.prefix[:12]}.{secrets.token_hex(2)}")
+    create_topics(at, (PROJECT_EVENT, PROJECT_STATE, FINDING_EVENT))
+    with ExitStack() as stack:
+        home = Path(stack.enter_context(TemporaryDirectory(prefix="dujiang-bench-")))
+        dsn = stack.enter_context(schema(at))
+        delays = home / "delays.json"
+        command = ["benchmarks.worker", "--bootstrap", at.bootstrap, "--dsn", dsn, "--prefix", at.prefix, "--group", at.prefix]
+        command += ["--parts", "projects", "--delays", str(delays)]
+        with processes([command]) as (worker,):
+            watcher = _Watcher(at)
+            time.sleep(5)  # the worker's start is not what is measured
+            before = cpu(at, [worker.pid])
+            started = time.time()
+            topic = at.topic(PROJECT_EVENT.name)
+            producer = [
+                sys.executable,
+                "-m",
+                "benchmarks.latency",
+                "--produce",
+                at.bootstrap,
+                topic,
+                str(rate),
+                "--seconds",
+                str(seconds),
+            ]
+            subprocess.run(producer, cwd=ROOT, check=True)
+            time.sleep(2)
+            used = cpu(at, [worker.pid]).minus(before)
+            peak = peak_mib(worker.pid)
+            derived = watcher.stop()
+        committed = [(record_s, delay) for record_s, delay in json.loads(delays.read_text())]
+        count = rate * seconds
+        say(f"{rate:,}/s: {len(committed):,} of {count:,} committed, {len(derived):,} derived")
+        made = (used.worker / count * 1e6, used.database / count * 1e6, peak)
+        since = started + WARM_UP_S
+        return [
+            _delays("produced -> committed", rate, seconds, [delay for at_s, delay in committed if at_s >= since], made),
+            _delays("produced -> derived", rate, seconds, [delay for at_s, delay in derived if at_s >= since], made),
+        ]
+
+
+def _delays(subject: str, rate: int, seconds: int, delays_s: Sequence[float], made: tuple[float, float, float]) -> Delays:
+    ordered = sorted(delays_s)
+
+    def at(share: float) -> float:
+        return round(ordered[min(len(ordered) - 1, int(len(ordered) * share))] * 1_000, 1)
+
+    return Delays(subject, rate, seconds, len(ordered), at(0.5), at(0.95), at(0.99), at(0.999), at(1.0), *made)
+
+
+def _produce(bootstrap: str, topic: str, rate: int, seconds: int) -> None:
+    """Evenly in ticks; the record time is the produce call's."""
+    producer = Producer({"bootstrap.servers": bootstrap, "partitioner": "murmur2_random", "acks": "all", "linger.ms": 5})
+    events = list(status_events(rate * seconds, max(1, rate * seconds // 8)))
+    headers = [("content-type", b"application/cloudevents+json")]
+    began = time.perf_counter()
+    for number, event in enumerate(events):
+        while time.perf_counter() - began < number / rate:
+            producer.poll(0)
+            time.sleep(TICK_S / 5)
+        producer.produce(topic, event.value, event.key, headers=headers, timestamp=int(time.time() * 1000))
+        if number % 50 == 0:
+            producer.poll(0)
+    producer.flush()
+
+
+class _Watcher:
+    """A consumer of the state topic: an agency that wants to know. Knows when the cause was produced by its record time."""
+
+    def __init__(self, at: Bench) -> None:
+        self._stop = Event()
+        self._seen: list[tuple[str, float]] = []
+        self._causes: dict[str, float] = {}
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": at.bootstrap,
+                "group.id": f"{at.prefix}-watch",
+                "auto.offset.reset": "earliest",
+                "enable.auto.commit": False,
+                "fetch.wait.max.ms": 5,
+            }
+        )
+        self._consumer.subscribe([at.topic(PROJECT_STATE.name)])
+        self._event_topic = at.topic(PROJECT_EVENT.name)
+        self._at = at
+        self._thread = Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def _watch(self) -> None:
+        while not self._stop.is_set():
+            messages = self._consumer.consume(1_000, 0.01)
+            now = time.time()
+            for message in messages:
+                value = message.value()
+                if message.error() is None and value is not None:
+                    begin = value.index(b'"causationid":"') + 15
+                    self._seen.append((value[begin : value.index(b'"', begin)].decode(), now))
+
+    def stop(self) -> list[tuple[float, float]]:
+        """(produced, delay) in s of every derived event."""
+        self._stop.set()
+        self._thread.join()
+        self._consumer.close()
+        produced = self._produced()
+        return [(produced[cause], seen - produced[cause]) for cause, seen in self._seen if cause in produced]
+
+    def _produced(self) -> dict[str, float]:
+        """Event id to its record time, read from the log afterwards."""
+        consumer = Consumer(
+            {"bootstrap.servers": self._at.bootstrap, "group.id": f"{self._at.prefix}-read", "auto.offset.reset": "earliest"}
+        )
+        consumer.subscribe([self._event_topic])
+        found: dict[str, float] = {}
+        silent = 0
+        while silent < 20:
+            messages = consumer.consume(10_000, 0.1)
+            silent = 0 if messages else silent + 1
+            for message in messages:
+                value = message.value()
+                if message.error() is None and value is not None:
+                    begin = value.index(b'"id":"') + 6
+                    found[value[begin : value.index(b'"', begin)].decode()] = message.timestamp()[1] / 1000
+        consumer.close()
+        return found
+
+
+if __name__ == "__main__":
+    main()
