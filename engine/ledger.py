@@ -105,21 +105,24 @@ def accounts(cursor: Cursor[Any], ends: Mapping[Place, int], steps: Sequence[str
 
     `waiting` says how many of the rejected are parked and may yet be applied.
     """
+    # One statement, so that both tables are seen at one moment: a batch committed between two would look lost or doubled.
     cursor.execute(
-        "SELECT step, topic, partition, start_offset, next_offset FROM ledger WHERE %s OR step = ANY(%s) ORDER BY 1, 2, 3",
+        "SELECT step, topic, partition, start_offset, next_offset, NULL FROM ledger WHERE %s OR step = ANY(%s)"
+        " UNION ALL SELECT step, topic, NULL, NULL, NULL, ARRAY[sum(applied), sum(duplicate), sum(superseded), sum(rejected),"
+        " sum(quarantined), sum(parked), sum(late_applied), sum(late_rejected), sum(gap)]::bigint[]"
+        " FROM ledger_day GROUP BY step, topic ORDER BY 1, 2, 3",
         (not steps, list(steps)),
     )
     passed: Counter[tuple[str, str]] = Counter()
     behind: Counter[tuple[str, str]] = Counter()
-    for step, topic, partition, start, following in cursor.fetchall():
+    booked: dict[tuple[str, str], list[int]] = {}
+    for step, topic, partition, start, following, counts in cursor.fetchall():
+        if counts is not None:
+            booked[step, topic] = counts
+            continue
         end = ends.get((topic, partition), following)
         passed[step, topic] += end - start
         behind[step, topic] += end - following
-    cursor.execute(
-        "SELECT step, topic, sum(applied), sum(duplicate), sum(superseded), sum(rejected), sum(quarantined), sum(parked),"
-        " sum(late_applied), sum(late_rejected), sum(gap) FROM ledger_day GROUP BY step, topic"
-    )
-    booked = {(row[0], row[1]): [int(value) for value in row[2:]] for row in cursor.fetchall()}
     return [
         _account(step, topic, published, behind[step, topic], booked.get((step, topic), [0] * 9))
         for (step, topic), published in passed.items()
