@@ -90,8 +90,9 @@ def demo(
     workers: Annotated[int, typer.Option(min=1, max=8, help="Worker processes.")] = 1,
     rate: Annotated[int, typer.Option(min=1, max=5_000, help="Events a second from the simulated partners.")] = 40,
     data: Annotated[
-        Path | None, typer.Option("--data", help="Folder of the demo's data; default: `demo` beside the data_dir.")
+        Path | None, typer.Option("--data", help="Folder of the demo's data; default: the data_dir with -demo at its end.")
     ] = None,
+    seed: Annotated[int, typer.Option(help="The partners draw by it: same seed, same events.")] = 7,
 ) -> None:
     """Everything at once on this machine, with simulated partners and a live view."""
     from dujiang.demo import run_demo
@@ -108,6 +109,7 @@ def demo(
             has_screen=not check,
             workers=workers,
             rate=rate,
+            seed=seed,
         )
     )
 

@@ -6,6 +6,7 @@ a lag of 0 means that ledger and log stand at the same offsets.
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -87,8 +88,11 @@ def judged(look: Look, reasons: Sequence[str] = (), notes: Sequence[str] = ()) -
         f"{account.step} on {account.topic}: {account.unaccounted:+} records unaccounted for (+ lost, - counted twice)"
         for account in unbalanced(look.accounts)
     ]
-    behind = [f"{step} is {lag} behind on {topic} p{partition}" for (step, topic, partition), lag in look.lag.items() if lag]
-    return Verdict(_total(look.accounts), (*found, *behind, *reasons), tuple(notes), look.is_settled)
+    lag: Counter[tuple[str, str]] = Counter()
+    for (step, topic, _), behind in look.lag.items():
+        lag[step, topic] += behind
+    late = [f"{step} is {behind} records behind on {topic}" for (step, topic), behind in lag.items() if behind]
+    return Verdict(_total(look.accounts), (*found, *late, *reasons), tuple(notes), look.is_settled)
 
 
 def _total(found: Sequence[Account]) -> Account:

@@ -25,7 +25,7 @@ HOST = "127.0.0.1"
 
 
 class ChildDied(Exception):
-    """A child ended twice, or never became ready; the message names it, with the end of its log."""
+    """A child ended twice, or did not become ready; the message names it, with the end of its log."""
 
 
 class Child:
@@ -64,7 +64,8 @@ class Child:
 
     def start(self) -> None:
         """Output goes to the log; a port that others hold is replaced by a free one."""
-        self.port = self._port_wanted if is_free(self._port_wanted) else settle_port(self._memory)
+        wanted = self._port_wanted
+        self.port = wanted if wanted and is_free(wanted) else settle_port(self._memory)
         _keep_small(self.log)
         self._process = spawn(
             [sys.executable, "-m", "dujiang", self._command],
@@ -80,12 +81,12 @@ class Child:
             end(self._process, signal.SIGTERM, wait_s=STOP_S_MAX)
 
     async def ready(self, session: aiohttp.ClientSession) -> None:
-        """Until its health page says so. Raises ChildDied."""
+        """Until its health page says so; `watch` sees to it that it lives. Raises ChildDied when it takes too long."""
         try:
             async with asyncio.timeout(READY_S_MAX):
-                while not await _is_ready(session, self.url):
-                    if self.has_died:
-                        raise ChildDied(self.last_words(f"{self.name} ended while it started"))
+                while True:
+                    if await _is_ready(session, self.url):
+                        return
                     await asyncio.sleep(READY_POLL_S)
         except TimeoutError:
             raise ChildDied(self.last_words(f"{self.name} is not ready after {READY_S_MAX:.0f} s")) from None

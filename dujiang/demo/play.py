@@ -79,8 +79,6 @@ class Play:
             async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=32)) as session:
                 for child in self._children:
                     child.start()
-                if not await self._unless_asked(self._ready(session)):
-                    return Ending(None, True)
                 show = self._show(session)
                 return await self._watched(self._acts(session, before, show), show)
         finally:
@@ -93,6 +91,8 @@ class Play:
 
     async def _acts(self, session: aiohttp.ClientSession, before: dict[Place, int], show: Show) -> Ending:
         """Partners publish; then what they began is ended, the workers catch up, and the run is audited."""
+        if not await self._unless_asked(self._ready(session)):
+            return Ending(None, True)
         kafka = Publisher(self._settings.kafka_options(self._services.bootstrap))
         partners = [self._partner(number, session, kafka) for number in range(len(CAST))]
         show.begin(partners)
@@ -198,7 +198,8 @@ class Play:
         )
 
     def _child(self, name: str, command: str) -> Child:
-        wanted = self._settings.gateway.port if command == "gateway" else self._settings.worker.http_port
+        """The set port is the gateway's and the first worker's; further workers take free ones."""
+        wanted = {"gateway": self._settings.gateway.port, "worker-1": self._settings.worker.http_port}.get(name, 0)
         return Child(name, command, logs=self._logs, port_wanted=wanted, environment=self._environment)
 
     def _environment(self, port: int) -> dict[str, str]:

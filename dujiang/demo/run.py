@@ -17,7 +17,6 @@ from dujiang.settings import Settings
 from dujiang.wiring import Services
 from schemas.topics import TOPICS
 
-SEED = 7
 RUNS_FILE = "runs"
 
 
@@ -28,7 +27,7 @@ def run_demo(
     has_screen: bool = True,
     workers: int = 1,
     rate: int = 40,
-    seed: int = SEED,
+    seed: int = 7,
 ) -> int:
     """Play for `duration_s`, or until Ctrl-C. Returns the exit status.
 

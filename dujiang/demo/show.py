@@ -126,9 +126,9 @@ class Show:
         metrics = " ".join(f"{child.url}/metrics" for child in self._workers)
         return {
             "gateway": f"{self._gateway.url}/events  /health/ready  /metrics  /problems",
-            "worker": metrics,
+            "worker": f"{metrics}  kafka {self._services.bootstrap}",
             "database": f"postgresql://{database.username}@{database.hostname}:{database.port}{database.path}"
             " (password: addresses.json)",
-            "kafka": self._services.bootstrap,
             "logs": str(self._logs),
+            "look": f"DUJIANG_DATA_DIR={self._logs.parent} dujiang projects",
         }

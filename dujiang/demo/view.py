@@ -45,7 +45,9 @@ def render(screen: Screen) -> RenderableType:
     figures = screen.figures
     return Group(
         _head(screen),
-        _beside(_titled("伙伴 partners", _partners(screen.partners)), _titled("未关闭告警 open alerts", _alerts(figures))),
+        _beside(
+            _titled("伙伴 partners", _partners(screen.partners)), _titled("告警 alerts: open, ack, ended", _alerts(figures))
+        ),
         _beside(_titled("结果 outcomes", _outcomes(figures)), _titled("指南与隔离 calls, quarantine", _calls(figures))),
         _titled("项目 projects", _projects(figures)),
         _titled("地址 addresses", _addresses(screen.addresses)),
@@ -107,6 +109,7 @@ def _partners(partners: Iterable[PartnerRow]) -> Table:
 
 def _alerts(figures: Figures) -> Table:
     table = _table("", "open", "ack", "ended")
+    table.show_header = False
     for severity, (fresh, taken, ended) in figures.alerts.items():
         table.add_row(Text(severity, style=SEVERITY_STYLES.get(severity, "")), f"{fresh:,}", f"{taken:,}", f"{ended:,}")
     return table
