@@ -1,0 +1,55 @@
+# What people do with this repository. `make` alone lists it.
+
+PYTHON ?= python3
+BIN := .venv/bin
+LOCK := $(BIN)/uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-quick check docs bench lock clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: .venv/installed ## make .venv with the locked packages (again only when the lock or pyproject.toml changed)
+
+.venv/installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Python 3.11 or newer is needed; '$(PYTHON)' is $$($(PYTHON) --version 2>&1 || echo 'not there')." >&2; \
+	  echo "Install one and name it: make setup PYTHON=python3.11" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { \
+	  echo "The virtual environment could not be made; on Debian install python3-venv, then: make setup" >&2; \
+	  rm -rf .venv; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@touch $@
+
+demo: setup ## everything on this machine, with simulated partners and a live view
+	$(BIN)/dujiang demo
+
+test: setup ## the whole suite, on a real Kafka and PostgreSQL that it starts itself
+	$(BIN)/python -m pytest
+
+test-quick: setup ## the part that needs no services: seconds
+	$(BIN)/python -m pytest -m "not services"
+
+check: setup ## form, lint, types, who may import whom, generated reference
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python docs/generate.py --check
+
+docs: setup ## write the generated pages of docs/reference
+	$(BIN)/python docs/generate.py
+
+bench: setup ## how quickly a backlog drains, beside a hand-written floor (benchmarks/ has the long runs)
+	$(BIN)/python -m benchmarks.drain --quick
+
+lock: setup ## resolve all versions anew: requirements*.lock
+	$(LOCK) --all-extras -o requirements.lock pyproject.toml
+	$(LOCK) --constraint requirements.lock -o requirements.runtime.lock pyproject.toml
+	echo hatchling | $(LOCK) --constraint requirements.lock -o requirements.build.lock -
+
+clean: ## remove what can be made again; data and the download cache stay
+	rm -rf .venv dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
