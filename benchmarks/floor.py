@@ -20,10 +20,12 @@ from confluent_kafka import Consumer, TopicPartition
 TABLES = """
 CREATE TABLE floor_status (
   project_id text PRIMARY KEY, last_type text NOT NULL, last_id text NOT NULL, source text NOT NULL,
-  event_time timestamptz NOT NULL, amount bigint, milestone text, remark text, written_at timestamptz NOT NULL DEFAULT now()) WITH (fillfactor = 60);
+  event_time timestamptz NOT NULL, amount bigint, milestone text, remark text,
+  written_at timestamptz NOT NULL DEFAULT now()) WITH (fillfactor = 60);
 CREATE TABLE floor_history (
   topic text NOT NULL, part int NOT NULL, record_offset bigint NOT NULL, event_id text NOT NULL, source text NOT NULL,
-  type text NOT NULL, subject text NOT NULL, event_time timestamptz NOT NULL, event text NOT NULL, PRIMARY KEY (topic, part, record_offset));
+  type text NOT NULL, subject text NOT NULL, event_time timestamptz NOT NULL, event text NOT NULL,
+  PRIMARY KEY (topic, part, record_offset));
 CREATE TABLE floor_ledger (
   part int PRIMARY KEY, start_offset bigint NOT NULL, next_offset bigint NOT NULL, moved_at timestamptz NOT NULL);
 """

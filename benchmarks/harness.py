@@ -9,7 +9,6 @@ import platform
 import secrets
 import subprocess
 import sys
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -243,23 +242,6 @@ def processes(commands: Iterable[list[str]]) -> Iterator[list["subprocess.Popen[
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-
-
-def wait_for_offsets(
-    dsn: str, table: str, total: int, seconds_max: float, alive: Iterable["subprocess.Popen[bytes]"] = ()
-) -> float:
-    """Until the ledger's offsets sum to `total`; the duration in s from the first row to the last commit, by the database's clock."""
-    end = time.monotonic() + seconds_max
-    processes_ = list(alive)
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        while True:
-            query = f"SELECT sum(next_offset - start_offset), extract(epoch FROM max(moved_at)) FROM {table}"  # noqa: S608
-            row = connection.execute(query).fetchone()
-            if row and row[0] is not None and row[0] >= total:
-                return float(row[1])
-            if time.monotonic() > end or any(process.poll() is not None for process in processes_):
-                raise RuntimeError(f"only {row and row[0]} of {total} after {seconds_max} s, or a process ended")
-            time.sleep(0.05)
 
 
 def machine() -> dict[str, Any]:

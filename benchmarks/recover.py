@@ -1,0 +1,120 @@
+"""How soon work goes on after `kill -9`, whatever the size of state, and how much memory a worker takes.
+
+  python -m benchmarks.recover                      1 and 10 million rows of state
+  python -m benchmarks.recover --rows 100000
+
+Events flow at 2,000/s; the only worker, or one of two, is killed and started anew; the clock runs from the kill until every
+partition has committed again.
+"""
+
+import argparse
+import secrets
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+
+import psycopg
+
+from benchmarks import report
+from benchmarks.harness import ROOT, Bench, bench, create_topics, machine, peak_mib, processes, say, schema
+from schemas.topics import FINDING_EVENT, PROJECT_EVENT, PROJECT_STATE
+
+RATE = 2_000
+SECONDS_MAX = 60.0
+
+_FILL = """
+INSERT INTO project_status (project_id, state, title, lead, call_id, contract_no, contract_amount, currency, start_on, end_on,
+  disbursed, milestones, is_extended, is_retried, register_name, source_status, parked, changed_at, changed_by, applied,
+  duplicates, superseded, rejected, seen)
+SELECT 'F-' || number, 'executing', 'A project of the benchmark', 'ORG-12', 'C-7', 'C-1', 900000, 'CNY', '2024-02-01',
+  '2026-08-01', 300000, '[["M1","2024-09-01","accepted"],["M2","2025-03-01","planned"]]', false, false, '', '', '[]',
+  '2024-03-01', 'bench', 8, 0, 0, '[]', decode(repeat('00', 64), 'hex')
+FROM generate_series(%s::bigint, %s::bigint) AS number
+"""
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """One kill."""
+
+    rows: int
+    workers: int
+    seconds: float
+    peak_mib: float
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", nargs="+", type=int, default=[1_000_000, 10_000_000])
+    arguments = parser.parse_args()
+    found: list[Recovery] = []
+    with bench() as at, schema(at) as dsn:
+        filled = 0
+        for rows in arguments.rows:
+            _fill(dsn, filled + 1, rows)
+            filled = rows
+            found += [_kill(at, dsn, rows, workers) for workers in (1, 2)]
+    for row in found:
+        print(  # noqa: T201
+            f"{row.rows:11,} rows, kill -9 of one of {row.workers}: {row.seconds:.1f} s to the next commit,"
+            f" peak {row.peak_mib:.0f} MiB"
+        )
+    report.write("recover", machine(), [asdict(row) for row in found])
+
+
+def _fill(dsn: str, first: int, last: int) -> None:
+    began = time.monotonic()
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        for start in range(first, last + 1, 1_000_000):
+            connection.execute(_FILL, (start, min(last, start + 999_999)))
+        connection.execute("VACUUM ANALYZE project_status")
+    say(f"{last:,} rows of state filled in {time.monotonic() - began:.0f} s")
+
+
+def _kill(at: Bench, dsn: str, rows: int, workers: int) -> Recovery:
+    at = Bench(at.bootstrap, at.dsn, at.broker_pid, at.database_pid, f"{at.prefix[:12]}.{secrets.token_hex(2)}")
+    create_topics(at, (PROJECT_EVENT, PROJECT_STATE, FINDING_EVENT))
+    topic = at.topic(PROJECT_EVENT.name)
+    command = ["benchmarks.worker", "--bootstrap", at.bootstrap, "--dsn", dsn, "--prefix", at.prefix, "--group", at.prefix]
+    with ExitStack() as stack:
+        started = stack.enter_context(processes([command] * workers))
+        producing = [sys.executable, "-m", "benchmarks.latency", "--produce", at.bootstrap, topic, str(RATE), "--seconds", "60"]
+        producer = subprocess.Popen(producing, cwd=ROOT)
+        stack.callback(producer.wait)
+        stack.callback(producer.terminate)
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            _until_all_move(connection, topic)
+            time.sleep(3)
+            before = _moved_at(connection, topic)
+            victim = started[0]
+            peak = max(peak_mib(process.pid) for process in started)
+            killed = time.time()
+            victim.kill()
+            victim.wait()
+            stack.enter_context(processes([command]))
+            seconds = _until_all_move(connection, topic, since=killed, at_least=len(before)) - killed
+    return Recovery(rows, workers, round(seconds, 2), round(peak))
+
+
+def _moved_at(connection: psycopg.Connection[tuple[int, float]], topic: str) -> dict[int, float]:
+    query = "SELECT partition, extract(epoch FROM moved_at)::float8 FROM ledger WHERE topic = %s AND next_offset > start_offset"
+    return dict(connection.execute(query, (topic,)).fetchall())
+
+
+def _until_all_move(
+    connection: psycopg.Connection[tuple[int, float]], topic: str, *, since: float = 0.0, at_least: int = 8
+) -> float:
+    """When the last partition had moved after `since`: every partition is owned and served again."""
+    end = time.monotonic() + SECONDS_MAX
+    while time.monotonic() < end:
+        moved = [instant for instant in _moved_at(connection, topic).values() if instant > since]
+        if len(moved) >= at_least:
+            return time.time() if since else max(moved)
+        time.sleep(0.02)
+    raise RuntimeError(f"not all partitions moved within {SECONDS_MAX:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
