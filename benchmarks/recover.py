@@ -57,7 +57,7 @@ def main() -> None:
             filled = rows
             found += [_kill(at, dsn, rows, workers) for workers in (1, 2)]
     for row in found:
-        print(  # noqa: T201
+        print(
             f"{row.rows:11,} rows, kill -9 of one of {row.workers}: {row.seconds:.1f} s to the next commit,"
             f" peak {row.peak_mib:.0f} MiB"
         )

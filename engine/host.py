@@ -7,6 +7,7 @@ import asyncio
 import gc
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
@@ -43,6 +44,7 @@ def build_app(
     data_dir: str,
 ) -> faust.App:
     """An app with one service a runner and the pages /health/live, /health/ready and /metrics."""
+    Path(data_dir).mkdir(parents=True, exist_ok=True)  # Faust makes the last folder only
     app = faust.App(
         "dujiang-worker",
         broker=[f"kafka://{server}" for server in bootstrap.split(",")],
@@ -125,4 +127,5 @@ def run_app(app: faust.App, loglevel: str = "WARNING") -> Any:
     """Until SIGTERM or SIGINT. Exits the process with Faust's status: 1 when a runner failed."""
     tune_interpreter()
     worker = faust.Worker(app, loglevel=loglevel, redirect_stdouts=False, quiet=True)
+    worker.spinner = None  # it writes terminal codes into the log
     return worker.execute_from_commandline()
