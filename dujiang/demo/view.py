@@ -15,6 +15,7 @@ SEVERITY_STYLES = {"critical": "bold red", "high": "red", "warning": "yellow", "
 OUTCOMES = ("applied", "duplicate", "superseded", "rejected", "quarantined")
 SHORT = ("applied", "dup", "super", "reject", "quar")
 MESSAGES_MAX = 4
+LAG_RED = 1_000  # records
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def render(screen: Screen) -> RenderableType:
             _titled("伙伴 partners", _partners(screen.partners)), _titled("告警 alerts: open, ack, ended", _alerts(figures))
         ),
         _beside(_titled("结果 outcomes", _outcomes(figures)), _titled("指南与隔离 calls, quarantine", _calls(figures))),
-        _titled("项目 projects", _projects(figures)),
+        _titled(Text.assemble(("项目 projects  ", "bold"), _counts(figures.overlays, "yellow")), _projects(figures)),
         _titled("地址 addresses", _addresses(screen.addresses)),
         *(Text(f"! {message}", style="yellow") for message in [*figures.troubles, *screen.messages][-MESSAGES_MAX:]),
     )
@@ -80,8 +81,8 @@ def _head(screen: Screen) -> RenderableType:
     return head
 
 
-def _titled(title: str, body: RenderableType) -> RenderableType:
-    return Group(Rule(Text(title, style="bold"), align="left", style="dim"), body)
+def _titled(title: str | Text, body: RenderableType) -> RenderableType:
+    return Group(Rule(Text(title, style="bold") if isinstance(title, str) else title, align="left", style="dim"), body)
 
 
 def _beside(left: RenderableType, right: RenderableType) -> RenderableType:
@@ -119,9 +120,16 @@ def _outcomes(figures: Figures) -> Table:
     table = _table("", *SHORT, "lag")
     for account in figures.outcomes:
         lag = figures.lag.get(account.step, 0)
-        values = [f"{getattr(account, name):,}" for name in OUTCOMES]
-        table.add_row(account.step, *values, Text(f"{lag:,}", style="red" if lag > 1_000 else ""))
+        values = [_short(getattr(account, name)) for name in OUTCOMES]
+        table.add_row(account.step, *values, Text(_short(lag), style="red" if lag > LAG_RED else ""))
     return table
+
+
+def _short(count: int) -> str:
+    """At most five characters, so that seven columns fit."""
+    if count < 10_000:
+        return f"{count:,}"
+    return f"{count // 1_000}k" if count < 10_000_000 else f"{count // 1_000_000}M"
 
 
 def _calls(figures: Figures) -> RenderableType:
@@ -132,11 +140,11 @@ def _calls(figures: Figures) -> RenderableType:
 
 
 def _projects(figures: Figures) -> RenderableType:
-    states = Text("  ").join(Text.assemble(name, " ", (f"{count:,}", "bold")) for name, count in figures.projects.items())
-    overlays = Text("  ").join(
-        Text.assemble((name, "yellow"), " ", (f"{count:,}", "bold")) for name, count in figures.overlays.items()
-    )
-    return Group(states or Text("-"), overlays)
+    return _counts(figures.projects, "") or Text("-")
+
+
+def _counts(counts: Mapping[str, int], style: str) -> Text:
+    return Text("  ").join(Text.assemble((name, style), " ", (f"{count:,}", "bold")) for name, count in counts.items())
 
 
 def _addresses(addresses: Mapping[str, str]) -> Table:
