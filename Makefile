@@ -13,9 +13,10 @@ help: ## list these targets
 setup: .venv/installed ## make .venv with the locked packages (again only when the lock or pyproject.toml changed)
 
 .venv/installed: requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo "Python 3.11 or newer is needed; '$(PYTHON)' is $$($(PYTHON) --version 2>&1 || echo 'not there')." >&2; \
-	  echo "Install one and name it: make setup PYTHON=python3.11" >&2; exit 1; }
+	@{ $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))'; } 2>/dev/null || { \
+	  found="$$({ $(PYTHON) --version; } 2>&1)" || found="no program"; \
+	  echo "Python 3.11 or newer is needed; '$(PYTHON)' is $$found. Install one and name it: make setup PYTHON=python3.11" >&2; \
+	  exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { \
 	  echo "The virtual environment could not be made; on Debian install python3-venv, then: make setup" >&2; \
 	  rm -rf .venv; exit 1; }
