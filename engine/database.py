@@ -32,7 +32,10 @@ _ENVIRONMENT = {
 _RECORD_CLASSES = ("22", "23")
 _UNIQUE = "23505"
 _IDLE_TOO_LONG = "25P03"
-_OPTIONS = f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_MS} -c timezone=UTC"
+_OPTIONS = (
+    f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_MS}"
+    " -c timezone=UTC"
+)
 
 
 class StoreRefused(Exception):

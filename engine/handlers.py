@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from hashlib import blake2b
 from typing import Any, Generic, Protocol
 
 from psycopg import Cursor
@@ -102,7 +101,8 @@ class StepHandler(Generic[S]):
         entities = self._entities(homes)
         fired: set[str] = set()
         step, day_of, counter = self._step, None, Counter[str]()
-        for record, fact, _, _ in decoded:
+        for item in decoded:
+            record, fact = item.record, item.fact
             decision = arrive(step, entities[fact.key], fact)
             if day_of != (day := (record.partition, record.timestamp_ms // DAY_MS)):
                 day_of, counter = day, work.counter(record)
@@ -170,13 +170,12 @@ class StepHandler(Generic[S]):
         return due
 
     def _messages(self, record: Record, cause: Fact, derived: Sequence[Derived]) -> list[Message]:
-        """Derived events with ids that a repeat of the batch gives again."""
+        """Derived events, their ids made of the cause's place in the log: a repeat of the batch gives the same again."""
         messages = []
-        for index, (name, key, time, data) in enumerate(derived):
-            identity = f"{self.name}\0{record.topic}\0{record.partition}\0{record.offset}\0{index}"
-            event_id = blake2b(identity.encode(), digest_size=16).hexdigest()
-            value = self._registry.encode(name, event_id, self._source, key, time, data, cause.id)
-            messages.append(Message(self._outputs[name], key.encode(), value, _HEADERS))
+        for index, fact in enumerate(derived):
+            event_id = f"{record.topic}-{record.partition}-{record.offset}-{index}"
+            value = self._registry.encode(fact.name, event_id, self._source, fact.key, fact.time, fact.data, cause.id)
+            messages.append(Message(self._outputs[fact.name], fact.key.encode(), value, _HEADERS))
         return messages
 
     def _keep(self, entities: dict[str, Entity[S]], homes: dict[str, int]) -> None:
@@ -243,9 +242,11 @@ class SinkHandler:
 
 def _row(decoded: Decoded) -> Row:
     """A plain structured event as it came; any other as structured JSON."""
-    record, fact, wire_type, event = decoded
+    record, event = decoded.record, decoded.event
     value = (record.value or b"") if event is None else json_format.encode(event)
-    return Row(record.topic, record.partition, record.offset, record.timestamp_ms, fact, wire_type, value.decode())
+    return Row(
+        record.topic, record.partition, record.offset, record.timestamp_ms, decoded.fact, decoded.wire_type, value.decode()
+    )
 
 
 def _by_name(registry: Registry) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The Faust app that hosts the runners: start, stop, signals, web. Batches are the unit of work, so no agent is on the hot path.
+"""The Faust app that hosts the runners: start, stop, signals, web. The unit of work is a batch; no agent is on the hot path.
 
 `producer_only`: Faust's own consumer group is not joined, so a restart waits for no session of Faust's (docs/adr/0002).
 """
@@ -106,20 +106,20 @@ def _service(runner: Runner, stopping: Event) -> type[faust.Service]:
 
 def _add_pages(app: faust.App, runners: Sequence[Runner], clock: Clock, registry: CollectorRegistry) -> None:
     @app.page("/health/live")  # type: ignore[untyped-decorator]
-    async def live(self: View, request: Request) -> Response:
+    async def live(self: View, _: Request) -> Response:
         now_s = clock.monotonic_s()
         dead = [runner.status.name for runner in runners if not runner.status.is_live(now_s)]
         return self.json({"live": not dead, "silent": dead}, status=503 if dead else 200)
 
     @app.page("/health/ready")  # type: ignore[untyped-decorator]
-    async def ready(self: View, request: Request) -> Response:
+    async def ready(self: View, _: Request) -> Response:
         now_s = clock.monotonic_s()
         is_ready = all(runner.status.is_ready(now_s) for runner in runners)
         body = {"ready": is_ready, "runners": [runner.status.describe() for runner in runners]}
         return self.json(body, status=200 if is_ready else 503)
 
     @app.page("/metrics")  # type: ignore[untyped-decorator]
-    async def metrics(self: View, request: Request) -> Response:
+    async def metrics(self: View, _: Request) -> Response:
         return self.bytes(generate_latest(registry), content_type=CONTENT_TYPE_LATEST.split(";")[0])
 
 

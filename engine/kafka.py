@@ -1,14 +1,15 @@
 """Kafka as the engine uses it: one way to publish, one to consume. confluent-kafka carries all data.
 
-Every key goes to the partition that Kafka's own clients would choose (murmur2), so that partners who publish straight to a topic
-and we agree on where an entity's log is.
+Every key goes to the partition that Kafka's own clients would choose (murmur2), so that partners who publish straight to a
+topic and we agree on where an entity's log is.
 """
 
 from collections.abc import Callable, Sequence
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+from msgspec import Struct
 
 from engine.errors import EnvironmentFault, TransientFault
 from engine.options import KafkaOptions
@@ -25,7 +26,7 @@ _ENVIRONMENT = {
 }
 
 
-class Message(NamedTuple):
+class Message(Struct, frozen=True, gc=False):
     """A record to publish. Headers are the CloudEvents Kafka binding's."""
 
     topic: str
@@ -91,10 +92,10 @@ class BatchPublisher:
 
     def _publish(self, messages: Sequence[Message], is_given_up: Callable[[], bool]) -> None:
         produce, settled = self._producer.produce, self._settled
-        for topic, key, value, headers in messages:
+        for message in messages:
             while True:
                 try:
-                    produce(topic, value, key, headers=headers, on_delivery=settled)
+                    produce(message.topic, message.value, message.key, headers=message.headers, on_delivery=settled)
                     break
                 except BufferError:
                     self._producer.poll(0.1)
@@ -150,7 +151,7 @@ def _producer(options: KafkaOptions, more: dict[str, Any] | None = None) -> Prod
 
 
 def new_consumer(options: KafkaOptions, name: str, **more: Any) -> Consumer:
-    """A consumer in the group of a step or sink, whose offsets are moved by hand: the ledger decides, Kafka's offsets are a hint."""
+    """A consumer in the group of a step or sink. The ledger decides where it stands; Kafka's offsets are a hint."""
     return Consumer(
         {
             "bootstrap.servers": options.bootstrap,

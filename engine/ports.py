@@ -32,7 +32,7 @@ class Outcome(StrEnum):
     PARKED = "parked"
 
 
-class Derived(NamedTuple):
+class Derived(Struct, frozen=True, gc=False):
     """A fact that a rule derives. The engine gives it id, source and cause; `data` is a JSON object of the contract's form."""
 
     name: str

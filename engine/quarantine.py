@@ -1,13 +1,14 @@
 """Quarantine: records that can never work as they are, kept with all that is needed to repair and replay them.
 
-A work queue, not a grave: list by cause, repair, judge by today's contract, publish into the same topic again. The repaired event
-is a new record with its own outcome; the old row says when, by whom and why it was settled.
+A work queue, not a grave: list by cause, repair, judge by today's contract, publish into the same topic again. The repaired
+event is a new record with its own outcome; the old row says when, by whom and why it was settled.
 """
 
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from msgspec.structs import replace
 from psycopg import Cursor
 from psycopg.types.json import Jsonb
 
@@ -76,8 +77,8 @@ class Kept(NamedTuple):
 def get(cursor: Cursor[Any], row_id: int) -> Kept | None:
     """One row, locked until the transaction ends; None when there is no such id."""
     cursor.execute(
-        "SELECT id, topic, partition, record_offset, extract(epoch FROM record_time) * 1000, record_key, headers, value, reason,"
-        " pointer, message, state FROM quarantine WHERE id = %s FOR UPDATE",
+        "SELECT id, topic, partition, record_offset, extract(epoch FROM record_time) * 1000, record_key, headers, value,"
+        " reason, pointer, message, state FROM quarantine WHERE id = %s FOR UPDATE",
         (row_id,),
     )
     row = cursor.fetchone()
@@ -93,7 +94,7 @@ def repaired(kept: Kept, value: bytes | None, registry: Registry) -> Message | R
     headers = kept.record.headers
     if value is not None:
         headers = [("content-type", b"application/cloudevents+json; charset=utf-8")]
-    record = kept.record._replace(value=kept.record.value if value is None else value, headers=headers)
+    record = replace(kept.record, value=kept.record.value if value is None else value, headers=headers)
     judged = decode(record, registry)
     if isinstance(judged, Refused):
         return judged

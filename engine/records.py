@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 
+from msgspec import Struct
 from psycopg import Cursor
 
 from engine.errors import RecordFault
@@ -23,7 +24,7 @@ Place = tuple[str, int]  # topic, partition
 UNREADABLE: list[tuple[str, bytes | None]] = [("(unreadable)", None)]
 
 
-class Record(NamedTuple):
+class Record(Struct, frozen=True, gc=False):
     """One record as it came. `timestamp_ms` is the broker's record time."""
 
     topic: str
@@ -115,7 +116,7 @@ def _day(days: int) -> date:
     return day
 
 
-class Decoded(NamedTuple):
+class Decoded(Struct, frozen=True, gc=False):
     """A record whose event keeps its contract. `event` only where the strict codec had to look."""
 
     record: Record

@@ -8,8 +8,9 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cached_property, lru_cache
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
+from msgspec import Struct
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from schemas.topics import Topic
@@ -76,7 +77,7 @@ class Contract:
         return tuple(topic.name for topic in self.topics)
 
 
-class Fact(NamedTuple):
+class Fact(Struct, frozen=True, gc=False):
     """A validated event as rules see it. `name` has neither prefix nor version; `time` is when it happened (UTC)."""
 
     name: str
@@ -96,6 +97,12 @@ def instant_text(instant: datetime) -> str:
     """RFC 3339 in UTC with `Z`; fractions only where there are some."""
     text = instant.astimezone(UTC).isoformat()
     return text.removesuffix("+00:00") + "Z"
+
+
+@lru_cache(maxsize=50_000)
+def day_text(day: date) -> str:
+    """`YYYY-MM-DD`; the same few thousand days come again and again."""
+    return day.isoformat()
 
 
 @lru_cache(maxsize=50_000)

@@ -11,7 +11,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from engine.ports import Decision, Derived, Entity, Outcome, Step
-from schemas.contract import Fact, day_instant
+from schemas.contract import Fact, day_instant, day_text
 from schemas.platform import FINDING_REPORTED
 from schemas.projects import Milestone, MilestoneStatus, Project, State
 from schemas.topics import PROJECT_EVENT
@@ -249,7 +249,7 @@ def _moved(before: Project, after: Project, key: str, cause: str, cause_id: str,
         "state": after.state,
         "cause_type": cause,
         "cause_id": cause_id,
-        "end": after.end.isoformat() if after.end else None,
+        "end": after.end and day_text(after.end),
         "contract_amount": after.contract_amount,
         "disbursed": after.disbursed,
     }

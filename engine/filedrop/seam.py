@@ -7,6 +7,8 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
+from msgspec.structs import replace
+
 from engine.errors import Fault
 from engine.kafka import Message
 from schemas.cloudevents import kafka_binding
@@ -132,7 +134,7 @@ def message_of(registry: Registry, fact: Fact) -> Message:
         message = f"'subject' has {len(fact.key)} characters, at most {KEY_CHARS_MAX}"
         raise ContractError("subject_long", "/subject", message)
     topic = contract.topics[0]
-    whole = fact._replace(data=data_of(contract, fact.data))
+    whole = replace(fact, data=data_of(contract, fact.data))
     event = registry.event(whole, {"dataclassification": topic.classification})
     key, headers, value = kafka_binding.encode_structured(event, fact.key)
     return Message(topic.name, key or b"", value, headers)

@@ -1,7 +1,6 @@
 """Projects in `project_status`: typed columns for what is asked, JSON for lists."""
 
-from datetime import UTC, date, datetime
-from functools import lru_cache
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Column, Date, DateTime, Table, Text
@@ -9,7 +8,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from engine.database import NULL, copy_instant, copy_text, copy_texts
 from engine.tables import metadata
-from schemas.contract import Fact, instant_text
+from schemas.contract import Fact, day_text, instant_text
 from schemas.projects import CONTRACTS, Milestone, MilestoneStatus, Project, State
 from sinks.status import account
 from sinks.status.writer import Form
@@ -65,8 +64,8 @@ def _fields(project: Project) -> tuple[str, ...]:
         contract_no,
         str(project.contract_amount),
         currency,
-        day_text(project.start),
-        day_text(project.end),
+        day_text(project.start) if project.start else NULL,
+        day_text(project.end) if project.end else NULL,
         str(project.disbursed),
         _milestones(project.milestones) if project.milestones else "[]",
         "t" if project.is_extended else "f",
@@ -130,12 +129,6 @@ def _state(
         changed_by=changed_by,
         parked=tuple(_parked_in(item) for item in parked),
     )
-
-
-@lru_cache(maxsize=50_000)
-def day_text(day: date | None) -> str:
-    """A date field; the same few thousand days come again and again."""
-    return NULL if day is None else day.isoformat()
 
 
 def _milestones(milestones: tuple[Milestone, ...]) -> str:
