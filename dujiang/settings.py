@@ -138,8 +138,8 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: Any,
         env_settings: Any,
-        dotenv_settings: Any,
-        file_secret_settings: Any,
+        dotenv_settings: Any,  # noqa: ARG003
+        file_secret_settings: Any,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Environment, then file; no .env, no secrets folder: two places are enough to look at."""
         return init_settings, env_settings, YamlConfigSettingsSource(settings_cls)
