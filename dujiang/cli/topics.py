@@ -56,7 +56,10 @@ def describe(topic: str, as_json: AsJson = False) -> None:
     if as_json:
         show([found], as_json=True)
         return
-    show([{"": name, "value": value} for name, value in found.items()], as_json=False)
+    for name, value in found.items():
+        inner = value.items() if isinstance(value, dict) else [("", value)]
+        for part, told in inner:
+            typer.echo(f"{name:16}{f'{part:24}' if part else ''}{told}")
 
 
 @app.command()
