@@ -4,6 +4,7 @@ import typer
 
 from dujiang.cli import events, look, run
 from dujiang.cli.breaker import app as breaker
+from dujiang.cli.filter import filter_event
 from dujiang.cli.quarantine import app as quarantine
 from dujiang.cli.timers import app as timers
 from dujiang.cli.topics import app as topics
@@ -27,6 +28,7 @@ app.command(rich_help_panel=_EVENTS)(events.publish)
 app.command(rich_help_panel=_EVENTS)(events.ingest)
 app.command(rich_help_panel=_EVENTS)(events.replay)
 app.command("check-id", rich_help_panel=_EVENTS)(events.check_id)
+app.command("filter", rich_help_panel=_EVENTS)(filter_event)
 app.command(rich_help_panel=_LOOK)(look.projects)
 app.command(rich_help_panel=_LOOK)(look.calls)
 app.command(rich_help_panel=_LOOK)(look.alerts)

@@ -50,8 +50,13 @@ def _wanted(expected: AbstractSet[str]) -> tuple[str, str]:
     if "LPAR" in expected:
         return "a list in parentheses", "括号中的列表"
     if "LOGIC" in expected:
-        closing = ", ',' or ')'" if "COMMA" in expected else " or ')'" if "RPAR" in expected else " or the end"
-        return f"an operator{closing}", "运算符、逗号、右括号或表达式的结尾"
+        return "an operator", "运算符"
+    if "COMMA" in expected:
+        return "',' or ')'", "逗号或右括号"
+    if "RPAR" in expected:
+        return "')'", "右括号"
+    if "$END" in expected:
+        return "the end of the expression", "表达式的结尾"
     return "LIKE or IN", "LIKE 或 IN"
 
 
