@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from dujiang import topics
 from dujiang.cli.context import AsJson, services_of, settings_with_logging
 from dujiang.cli.output import fail, show, speaks
 
@@ -37,6 +36,8 @@ def allow(
     ] = None,
 ) -> None:
     """Let the bad records of a paused partition go to quarantine: they are bad indeed."""
+    from dujiang import topics
+
     settings = settings_with_logging()
     with services_of(settings) as services:
         with topics.connected(services.bootstrap, settings.kafka) as broker:

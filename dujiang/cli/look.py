@@ -6,10 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from dujiang import topics
 from dujiang.cli.context import AsJson, AsOf, instant_of, services_of, settings_with_logging
 from dujiang.cli.output import fail, show, speaks
-from schemas.topics import TOPICS
 
 KeyPrefix = Annotated[str, typer.Argument(help="Only keys that begin so.")]
 Limit = Annotated[int | None, typer.Option(help="At most so many rows.")]
@@ -83,7 +81,9 @@ def alerts(
 @speaks
 def ledger(as_json: AsJson = False) -> None:
     """What became of every record, by step and topic. Ends with status 1 if anything is unaccounted for."""
+    from dujiang import topics
     from engine.ledger import accounts
+    from schemas.topics import TOPICS
 
     settings = settings_with_logging()
     with services_of(settings) as services:

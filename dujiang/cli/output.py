@@ -6,15 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
-import psycopg
 import typer
 from rich.console import Console
 from rich.table import Table
-
-from dujiang.embedded.errors import EmbeddedError
-from dujiang.settings import SettingsError
-from engine.database import fault_of
-from engine.errors import EnvironmentFault, Fault
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -75,18 +69,34 @@ def speaks(command: Callable[P, T]) -> Callable[P, T]:
     def run(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return command(*args, **kwargs)
-        except SettingsError as error:
-            fail(str(error), 2)
-        except EnvironmentFault as fault:
-            fail(f"{fault}; {fault.remedy}")
-        except Fault as fault:
-            fail(str(fault))
-        except EmbeddedError as error:
-            fail(str(error))
-        except psycopg.Error as error:
-            sorted_out = fault_of(error)
-            fail(f"{sorted_out}; {sorted_out.remedy}" if isinstance(sorted_out, EnvironmentFault) else str(sorted_out))
-        except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
-            fail(f"{error.filename}: {error.strerror}")
+        except (typer.Exit, typer.BadParameter):
+            raise
+        except Exception as error:  # the edge of the program: what we cannot explain goes on as it is
+            explained = _explained(error)
+            if explained is None:
+                raise
+            fail(*explained)
 
     return run
+
+
+def _explained(error: Exception) -> tuple[str, int] | None:
+    """(message, exit status) of an error we know."""
+    if isinstance(error, (FileNotFoundError, IsADirectoryError, PermissionError)):
+        return f"{error.filename}: {error.strerror}", 1
+    import psycopg
+
+    from dujiang.embedded.errors import EmbeddedError
+    from dujiang.settings import SettingsError
+    from engine.database import fault_of
+    from engine.errors import EnvironmentFault, Fault
+
+    if isinstance(error, SettingsError):
+        return str(error), 2
+    if isinstance(error, psycopg.Error):
+        error = fault_of(error)
+    if isinstance(error, EnvironmentFault):
+        return f"{error}; {error.remedy}", 1
+    if isinstance(error, (Fault, EmbeddedError)):
+        return str(error), 1
+    return None

@@ -4,10 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from dujiang import topics
 from dujiang.cli.context import AsJson, services_of, settings_with_logging
 from dujiang.cli.output import fail, show, speaks
-from schemas.topics import TOPICS
 
 app = typer.Typer(no_args_is_help=True, help="Topics on the broker.")
 
@@ -19,6 +17,8 @@ def list_topics(
     types: Annotated[bool, typer.Option("--types", help="The event types and their topics; needs no broker.")] = False,
 ) -> None:
     """The table of topics beside what the broker has."""
+    from dujiang import topics
+
     settings = settings_with_logging()
     if types:
         from dujiang.wiring import registry_of
@@ -35,6 +35,9 @@ def list_topics(
 @speaks
 def create() -> None:
     """Create the topics that are missing; existing ones stay as they are."""
+    from dujiang import topics
+    from schemas.topics import TOPICS
+
     settings = settings_with_logging()
     with services_of(settings) as services, topics.connected(services.bootstrap, settings.kafka) as broker:
         created = broker.create(TOPICS.values(), settings.kafka.replication)
@@ -45,6 +48,9 @@ def create() -> None:
 @speaks
 def describe(topic: str, as_json: AsJson = False) -> None:
     """One topic: its row of the table, its settings, its partitions' ends."""
+    from dujiang import topics
+    from schemas.topics import TOPICS
+
     settings = settings_with_logging()
     with services_of(settings) as services, topics.connected(services.bootstrap, settings.kafka) as broker:
         rows = [row for row in broker.describe() if row["topic"] == topic]
@@ -66,6 +72,9 @@ def describe(topic: str, as_json: AsJson = False) -> None:
 @speaks
 def lag(as_json: AsJson = False) -> None:
     """How far each step is behind, by partition: the ledger against the log's end."""
+    from dujiang import topics
+    from schemas.topics import TOPICS
+
     settings = settings_with_logging()
     with services_of(settings) as services:
         with topics.connected(services.bootstrap, settings.kafka) as broker:
