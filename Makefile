@@ -4,6 +4,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 LOCK := $(BIN)/uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 
+# pytest's own folder is shared by all runs of a user, and each takes away the rights that the embedded PostgreSQL of another needs.
+in_own_folder = folder="$$(mktemp -d)"; echo "$(1)"; $(1) --basetemp="$$folder/run" && rm -rf "$$folder" || { echo "kept: $$folder" >&2; exit 1; }
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-quick check docs bench lock clean
 
@@ -28,7 +31,7 @@ demo: setup ## everything on this machine, with simulated partners and a live vi
 	$(BIN)/dujiang demo
 
 test: setup ## the whole suite, on a real Kafka and PostgreSQL that it starts itself
-	$(BIN)/python -m pytest
+	@$(call in_own_folder,$(BIN)/python -m pytest)
 
 test-quick: setup ## the part that needs no services: seconds
 	$(BIN)/python -m pytest -m "not services"
