@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Protocol
 
 import aiohttp
 
@@ -80,6 +81,11 @@ class Child:
         if self._process is not None:
             end(self._process, signal.SIGTERM, wait_s=STOP_S_MAX)
 
+    def kill(self) -> None:
+        """SIGKILL, without waiting."""
+        if self._process is not None:
+            self._process.kill()
+
     async def ready(self, session: aiohttp.ClientSession) -> None:
         """Until its health page says so; `watch` sees to it that it lives. Raises ChildDied when it takes too long."""
         try:
@@ -97,10 +103,23 @@ class Child:
         return "\n".join([f"{what}; the end of {self.log}:", *(f"  {line}" for line in lines)])
 
 
-async def watch(children: list[Child], tell: Callable[[str], None]) -> None:
-    """Start a child that died once more; raise ChildDied at its second death."""
+class Server(Protocol):
+    """Kafka or PostgreSQL: `pid` is None once it has ended."""
+
+    @property
+    def pid(self) -> int | None: ...
+
+    @property
+    def log(self) -> Path: ...
+
+
+async def watch(children: list[Child], servers: Mapping[str, Server], tell: Callable[[str], None]) -> None:
+    """Start a child that died once more. Raises ChildDied at its second death, and when a server has ended."""
     while True:
         await asyncio.sleep(WATCH_EVERY_S)
+        for name, server in servers.items():
+            if server.pid is None:
+                raise ChildDied(f"{name} has ended, see {server.log}; start the demo again, it goes on with the data")
         for child in children:
             if not child.has_died:
                 continue

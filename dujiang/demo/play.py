@@ -3,7 +3,7 @@
 import asyncio
 import sys
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ import aiohttp
 
 from dujiang.demo.account import Look, Verdict, ends_now, judged, settle
 from dujiang.demo.audit import Parties, audit
-from dujiang.demo.children import Child, stop_all, watch
+from dujiang.demo.children import Child, Server, stop_all, watch
 from dujiang.demo.interrupts import Interrupts
 from dujiang.demo.partners import CAST, Partner, Stage
 from dujiang.demo.partners.acts import seeded
@@ -54,9 +54,18 @@ class Ending:
 class Play:
     """One run. Everything it starts ends with it."""
 
-    def __init__(self, settings: Settings, services: Services, wishes: Wishes, run: str, interrupts: Interrupts) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        services: Services,
+        wishes: Wishes,
+        *,
+        run: str,
+        interrupts: Interrupts,
+        servers: Mapping[str, Server],
+    ) -> None:
         self._settings, self._services, self._wishes, self._run = settings, services, wishes, run
-        self._interrupts = interrupts
+        self._interrupts, self._servers = interrupts, servers
         self._logs = settings.data_dir / "logs"
         self._logs.mkdir(parents=True, exist_ok=True)
         self._workers = [self._child(f"worker-{number}", "worker") for number in range(1, wishes.workers + 1)]
@@ -79,6 +88,7 @@ class Play:
             async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=32)) as session:
                 for child in self._children:
                     child.start()
+                    self._interrupts.at_last(child.kill)
                 show = self._show(session)
                 return await self._watched(self._acts(session, before, show), show)
         finally:
@@ -144,9 +154,9 @@ class Play:
     # --- around them --------------------------------------------------------------------------------------------------------
 
     async def _watched(self, acts: Coroutine[Any, Any, Ending], show: Show) -> Ending:
-        """The acts, unless a child dies twice meanwhile."""
+        """The acts, unless a child dies twice or a server once meanwhile."""
         playing = asyncio.create_task(acts)
-        watching = asyncio.create_task(watch(self._children, show.say))
+        watching = asyncio.create_task(watch(self._children, self._servers, show.say))
         await asyncio.wait({playing, watching}, return_when=asyncio.FIRST_COMPLETED)
         first = playing if playing.done() else watching
         self._give_up.set()

@@ -12,6 +12,8 @@ from dujiang.demo.account import Verdict
 from dujiang.demo.children import ChildDied
 from dujiang.demo.interrupts import STATUS_INTERRUPTED, Interrupts
 from dujiang.demo.play import Ending, Play, Wishes
+from dujiang.embedded.kafka import KafkaServer
+from dujiang.embedded.postgres import PostgresServer
 from dujiang.embedded.services import up
 from dujiang.settings import Settings
 from dujiang.wiring import Services
@@ -39,11 +41,7 @@ def run_demo(
     wishes = Wishes(duration_s, has_screen and _has_terminal(), workers, rate, seed)
     own = _embedded_only(settings)
     try:
-        with up(own.data_dir, own.cache_dir, progress=_say) as running:
-            services = Services(running.addresses.bootstrap, running.addresses.dsn)
-            _prepare(own, services)
-            ending = asyncio.run(Play(own, services, wishes, _next_run(own.data_dir), interrupts).run())
-            _say("stopping / 正在停止")
+        ending = _played(own, wishes, interrupts)
     except KeyboardInterrupt:
         _say("stopped before the partners began; the data is left")
         return STATUS_INTERRUPTED
@@ -51,6 +49,23 @@ def run_demo(
         _say(str(death))
         return 1
     return _concluded(ending, own.data_dir)
+
+
+def _played(settings: Settings, wishes: Wishes, interrupts: Interrupts) -> Ending:
+    """Both servers up, the play, both down."""
+    with up(settings.data_dir, settings.cache_dir, progress=_say) as running:
+        servers: dict[str, KafkaServer | PostgresServer] = {"Kafka": running.kafka, "PostgreSQL": running.postgres}
+        for server in servers.values():
+            interrupts.at_last(server.kill)
+        services = Services(running.addresses.bootstrap, running.addresses.dsn)
+        _prepare(settings, services)
+        run = _next_run(settings.data_dir)
+        play = Play(settings, services, wishes, run=run, interrupts=interrupts, servers=servers)
+        try:
+            return asyncio.run(play.run())
+        finally:
+            interrupts.on_first(lambda: None)  # what is left to do is stopping
+            _say("stopping / 正在停止")
 
 
 def _concluded(ending: Ending, data_dir: Path) -> int:

@@ -123,6 +123,27 @@ def test_ctrl_c_stops_everything_and_the_next_start_goes_on(data: Path, tmp_path
     assert again.published() > published
 
 
+def test_second_ctrl_c_kills_at_once(data: Path, tmp_path: Path) -> None:
+    demo = Demo(data, tmp_path)
+    demo.until("gateway    http")
+    demo.process.send_signal(signal.SIGINT)
+    demo.until("partners have stopped")
+    demo.process.send_signal(signal.SIGINT)
+    assert demo.end(STOP_S_MAX) == 130
+    assert "Traceback" not in demo.out + demo.err
+    assert_nothing_runs(data)
+
+
+def test_ended_kafka_ends_the_demo(data: Path, tmp_path: Path) -> None:
+    demo = Demo(data, tmp_path, "--for", "60s", "--check")
+    demo.until("gateway    http")
+    (kafka,) = (pid for pid, command in processes_of(data).items() if "kafka.Kafka" in command)
+    os.kill(kafka, signal.SIGKILL)
+    assert demo.end() == 1
+    assert "Kafka has ended, see " in demo.err
+    assert_nothing_runs(data)
+
+
 def test_ctrl_c_while_it_starts_stops_everything(data: Path, tmp_path: Path) -> None:
     for moment in ("Kafka: ready", "starting the gateway"):
         demo = Demo(data, tmp_path)
