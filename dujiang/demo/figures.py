@@ -19,7 +19,7 @@ from streams import projects
 
 OVERLAY_SHARE_MAX = 0.03  # of the time; overlays want every project looked at
 OVERLAY_EVERY_S = 3.0
-REASONS_MAX = 3
+REASONS_MAX = 2
 
 
 @dataclass(frozen=True)
