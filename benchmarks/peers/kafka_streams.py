@@ -54,6 +54,7 @@ STREAMS = Peer(
     "no SQL store (exactly once ends at Kafka); a fold instead of the rules; no quarantine (a bad event ends it); no derived"
     " events",
     _programs,
+    events_max=400_000,
     tables="",
     prepare=_prepare,
     gauge=_gauge,

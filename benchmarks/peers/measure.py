@@ -144,7 +144,7 @@ def _running(programs: list[Program], folder: Path) -> Iterator[list["Popen[byte
     started: list[Popen[bytes]] = []
     try:
         for number, program in enumerate(programs):
-            environment = clean_environment() | dict(program.environment)
+            environment = clean_environment() | {"TMPDIR": str(folder)} | dict(program.environment)
             log = folder / f"program-{number}.log"
             started.append(spawn(program.command, log=log, cwd=ROOT, env=environment, death_signal=signal.SIGKILL))
         yield started

@@ -47,7 +47,7 @@ EACH = Peer(
     "agent, Record, one upsert and commit an event",
     _LESS,
     _each,
-    events_max=6_000,
+    events_max=30_000,
 )
 TAKE = Peer(
     "faust",
@@ -61,7 +61,7 @@ IN_TABLE = Peer(
     "agent, Record, Table with changelog, in memory",
     f"no SQL store; {_LESS}; all state in memory, read again from the changelog after a rebalance",
     _table,
-    events_max=40_000,
+    events_max=30_000,
     tables="",
     gauge=_group_gauge,
     finals=_changelog,

@@ -2,7 +2,11 @@
 
 import json
 
+import pytest
+
 from benchmarks.peers.__main__ import PEERS, table
+from benchmarks.peers.jvm import compiled
+from benchmarks.peers.peer import UnavailableError
 from benchmarks.peers.traffic import flattened, row_of
 from benchmarks.traffic import status_events
 
@@ -46,3 +50,11 @@ def test_table_relates_each_peer_to_the_floor():
     }
     lines = table([row, row | {"peer": "slow", "rate": 25}]).splitlines()
     assert lines[-1] == "| slow | 10 | 1 of 1 | 25 (90-110) | 0.25 | 1.0 / 2.0 / 3.0 | 4 | 0 of 5 | much |"
+
+
+def test_streams_peer_without_a_compiler_says_what_is_missing(monkeypatch, tmp_path):
+    source = tmp_path / "Some.java"
+    source.write_text("class Some {}")
+    monkeypatch.setattr("shutil.which", lambda _name: None)
+    with pytest.raises(UnavailableError, match="javac"):
+        compiled(tmp_path / "cache", source, "")
