@@ -4,6 +4,7 @@ All calls come from one thread, rebalance callbacks included (a commit from anot
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from operator import methodcaller
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -16,6 +17,9 @@ from schemas.topics import TOPICS
 log = structlog.get_logger()
 COMPACTED = frozenset(topic.name for topic in TOPICS.values() if topic.cleanup == "compact")
 _RETRIABLE_S = 10.0
+# For a header whose name is not UTF-8 the client returns null pointers with an exception set aside. A call from Python code may
+# not notice, and the process dies of the pointers; a call from C looks, and raises.
+_headers_of = methodcaller("headers")
 
 
 class Intake:
@@ -102,15 +106,20 @@ class Intake:
                 self._report(error, records)
                 continue
             offset = message.offset()
-            place = (message.topic(), message.partition())
+            place = topic, partition = message.topic(), message.partition()
             expected = positions.get(place)
-            if expected is None or offset < expected or place in doubted:
-                continue  # fetched before a seek or a revocation
-            if offset > expected and not self._is_hole(place, expected, offset):
-                doubted.add(place)
-                continue
+            if offset != expected or place in doubted:
+                if expected is None or offset < expected or place in doubted:
+                    continue  # fetched before a seek or a revocation
+                if not self._is_hole(place, expected, offset):
+                    doubted.add(place)
+                    continue
             positions[place] = offset + 1
-            records.append(Record(*place, offset, message.timestamp()[1], message.key(), _headers(message), message.value()))
+            try:
+                headers = _headers_of(message)
+            except (UnicodeDecodeError, SystemError):
+                headers = UNREADABLE
+            records.append(Record(topic, partition, offset, message.timestamp()[1], message.key(), headers, message.value()))
         return records
 
     def _is_hole(self, place: Place, expected: int, offset: int) -> bool:
@@ -215,11 +224,3 @@ class Intake:
     def close(self) -> None:
         """Leave the group; revocation callbacks run in here."""
         self._consumer.close()
-
-
-def _headers(message: ClientMessage) -> list[tuple[str, bytes | None]] | None:
-    try:
-        headers: list[tuple[str, bytes | None]] | None = message.headers()
-    except UnicodeDecodeError:  # the client's own reading of a header's name
-        return UNREADABLE
-    return headers
