@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
+import msgspec
 import psycopg
 from psycopg import Connection, Cursor, sql
 from psycopg.conninfo import conninfo_to_dict
@@ -110,6 +111,8 @@ class Database:
         return self._connection
 
 
+_encode = msgspec.json.Encoder().encode  # of instants: a third of isoformat's time
+
 # --- COPY text --------------------------------------------------------------------------------------------------------------
 
 NULL = "\\N"
@@ -135,7 +138,7 @@ def copy_texts(*values: str) -> tuple[str, ...]:
 
 def copy_instant(instant: datetime | None) -> str:
     """A timestamptz field; any offset will do."""
-    return NULL if instant is None else instant.isoformat()
+    return NULL if instant is None else _encode(instant)[1:-1].decode()
 
 
 def copy_bytes(value: bytes | None) -> str:

@@ -24,16 +24,19 @@ def arrive(step: Step[S], entity: Entity[S], fact: Fact) -> Decision[S]:
         decision = step.advance(entity.state, fact.time, fact.key)
         entity.timer_at = None
         return _booked(step, entity, decision, ())
-    mark = event_hash(fact.source, fact.id)
-    if mark in entity.seen:
+    mark, seen = event_hash(fact.source, fact.id), entity.seen
+    if mark in seen:
         entity.duplicates += 1
         return Decision(entity.state, Outcome.DUPLICATE)
-    entity.seen[mark] = None
-    if len(entity.seen) > SEEN_MAX:
-        del entity.seen[next(iter(entity.seen))]
+    seen[mark] = None
+    if len(seen) > SEEN_MAX:
+        del seen[next(iter(seen))]
     decision = step.rule(entity.state, fact)
     if decision.outcome is Outcome.APPLIED:
         entity.applied += 1
+        if not decision.late:
+            entity.state = decision.state
+            return decision
     elif decision.outcome is Outcome.SUPERSEDED:
         entity.superseded += 1
     refused = ((fact, decision.reason),) if decision.outcome is Outcome.REJECTED else ()

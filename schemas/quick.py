@@ -21,6 +21,7 @@ _KNOWN: Final = frozenset(
     {"specversion", "id", "source", "type", "subject", "time", "datacontenttype", "data", *_PLAIN_EXTENSIONS}
 )
 _SOURCES_MAX: Final = 10_000
+_JSON: Final = "application/json"
 _DEPTH_MAX: Final = 16
 _UNSURE: Final = 1 << 40
 
@@ -46,15 +47,19 @@ class QuickReader:
             data = event["data"]
             if _encode(event) != value and not _has_each_key_once(event, value):
                 return None
-            if event.get("datacontenttype", "application/json") != "application/json":
+            if event.get("datacontenttype", _JSON) != _JSON:
                 return None
-            if len(event) > 8 and not all(_is_plain(event[extension]) for extension in _PLAIN_EXTENSIONS if extension in event):
+            if len(event) > 8 and not _has_plain_extensions(event, key):
                 return None
-            if not (_is_plain(event_id + key) and event_id and key and len(key) <= KEY_CHARS_MAX):
+            both = event_id + key
+            if not (both.isascii() and both.isprintable() and event_id and key and len(key) <= KEY_CHARS_MAX):
                 return None
             if source not in self._sources and not self._admits(source, value):
                 return None
-            return Fact(name, event_id, source, key, _instant(event["time"]), validate(data)), wire_type, contract
+            time = event["time"]
+            if time[4:20:3] != "--T::Z" or len(time) != 20:
+                _check_fraction(time)
+            return Fact(name, event_id, source, key, datetime.fromisoformat(time), validate(data)), wire_type, contract
         except (ValidationError, msgspec.DecodeError, KeyError, TypeError, ValueError, AttributeError, RecursionError):
             return None  # whatever is wrong, the strict codec names it
 
@@ -80,17 +85,21 @@ def _has_each_key_once(event: dict[str, Any], value: bytes) -> bool:
     return not (b" :" in value or b"\n:" in value or b"\t:" in value or b"\r:" in value)
 
 
+def _has_plain_extensions(event: dict[str, Any], key: str) -> bool:
+    if len(event) == 9 and event.get("partitionkey") == key:
+        return True  # the most common: the key again
+    return all(_is_plain(event[extension]) for extension in _PLAIN_EXTENSIONS if extension in event)
+
+
 def _is_plain(text: Any) -> bool:
     """Non-empty printable ASCII: no attribute rule can forbid it."""
     return type(text) is str and text.isascii() and text.isprintable() and text != ""
 
 
-def _instant(text: str) -> datetime:
-    """The common form only, `YYYY-MM-DDThh:mm:ssZ`, with a fraction of three or six digits. Raises ValueError."""
-    marks = text[4:20:3]
-    if (marks != "--T::Z" or len(text) != 20) and (marks != "--T::." or len(text) not in (24, 27) or text[-1] != "Z"):
+def _check_fraction(text: str) -> None:
+    """Beside `YYYY-MM-DDThh:mm:ssZ` only a fraction of three or six digits is sure. Raises ValueError."""
+    if text[4:20:3] != "--T::." or len(text) not in (24, 27) or text[-1] != "Z":
         raise ValueError("unusual form")
-    return datetime.fromisoformat(text)
 
 
 def _keys_in(value: Any, depth: int) -> int:

@@ -36,7 +36,8 @@ class Registry:
         self.prefix = prefix
         self.contracts = {f"{prefix}.{contract.name}.v{contract.major}": contract for contract in contracts}
         self._wire = {contract.name: wire for wire, contract in self.contracts.items()}
-        self._quick = QuickReader(self.contracts)
+        # (fact, wire type, contract) of a plain structured event, or None: decode it strictly to know.
+        self.quick = QuickReader(self.contracts).read
 
     def wire_type(self, name: str) -> str:
         """The `type` attribute for a contract's name. Raises KeyError for a name that no contract has."""
@@ -65,10 +66,6 @@ class Registry:
             raise ContractError("time_missing", "/time", "'time' is missing; it says when the fact happened (RFC 3339)")
         return Fact(contract.name, event.id, event.source, key, event.time.astimezone(UTC), data_of(contract, event.data))
 
-    def quick(self, value: bytes) -> tuple[Fact, str, Contract] | None:
-        """(fact, wire type, contract) of a plain structured event, or None: decode it strictly to know."""
-        return self._quick.read(value)
-
     def encode(
         self, name: str, event_id: str, source: str, key: str, time: datetime, data: dict[str, Any], cause: str
     ) -> bytes:
@@ -80,7 +77,7 @@ class Registry:
                 "source": source,
                 "type": self._wire[name],
                 "subject": key,
-                "time": f"{time.isoformat()[:-6]}Z",
+                "time": time,
                 "datacontenttype": "application/json",
                 "causationid": cause,
                 "partitionkey": key,

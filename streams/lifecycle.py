@@ -49,12 +49,13 @@ class Lifecycle(Generic[P]):
     """A subject's table. Every function is pure.
 
     row: the table's row for (state, event), or None. apply: the state after an event whose row and guards hold.
-    timer: the next timer that would act, or None.
+    due_at: when the next timer would act, or None. timer: that timer.
     fire: the state after it. moved: what is told when the state changed. with_parked: the state with other parked events.
     """
 
     row: Callable[[P, Fact], Row | None]
     apply: Callable[[P, Fact, Row], P]
+    due_at: Callable[[P], datetime | None]
     timer: Callable[[P], Timer | None]
     fire: Callable[[P, Timer], P]
     moved: Callable[[P, P, str, str, str, datetime], tuple[Derived, ...]]
@@ -64,8 +65,8 @@ class Lifecycle(Generic[P]):
         """One event, in the order of the rules: timers due by its time, then itself, then the parked ones."""
         derived: tuple[Derived, ...] = ()
         late: tuple[Late, ...] = ()
-        timer = self.timer(state)
-        if timer is not None and timer.due <= fact.time:
+        due = self.due_at(state)
+        if due is not None and due <= fact.time:
             state, derived, late = self._fire_due(state, fact.time, fact.key)
         row = self.row(state, fact)
         if row is None:
@@ -94,7 +95,9 @@ class Lifecycle(Generic[P]):
     def _fire_due(self, state: P, instant: datetime, key: str) -> tuple[P, tuple[Derived, ...], tuple[Late, ...]]:
         derived: tuple[Derived, ...] = ()
         late: tuple[Late, ...] = ()
-        while (timer := self.timer(state)) is not None and timer.due <= instant:
+        while (due := self.due_at(state)) is not None and due <= instant:
+            timer = self.timer(state)
+            assert timer is not None  # due_at says so  # noqa: S101
             before, state = state, self.fire(state, timer)
             derived += self.moved(before, state, key, timer.name, "", timer.due)
             state, more, retried = self._retry(state, key)

@@ -101,12 +101,19 @@ def _guard_extension(project: Project, fact: Fact) -> str | None:
 
 
 def _guard_milestone(project: Project, fact: Fact) -> str | None:
-    status = next((m.status for m in project.milestones if m.id == fact.data.milestone_id), None)
+    status = _status_of(project, fact.data.milestone_id)
     if status is None:
         return "milestone_unknown"
     if fact.name == "research.milestone.reported":
         return None if status in _OUTSTANDING else "milestone_already_reported"
     return None if status is MilestoneStatus.REPORTED else "milestone_not_reported"
+
+
+def _status_of(project: Project, milestone_id: str) -> MilestoneStatus | None:
+    for milestone in project.milestones:
+        if milestone.id == milestone_id:
+            return milestone.status
+    return None
 
 
 def _guard_disbursement(project: Project, fact: Fact) -> str | None:
@@ -169,7 +176,7 @@ def _on_extended(_: Project, fact: Fact) -> dict[str, Any]:
 
 def _with_milestone(project: Project, fact: Fact, status: MilestoneStatus) -> tuple[Milestone, ...]:
     wanted = fact.data.milestone_id
-    return tuple(m._replace(status=status) if m.id == wanted else m for m in project.milestones)
+    return tuple([Milestone(m.id, m.due, status) if m.id == wanted else m for m in project.milestones])
 
 
 def _on_reported(project: Project, fact: Fact) -> dict[str, Any]:
@@ -227,13 +234,21 @@ def _apply(project: Project, fact: Fact, row: Row) -> Project:
     return replace(project, **changes)
 
 
+def _due_at(project: Project) -> datetime | None:
+    """When the next timer would act. While suspended none does; the end then moves with the resumption."""
+    day = None
+    if project.state is State.CONTRACTED:
+        day = project.start
+    elif project.state is State.EXECUTING:
+        day = project.end
+    return None if day is None else day_instant(day)
+
+
 def _timer(project: Project) -> Timer | None:
-    """The timer that would act next. While suspended none does; the end then moves with the resumption."""
-    if project.state is State.CONTRACTED and project.start is not None:
-        return Timer("start_reached", day_instant(project.start))
-    if project.state is State.EXECUTING and project.end is not None:
-        return Timer("end_reached", day_instant(project.end))
-    return None
+    due = _due_at(project)
+    if due is None:
+        return None
+    return Timer("start_reached" if project.state is State.CONTRACTED else "end_reached", due)
 
 
 def _fire(project: Project, timer: Timer) -> Project:
@@ -260,7 +275,7 @@ def _with_parked(project: Project, parked: tuple[Fact, ...]) -> Project:
     return project if project.parked == parked else replace(project, parked=parked)
 
 
-LIFECYCLE = Lifecycle(_row, _apply, _timer, _fire, _moved, _with_parked)
+LIFECYCLE = Lifecycle(_row, _apply, _due_at, _timer, _fire, _moved, _with_parked)
 
 
 def decide(project: Project, fact: Fact) -> Decision[Project]:
@@ -383,11 +398,6 @@ def report(key: str, entity: Entity[Project], instant: datetime) -> dict[str, An
 
 def _advance(project: Project, instant: datetime, key: str) -> Decision[Project]:
     return LIFECYCLE.advance(project, instant, key)
-
-
-def _due_at(project: Project) -> datetime | None:
-    timer = _timer(project)
-    return timer.due if timer else None
 
 
 STEP: Step[Project] = Step(
