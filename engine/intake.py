@@ -1,13 +1,15 @@
 """The consumer's side of a runner: which partitions are ours, where we stand in each, and no record taken twice or left out.
 
 All calls come from one thread, rebalance callbacks included (a commit from another thread would deadlock with a callback).
+In a callback the client is only told what to fetch: a question that waits for its answer takes the place of the call that the
+callback stands in, and the next callback of that call ends the process.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from operator import methodcaller
 
 import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as ClientMessage
 
 from engine.kafka import fault_of
@@ -23,7 +25,10 @@ _headers_of = methodcaller("headers")
 
 
 class Intake:
-    """`take` gives records in order per partition, each exactly at its position. `on_assign(places)` must call `stand`."""
+    """`take` gives records in order per partition, each exactly at its position.
+
+    `on_assign(places)` must `hold`: where a new partition stands is not known yet. `seek` it, then `release`.
+    """
 
     def __init__(
         self,
@@ -47,9 +52,11 @@ class Intake:
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         places = [(partition.topic, partition.partition) for partition in partitions]
+        for place in places:
+            self.stand(place, 0)
         if places:
             self._on_assign(places)
-        consumer.incremental_assign([TopicPartition(*place, self.positions[place]) for place in places])
+        consumer.incremental_assign([TopicPartition(*place, OFFSET_END) for place in places])
         # The client remembers a pause from a former ownership, and would never fetch again.
         if self._is_held:
             self._pause(places)

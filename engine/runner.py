@@ -160,19 +160,18 @@ class Runner:
         """Decode all; bad ones are set apart; a partition whose breaker trips goes back to where its flood began."""
         good: list[Decoded] = []
         refused: list[Refused] = []
-        begin: dict[Place, int] = {}
         cut: dict[Place, int] = {}
+        judge = self._judge
         for record in records:
-            place, offset = record.place, record.offset
-            if place in cut:
+            if cut and record.place in cut:
                 continue
-            begin.setdefault(place, offset)
-            item = self._judge(record)
-            is_bad = isinstance(item, Refused)
-            if is_bad or place in self._breakers:
-                back_to = self._breaker(place).judge(offset, is_bad)
+            item = judge(record)
+            is_bad = type(item) is Refused
+            if is_bad or self._breakers:
+                back_to = self._breaker(record.place).judge(record.offset, is_bad)
                 if back_to is not None:
-                    cut[place] = max(back_to, begin[place])  # a run's part in earlier batches is committed or in flight
+                    # A run's part in earlier batches is committed or in flight.
+                    cut[record.place] = max(back_to, min(r.offset for r in records if r.place == record.place))
                     continue
             if isinstance(item, Refused):
                 refused.append(item)
@@ -198,15 +197,17 @@ class Runner:
         start: dict[Place, int] = {}
         following: dict[Place, int] = {}
         gaps: list[tuple[Record, int]] = []
+        holes = self._intake.gaps
         for record in records:
-            place, offset = record.place, record.offset
+            place, offset = (record.topic, record.partition), record.offset
             begin = offset
-            holes = self._intake.gaps.get(place)
-            if holes and (hole := holes.pop(offset, 0)):
+            if holes and (hole := holes.get(place, {}).pop(offset, 0)):
                 gaps.append((record, hole))
                 begin -= hole
-            start[place] = min(start.get(place, begin), begin)
-            following[place] = max(following.get(place, 0), offset + 1)
+            if begin < start.setdefault(place, begin):
+                start[place] = begin
+            if offset >= following.get(place, 0):
+                following[place] = offset + 1
         work = Work(records, start, following)
         for record, size in gaps:
             work.book_gap(record, size)
@@ -263,7 +264,8 @@ class Runner:
                 self._intake.hold()
                 self._intake.attend(0.05)
                 self.status.looped_s = self._clock.monotonic_s()
-        self._intake.release()
+        if not self._lost:
+            self._intake.release()
 
     def _is_settled(self, wait_s: float) -> bool:
         """Whether there is nothing in flight, or it came to its end within `wait_s`."""
@@ -326,18 +328,10 @@ class Runner:
     # --- rebalance and recovery ---------------------------------------------------------------------------------------------
 
     def _assigned(self, places: list[Place]) -> None:
-        """The ledger says where to go on. While it cannot be read nothing is taken: the next rounds try again."""
-        try:
-            self._place(places)
-        except Fault as fault:
-            self._trouble(fault)
-            self._intake.hold()
-            for place in places:
-                self._intake.stand(place, 0)
-            self._lost = True
-            return
+        """Nothing is taken from them until `_reset` has read the ledger: in here the client can be asked nothing."""
+        self._intake.hold()
+        self._lost = True
         self._log.info("assigned", partitions=[f"{topic} p{partition}" for topic, partition in places])
-        self.status.condition = Condition.RUNNING
 
     def _place(self, places: Sequence[Place]) -> dict[Place, int]:
         self._handler.assigned(self._intake.partitions_of(self._handler.topics))
@@ -374,7 +368,7 @@ class Runner:
 
     def _reset(self) -> None:
         """Forget what is not committed and go on from the ledger."""
-        self._land(0)
+        self._land(DRAIN_S_MAX)
         self._handler.forget()
         self._intake.gaps.clear()
         for place, offset in self._place(list(self._intake.positions)).items():
@@ -526,4 +520,5 @@ class Runner:
         while not self._stop.is_set() and (left := until - self._clock.monotonic_s()) > 0:
             self._intake.attend(min(left, 0.1))
             self.status.looped_s = self._clock.monotonic_s()
-        self._intake.release()
+        if not self._lost:  # else `_reset` does
+            self._intake.release()

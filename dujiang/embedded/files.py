@@ -40,8 +40,7 @@ def locked(path: Path, *, timeout_s: float, waiting: Callable[[], None]) -> Iter
     while file is None:
         if time.monotonic() > deadline:
             raise EmbeddedError(
-                f"{path}: another process has held this lock for {timeout_s:.0f} s; "
-                "wait for it or end it, then start again"
+                f"{path}: another process has held this lock for {timeout_s:.0f} s; wait for it or end it, then start again"
             )
         time.sleep(LOCK_POLL_S)
         file = try_lock(path)

@@ -64,9 +64,7 @@ SETTINGS = {
 }
 
 
-def start_postgres(
-    home: Path, *, port: int = 0, die_with_parent: bool = True, progress: Progress = print
-) -> "PostgresServer":
+def start_postgres(home: Path, *, port: int = 0, die_with_parent: bool = True, progress: Progress = print) -> "PostgresServer":
     """Start PostgreSQL with its data in `home` and return once it answers; role and database `dujiang` exist then.
 
     `port` 0 takes a free one and keeps to it. With die_with_parent (Linux) the kernel ends it when we end; the next

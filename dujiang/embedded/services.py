@@ -128,9 +128,7 @@ class Services:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
 
     def _write_addresses(self) -> None:
@@ -157,9 +155,7 @@ def _holder(lock_file: Path) -> int | None:
     return int(text) if text.isdigit() else None
 
 
-def _start_both(
-    kafka: Callable[[], KafkaServer], postgres: Callable[[], PostgresServer]
-) -> tuple[KafkaServer, PostgresServer]:
+def _start_both(kafka: Callable[[], KafkaServer], postgres: Callable[[], PostgresServer]) -> tuple[KafkaServer, PostgresServer]:
     """Both at once; where one fails, or Ctrl-C comes, the other is ended too."""
     with ThreadPoolExecutor(2) as pool:
         started = pool.submit(kafka), pool.submit(postgres)

@@ -36,7 +36,9 @@ class Ingest:
 
     def keys(self, topic: str) -> list[str]:
         """The subjects on a topic; every one is the record's key."""
-        consumer = new_consumer(self._stage.options.kafka, f"{self._stage.group_prefix}-reader")
+        consumer = new_consumer(
+            self._stage.options.kafka, f"{self._stage.group_prefix}-reader", **{"auto.offset.reset": "earliest"}
+        )
         consumer.subscribe([topic])
         ends = {place: end for place, end in self._stage.ends().items() if place[0] == topic}
         found: list[str] = []
@@ -44,6 +46,7 @@ class Ingest:
         waited_for = sum(end - begun[place] for place, end in ends.items())
         while len(found) < waited_for:
             for message in consumer.consume(500, 1.0):
+                assert message.error() is None, message.error()
                 event = kafka_binding.decode(message.headers(), message.value())
                 assert message.key() == (event.subject or "").encode()
                 found.append(event.subject or "")

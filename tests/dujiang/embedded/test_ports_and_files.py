@@ -87,9 +87,7 @@ def test_pid_that_came_round_again_is_not_the_same_process() -> None:
     assert not Identity(me.pid, me.started_ticks + 1).is_alive()
 
 
-def test_home_of_a_living_server_is_refused_and_of_a_dead_one_is_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_home_of_a_living_server_is_refused_and_of_a_dead_one_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dujiang.embedded.processes.LEFTOVER_WAIT_S", 0.1)
     with subprocess.Popen(["sleep", "60"]) as process:
         remember(tmp_path / "pid", process.pid)

@@ -179,9 +179,7 @@ def test_unknown_topic_is_not_made_by_asking(running: tuple[Path, Services]) -> 
     assert "mistyped" not in admin.list_topics(timeout=WAIT_S).topics
 
 
-@pytest.mark.parametrize(
-    "options", [{"group.protocol": "classic", "session.timeout.ms": 1500}, {"group.protocol": "consumer"}]
-)
+@pytest.mark.parametrize("options", [{"group.protocol": "classic", "session.timeout.ms": 1500}, {"group.protocol": "consumer"}])
 def test_both_group_protocols_read(running: tuple[Path, Services], options: dict[str, object]) -> None:
     _, services = running
     topic = f"read-{options['group.protocol']}"
@@ -226,9 +224,7 @@ def test_services_end_with_a_parent_that_is_killed(tmp_path: Path, cache: Path, 
     assert query(start(tmp_path).postgres.dsn, "SELECT number FROM kept") == 1
 
 
-def test_leftover_pid_file_that_names_a_living_stranger_hinders_no_start(
-    tmp_path: Path, start_pg: StartPostgres
-) -> None:
+def test_leftover_pid_file_that_names_a_living_stranger_hinders_no_start(tmp_path: Path, start_pg: StartPostgres) -> None:
     server = start_pg(tmp_path)
     pid_file = tmp_path / "data" / "postmaster.pid"
     leftover = pid_file.read_text()
@@ -251,9 +247,7 @@ def test_kafka_that_ends_while_starting_names_the_cause_and_takes_postgres_down(
     start(tmp_path)  # the lock is free and nothing half-made is in the way
 
 
-def test_given_port_that_is_taken_is_refused(
-    tmp_path: Path, running: tuple[Path, Services], start_pg: StartPostgres
-) -> None:
+def test_given_port_that_is_taken_is_refused(tmp_path: Path, running: tuple[Path, Services], start_pg: StartPostgres) -> None:
     _, services = running
     with pytest.raises(StartError, match=f"PostgreSQL: port {services.postgres.port} on 127.0.0.1 is in use"):
         start_pg(tmp_path, port=services.postgres.port)

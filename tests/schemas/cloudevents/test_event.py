@@ -17,9 +17,7 @@ def refusal(**changes: Any) -> CloudEventError:
 
 
 def decode(**members: Any) -> CloudEvent:
-    return json_format.decode(
-        json.dumps({"specversion": "1.0", "id": "1", "source": "/s", "type": "t"} | members).encode()
-    )
+    return json_format.decode(json.dumps({"specversion": "1.0", "id": "1", "source": "/s", "type": "t"} | members).encode())
 
 
 def test_the_smallest_event_has_four_attributes_and_no_data() -> None:
@@ -75,9 +73,7 @@ def test_control_character_surrogate_and_noncharacter_are_refused(name: str, cha
     assert f"U+{ord(character):04X}" in error.message
 
 
-@pytest.mark.parametrize(
-    "text", ["科技项目", 'Euro € 😀 "q" 100%', "\u00a0", "\ufdcf", "\ufffd", "\U0001fffd", "e\u0301"]
-)
+@pytest.mark.parametrize("text", ["科技项目", 'Euro € 😀 "q" 100%', "\u00a0", "\ufdcf", "\ufffd", "\U0001fffd", "e\u0301"])
 def test_every_other_character_is_taken(text: str) -> None:
     event = CloudEvent(text, "/s", text, subject=text, extensions={"note": text})
     assert (event.id, event.type, event.subject, event.extensions["note"]) == (text, text, text, text)

@@ -52,9 +52,7 @@ def test_batch_is_tested_first_because_it_begins_like_structured(content_type: s
 
 
 def test_empty_batch_is_a_message_of_no_events() -> None:
-    assert http_binding.decode([("content-type", "application/cloudevents-batch+json")], b"[]") == Message(
-        Mode.BATCH, ()
-    )
+    assert http_binding.decode([("content-type", "application/cloudevents-batch+json")], b"[]") == Message(Mode.BATCH, ())
 
 
 def test_any_other_content_type_is_binary() -> None:
@@ -227,9 +225,7 @@ def test_limits_hold_in_every_mode() -> None:
     )
     assert refusal([structured], STRUCTURED, event_bytes_max=20).reason == "too_large"
     assert refusal([batch], b"[" + STRUCTURED + b"]", batch_bytes_max=20).reason == "too_large"
-    assert (
-        refusal([batch], b"[" + STRUCTURED + b"," + STRUCTURED + b"]", batch_events_max=1).reason == "too_many_events"
-    )
+    assert refusal([batch], b"[" + STRUCTURED + b"," + STRUCTURED + b"]", batch_events_max=1).reason == "too_many_events"
     assert refusal(BINARY, b"x" * 21, event_bytes_max=20).reason == "too_large"
     assert refusal([*BINARY, ("ce-note", "x" * 21)], event_bytes_max=20).reason == "too_large"
 

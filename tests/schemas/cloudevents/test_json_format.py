@@ -67,9 +67,7 @@ def test_same_event_gives_the_same_bytes_whatever_the_order_of_extensions() -> N
 @pytest.mark.parametrize("name", ["specversion", "id", "source", "type"])
 @pytest.mark.parametrize("value", ["left out", None])
 def test_required_attribute_missing_or_null_is_refused(name: str, value: str | None) -> None:
-    members = (
-        {**REQUIRED, name: None} if value is None else {key: text for key, text in REQUIRED.items() if key != name}
-    )
+    members = {**REQUIRED, name: None} if value is None else {key: text for key, text in REQUIRED.items() if key != name}
     error = refusal(json.dumps(members).encode())
     assert (error.reason, error.attribute, error.pointer) == ("missing_attribute", name, f"/{name}")
 
@@ -107,9 +105,7 @@ def test_absent_datacontenttype_stays_absent_in_json() -> None:
     assert b"datacontenttype" not in json_format.encode(event)
 
 
-@pytest.mark.parametrize(
-    "content_type", ["text/json", "APPLICATION/JSON", "application/ld+JSON; charset=UTF-8", "x/json;a=b"]
-)
+@pytest.mark.parametrize("content_type", ["text/json", "APPLICATION/JSON", "application/ld+JSON; charset=UTF-8", "x/json;a=b"])
 def test_json_content_is_told_by_subtype_or_suffix_in_any_case(content_type: str) -> None:
     assert json_format.decode(body(data={"a": 1}, datacontenttype=content_type)).data == {"a": 1}
 
@@ -294,9 +290,7 @@ def test_too_deep_or_circular_data_is_not_written() -> None:
     assert caught.value.reason == "data_not_json"
 
 
-@pytest.mark.parametrize(
-    "data", [float("nan"), float("inf"), {1, 2}, object(), [datetime(2026, 1, 1, tzinfo=UTC)], [b"x"]]
-)
+@pytest.mark.parametrize("data", [float("nan"), float("inf"), {1, 2}, object(), [datetime(2026, 1, 1, tzinfo=UTC)], [b"x"]])
 def test_data_that_is_not_json_is_not_written(data: Any) -> None:
     with pytest.raises(CloudEventError) as caught:
         json_format.encode(CloudEvent("1", "/s", "t", data=data))

@@ -24,9 +24,7 @@ def refusal(headers: list[tuple[str, bytes | None]] | None, value: bytes | None,
     return caught.value
 
 
-@pytest.mark.parametrize(
-    "content_type", [b"application/cloudevents+json", b"Application/CloudEvents+JSON; charset=UTF-8"]
-)
+@pytest.mark.parametrize("content_type", [b"application/cloudevents+json", b"Application/CloudEvents+JSON; charset=UTF-8"])
 def test_structured_mode_is_told_by_the_content_type_header(content_type: bytes) -> None:
     assert kafka_binding.decode([("content-type", content_type)], STRUCTURED) == EVENT
 
@@ -48,9 +46,7 @@ def test_binary_mode_reads_plain_utf8_headers_and_decodes_no_percent() -> None:
         [*BINARY, ("ce_subject", "科技 100% %41".encode()), ("ce_time", b"2026-03-01T00:00:00Z"), ("other", b"\xff")],
         b"raw",
     )
-    assert event == CloudEvent(
-        "1", "/s", "t", subject="科技 100% %41", time=datetime(2026, 3, 1, tzinfo=UTC), data=b"raw"
-    )
+    assert event == CloudEvent("1", "/s", "t", subject="科技 100% %41", time=datetime(2026, 3, 1, tzinfo=UTC), data=b"raw")
 
 
 def test_content_type_header_is_the_datacontenttype_and_carries_no_prefix() -> None:

@@ -56,9 +56,7 @@ def test_record_of_the_sandbox_has_a_valid_path_but_a_url_that_is_not_taken(shar
 
 def test_only_placeholders_of_the_samples_fail(shared_data: Path) -> None:
     text = "".join(
-        path.read_text(encoding="utf-8")
-        for path in (shared_data / "orcid").iterdir()
-        if path.suffix in (".json", ".xml")
+        path.read_text(encoding="utf-8") for path in (shared_data / "orcid").iterdir() if path.suffix in (".json", ".xml")
     )
     found = set(re.findall(r"\b[0-9]{4}-[0-9]{4}-[0-9]{4}-[0-9]{3}[0-9X]\b", text))
     assert {one for one in found if not orcid.is_valid(one)} == {"0000-0000-0000-0000", "8888-8888-8888-8888"}

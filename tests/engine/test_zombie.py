@@ -1,0 +1,43 @@
+"""A worker that is stopped longer than its session, and wakes up when another has its partitions."""
+
+from typing import Any
+
+import pytest
+
+from engine.database import IDLE_IN_TRANSACTION_MS
+from tests.engine import oracle, traffic
+from tests.engine.workers import Worker
+
+pytestmark = [pytest.mark.services, pytest.mark.slow]
+FENCED = 'dujiang_faults_total{kind="fenced",step="projects"}'
+
+
+@pytest.mark.parametrize("place", ["decided", "published"])
+def test_a_worker_that_slept_over_its_session_is_refused(stage: Any, place: str) -> None:
+    stage.publisher.publish(traffic.projects(11, 6_000).messages)
+    zombie = Worker(stage, "projects", failpoint=f"{place}:4:pause", batch__records_max="300")
+    stage.until(zombie.is_stopped)
+    heir = Worker(stage, "projects", "history")
+    stage.drained("projects", "history")
+    zombie.resume()
+    stage.until(lambda: zombie.metric(FENCED) == 1, describe=lambda: str(zombie.ready()))
+    # It is a good worker again: with the heir gone, it goes on alone.
+    heir.process.terminate()
+    heir.process.wait(15)
+    stage.publisher.publish(traffic.projects(12, 2_000, "Q").messages)
+    stage.drained("projects")
+    stage.start("history")
+    stage.drained("projects", "history")
+    oracle.assert_exact(stage)
+
+
+def test_a_worker_that_sleeps_in_its_transaction_does_not_hold_the_next_one_up(stage: Any) -> None:
+    stage.publisher.publish(traffic.projects(13, 4_000).messages)
+    zombie = Worker(stage, "projects", failpoint="stored:4:pause", batch__records_max="300")
+    stage.until(zombie.is_stopped)
+    Worker(stage, "projects", "history")
+    stage.drained("projects", "history", seconds_max=IDLE_IN_TRANSACTION_MS / 1000 + 30)
+    zombie.resume()
+    # Its session with the database is gone, and so are its partitions: the batch was never stored.
+    stage.until(zombie.is_ready, describe=lambda: str(zombie.ready()))
+    oracle.assert_exact(stage)
