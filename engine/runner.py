@@ -35,6 +35,7 @@ from schemas.registry import Registry
 log = structlog.get_logger()
 
 ATTEND_AFTER_S = 0.5
+SLOW_AFTER_S = 5.0
 DRAIN_S_MAX = 8.0
 TIDY_EVERY_S = 1.0
 BALANCE_EVERY_S = 15.0
@@ -257,15 +258,24 @@ class Runner:
         """Wait for the batch in flight, keeping the membership alive; then its state is the truth, or `_lost` is set."""
         began = time.perf_counter()
         while not self._is_settled(0.05):
-            waited = time.perf_counter() - began
-            if seconds_max is not None and waited > seconds_max:
+            waited_s = time.perf_counter() - began
+            if seconds_max is None and self._stop.is_set():
+                seconds_max = waited_s + DRAIN_S_MAX
+            if seconds_max is not None and waited_s > seconds_max:
                 self._abandon.set()
-            if waited > ATTEND_AFTER_S:
+            if waited_s > ATTEND_AFTER_S:
                 self._intake.hold()
                 self._intake.attend(0.05)
                 self.status.looped_s = self._clock.monotonic_s()
+            self._tell_slow(waited_s)
         if not self._lost:
             self._intake.release()
+
+    def _tell_slow(self, waited_s: float) -> None:
+        if waited_s > SLOW_AFTER_S and self.status.condition is Condition.RUNNING:
+            self.status.condition = Condition.DEGRADED
+            self.status.message = f"a batch waits to be published and stored, longer than {SLOW_AFTER_S:.0f} s"
+            self.status.remedy = "look at Kafka and PostgreSQL; it goes on by itself"
 
     def _is_settled(self, wait_s: float) -> bool:
         """Whether there is nothing in flight, or it came to its end within `wait_s`."""
@@ -353,8 +363,13 @@ class Runner:
 
     def _revoked(self, places: list[Place]) -> None:
         """Let the batch in flight land; what cannot is another worker's now, and `_reset` waits until it has given up."""
-        if not self._is_settled(DRAIN_S_MAX):
-            self._abandon.set()
+        began = time.perf_counter()
+        while not self._is_settled(0.05):
+            waited_s = time.perf_counter() - began
+            if waited_s > DRAIN_S_MAX:
+                self._abandon.set()
+                break
+            self._tell_slow(waited_s)
         # A batch decided but not launched, or remembered state, may hold records of these partitions.
         self._lost = True
         for place in places:
@@ -490,7 +505,7 @@ class Runner:
         if self.status.paused:
             self._settle_breakers()
         is_troubled = self.status.condition in (Condition.DEGRADED, Condition.BLOCKED, Condition.STARTING)
-        if is_troubled and self._flying is None and self._intake.is_joined:
+        if is_troubled and not self._lost and self._flying is None and self._intake.is_joined:
             self.status.condition, self.status.message, self.status.remedy = Condition.RUNNING, "", ""
 
     def _balance(self) -> None:
