@@ -7,7 +7,6 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from connectors.alertmanager.router import Publish, router
-from connectors.catalogue import DEFAULT_SETTINGS
 from dujiang.settings import Settings
 from dujiang.wiring import Services, registry_of
 from engine.clock import SystemClock
@@ -40,7 +39,7 @@ async def _opened(settings: Settings, services: Services) -> AsyncIterator[FastA
                 publisher=publisher,
                 clock=clock,
                 health=health,
-                routers=[router(_all_or_fault(publisher), registry, DEFAULT_SETTINGS.alertmanager, clock)],
+                routers=[router(_all_or_fault(publisher), registry, settings.connectors.alertmanager, clock)],
                 metrics=GatewayMetrics(prometheus),
                 prometheus=prometheus,
             )

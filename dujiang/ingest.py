@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 
-from connectors.catalogue import CONNECTORS, DEFAULT_SETTINGS, Wish, run
+from connectors.catalogue import CONNECTORS, ConnectorSettings, Wish, run
 from dujiang.settings import Settings
 from dujiang.wiring import Services, registry_of
 from engine.clock import SystemClock
@@ -59,7 +59,7 @@ def run_ingest(
     Raises NoSuchConnector, OSError, and the engine's faults.
     """
     wish = Wish(as_of.date() if as_of else None, name or MONITOR_DEFAULT)
-    _check(connector, wish)
+    _check(connector, settings.connectors, wish)
     publisher = BatchPublisher(settings.kafka_options(services.bootstrap))
     try:
         done = run(
@@ -69,6 +69,7 @@ def run_ingest(
             connect=lambda: psycopg.connect(services.dsn, application_name="dujiang ingest", options="-c timezone=UTC"),
             registry=registry_of(settings),
             clock=SystemClock(),
+            settings=settings.connectors,
             wish=wish,
             report_to=report,
         )
@@ -82,11 +83,11 @@ def fed_topics() -> list[tuple[str, tuple[str, ...]]]:
     return [(name, (_FED[name].name, FINDING_EVENT.name)) for name in CONNECTORS]
 
 
-def _check(connector: str, wish: Wish) -> None:
+def _check(connector: str, settings: ConnectorSettings, wish: Wish) -> None:
     """Before anything is opened. A connector's constructor says what is wrong with a monitor's name."""
     if connector not in CONNECTORS:
         raise NoSuchConnector(f"no connector {connector!r}; there are {', '.join(CONNECTORS)}")
     try:
-        CONNECTORS[connector].open(DEFAULT_SETTINGS, wish)
+        CONNECTORS[connector].open(settings, wish)
     except ValueError as error:
         raise NoSuchConnector(str(error)) from None

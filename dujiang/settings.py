@@ -4,6 +4,7 @@
 """
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ import platformdirs
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
+from connectors.catalogue import ConnectorSettings
 from engine.options import BatchOptions, BreakerOptions, EngineOptions, KafkaOptions, RetryOptions
 
 FILE = "dujiang.yaml"
@@ -78,7 +80,7 @@ class Worker(_Group):
 class Batch(_Group):
     """How much is taken at once."""
 
-    records_max: int = Field(5_000, ge=1, le=100_000, description="records a batch")
+    records_max: int = Field(10_000, ge=1, le=100_000, description="records a batch")
     poll_ms: int = Field(100, ge=1, le=5_000, description="ms to wait for the first record")
     cached_entities_max: int = Field(200_000, ge=0, le=10_000_000, description="entities held in memory a step")
 
@@ -131,6 +133,7 @@ class Settings(BaseSettings):
     batch: Batch = Field(default_factory=Batch)
     breaker: Breaker = Field(default_factory=Breaker)
     retry: Retry = Field(default_factory=Retry)
+    connectors: ConnectorSettings = Field(default_factory=ConnectorSettings)
 
     @classmethod
     def settings_customise_sources(
@@ -210,6 +213,7 @@ def variable_of(path: str) -> str:
 
 def _refuse_unknown_variables() -> None:
     known = {variable_of(path) for path in _described()} | {variable_of(group) for group in Settings.model_fields}
+    known |= {variable_of(f"connectors.{name}") for name in ConnectorSettings.model_fields}
     known |= {"DUJIANG_SHARED", "DUJIANG_FAILPOINT"}  # of the tests; named here so that a typing error is still found
     unknown = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
     if unknown:
@@ -218,14 +222,16 @@ def _refuse_unknown_variables() -> None:
 
 def _described() -> dict[str, str]:
     """Path to description, groups flattened."""
-    found: dict[str, str] = {}
-    for name, field in Settings.model_fields.items():
+    return dict(_fields_of(Settings, ""))
+
+
+def _fields_of(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str]]:
+    for name, field in model.model_fields.items():
         group = field.annotation
-        if isinstance(group, type) and issubclass(group, _Group):
-            found |= {f"{name}.{inner}": part.description or "" for inner, part in group.model_fields.items()}
+        if isinstance(group, type) and issubclass(group, BaseModel):
+            yield from _fields_of(group, f"{prefix}{name}.")
         else:
-            found[name] = field.description or ""
-    return found
+            yield f"{prefix}{name}", field.description or ""
 
 
 def rows(settings: Settings) -> list[dict[str, Any]]:

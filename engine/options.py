@@ -20,7 +20,7 @@ class KafkaOptions:
 class BatchOptions:
     """How much is taken at once, and what is remembered between batches."""
 
-    records_max: int = 5_000
+    records_max: int = 10_000
     poll_s: float = 0.1
     cached_entities_max: int = 200_000
 

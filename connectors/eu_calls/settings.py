@@ -11,11 +11,13 @@ class EuCallsSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    extracted_on: date | None = None
-    row_bytes_max: int = Field(default=1 << 20, gt=0)
-    deadline_time: time = time(17)
-    deadline_zone: str = "Europe/Brussels"
-    lists_open_only: bool = Field(default=True, description="the drop lists open and forthcoming calls; a closed one is odd")
+    extracted_on: date | None = Field(None, description="the list's day where the file's name has none")
+    row_bytes_max: int = Field(default=1 << 20, gt=0, description="bytes of one row")
+    deadline_time: time = Field(time(17), description="local time of day that a deadline's date means")
+    deadline_zone: str = Field("Europe/Brussels", description="time zone of the deadlines, by its tz database name")
+    lists_open_only: bool = Field(
+        default=True, description="true: the drop lists open and forthcoming calls; a closed one is odd"
+    )
 
     @field_validator("deadline_zone")
     @classmethod
