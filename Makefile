@@ -46,8 +46,9 @@ check: setup ## form, lint, types, who may import whom, generated reference
 docs: setup ## write the generated pages of docs/reference
 	$(BIN)/python docs/generate.py
 
-bench: setup ## how quickly a backlog drains, beside a hand-written floor (benchmarks/ has the long runs)
-	$(BIN)/python -m benchmarks.drain --quick
+bench: setup ## a million events drained by one and by two workers, and the delay at 5,000 a second (some 5 minutes, on a quiet machine)
+	$(BIN)/python -m benchmarks.drain --workloads W1 --workers 1 2 --runs 1
+	$(BIN)/python -m benchmarks.latency --rates 5000
 
 lock: setup ## resolve all versions anew: requirements*.lock
 	$(LOCK) --all-extras -o requirements.lock pyproject.toml

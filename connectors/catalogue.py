@@ -8,14 +8,10 @@ from datetime import date
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
-
-from connectors.alertmanager.settings import AlertmanagerSettings
 from connectors.alertmanager.source import CaptureConnector
-from connectors.eu_calls.settings import EuCallsSettings
 from connectors.eu_calls.source import EuCallsConnector
-from connectors.gtr.settings import GtrSettings
 from connectors.gtr.source import GtrConnector
+from connectors.settings import DEFAULT_SETTINGS, ConnectorSettings
 from engine.clock import Clock
 from engine.filedrop import FileConnector, Options, Outbox, Report, run_file, settled, waiting
 from engine.filedrop.books import Connect
@@ -25,17 +21,6 @@ Kind = Literal["file", "capture", "webhook"]
 SETTLE_S = 2.0  # between two looks at a folder's files; one that grew is left for the next run
 
 
-class ConnectorSettings(BaseModel):
-    """All connectors' settings; `dujiang/` fills them from its own."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    gtr: GtrSettings = GtrSettings()
-    eu_calls: EuCallsSettings = EuCallsSettings()
-    alertmanager: AlertmanagerSettings = AlertmanagerSettings()
-
-
-DEFAULT_SETTINGS = ConnectorSettings()
 DEFAULT_OPTIONS = Options()
 
 

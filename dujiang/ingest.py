@@ -8,7 +8,8 @@ from typing import Any
 
 import psycopg
 
-from connectors.catalogue import CONNECTORS, ConnectorSettings, Wish, run
+from connectors.catalogue import CONNECTORS, Wish, run
+from connectors.settings import ConnectorSettings
 from dujiang.settings import Settings
 from dujiang.wiring import Services, registry_of
 from engine.clock import SystemClock

@@ -12,7 +12,7 @@ import platformdirs
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
-from connectors.catalogue import ConnectorSettings
+from connectors.settings import ConnectorSettings
 from engine.options import BatchOptions, BreakerOptions, EngineOptions, KafkaOptions, RetryOptions
 
 FILE = "dujiang.yaml"
