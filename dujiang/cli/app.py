@@ -1,5 +1,8 @@
 """All commands in one place, in the order in which a new user needs them."""
 
+from importlib.metadata import version
+from typing import Annotated
+
 import typer
 
 from dujiang.cli import events, look, run
@@ -17,6 +20,23 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     help="Event-driven integration for a Bureau of Science, Technology and Industrial Informatization.",
 )
+
+
+def _show_version(is_wanted: bool) -> None:
+    if is_wanted:
+        typer.echo(f"dujiang {version('dujiang')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and end.")
+    ] = False,
+) -> None:
+    """What may stand before a command."""
+
 
 _RUN, _EVENTS, _LOOK, _OPERATE = "Run", "Events in", "Look", "Operate"
 app.command(rich_help_panel=_RUN)(run.demo)

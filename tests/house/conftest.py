@@ -24,4 +24,4 @@ def files() -> list[Path]:
 @pytest.fixture(scope="session")
 def pages(files: list[Path]) -> list[Path]:
     """The documents; the plan of the running work is none."""
-    return [path for path in files if path.suffix == ".md" and path.name != "PLAN.md"]
+    return [path for path in files if path.suffix == ".md"]
