@@ -202,6 +202,8 @@ def types_page() -> str:
     ]
     for wire_type, contract in registry.contracts.items():
         note = " *internal*" if contract.is_internal else ""
+        note += f" Deprecated on {contract.deprecated_on}." if contract.deprecated_on else ""
+        note += f" May be gone from {contract.sunset_on}." if contract.sunset_on else ""
         topics = ", ".join(f"`{name}`" for name in contract.topic_names)
         parts += ["", f"## `{wire_type}`", "", f"Topic {topics}.{note} {_flat(contract.data.__doc__)}"]
         fields = _fields(contract)

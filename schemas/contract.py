@@ -65,13 +65,28 @@ Amount = Annotated[int, Field(ge=-AMOUNT_MAX, le=AMOUNT_MAX, description="whole 
 
 @dataclass(frozen=True)
 class Contract:
-    """One event type: `<prefix>.<name>.v<major>` on the wire. `is_internal`: only the platform itself publishes it."""
+    """One event type: `<prefix>.<name>.v<major>` on the wire. `is_internal`: only the platform itself publishes it.
+
+    From `deprecated_on` its publishers are told to leave it, from `sunset_on` it may be gone. Both are days in UTC; the
+    sunset may be moved later, never earlier.
+    """
 
     name: str
     major: int
     data: type[Data]
     topics: tuple[Topic, ...]
     is_internal: bool = False
+    deprecated_on: date | None = None
+    sunset_on: date | None = None
+
+    def __post_init__(self) -> None:
+        if self.sunset_on is not None and (self.deprecated_on is None or self.sunset_on < self.deprecated_on):
+            raise ValueError(f"{self.name}: a sunset needs a deprecation that is not after it")
+
+    @property
+    def versioned_name(self) -> str:
+        """Without the prefix of event types, which is a setting."""
+        return f"{self.name}.v{self.major}"
 
     @cached_property
     def topic_names(self) -> tuple[str, ...]:
