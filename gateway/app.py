@@ -10,8 +10,8 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from starlette.routing import Route
 
 from engine.clock import Clock
+from gateway import contracts, openapi, problems
 from gateway import health as health_routes
-from gateway import openapi, problems
 from gateway.body import BodyReader
 from gateway.front import Front
 from gateway.health import Health
@@ -58,7 +58,8 @@ def create_app(
         title=TITLE,
         version=VERSION,
         description=DESCRIPTION,
-        # The pages of FastAPI's documentation load scripts from elsewhere, so only the description itself is served.
+        # The pages of FastAPI load scripts from elsewhere; the description itself is served by `contracts`, with an ETag.
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -66,6 +67,7 @@ def create_app(
     )
     app.router.routes.insert(0, Route(PATH, publish, methods=["POST"], include_in_schema=False))
     problems.install(app, writer)
+    contracts.install(app, registry)
     health_routes.install(app, health=health, publisher=publisher, prometheus=prometheus)
     for router in routers:
         app.include_router(router)

@@ -7,7 +7,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from gateway import catalogue, problems
-from gateway.catalogue import KINDS
+from gateway.catalogue import KINDS, Kind
 from gateway.publish import PATH
 from schemas.cloudevents.json_format import BATCH_MEDIA_TYPE, MEDIA_TYPE
 from schemas.registry import Registry
@@ -16,7 +16,7 @@ _REF = "#/components/schemas/"
 _TEXT = {"type": "string"}
 _PARTIAL = {"type": "object", "required": ["receipts", "problems"]}
 
-_ENVELOPE: dict[str, Any] = {
+ENVELOPE: dict[str, Any] = {
     "type": "object",
     "description": "A CloudEvent 1.0.2 in JSON. Extension attributes may be added: lower-case letters and digits.",
     "required": ["specversion", "id", "source", "type", "subject", "time"],
@@ -77,11 +77,28 @@ def describe(app: FastAPI, registry: Registry) -> dict[str, Any]:
     document = get_openapi(
         title=app.title, version=app.version, summary=app.summary, description=app.description, routes=app.routes
     )
-    document["paths"][PATH] = {"post": _publish_operation()}
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    schemas |= {"CloudEvent": _ENVELOPE, "Receipt": _RECEIPT, "Problem": _PROBLEM} | _contracts(registry)
+    _describe_refusals(document["paths"])
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    document["paths"][PATH] = {"post": _publish_operation()}
+    schemas |= {"CloudEvent": ENVELOPE, "Receipt": _RECEIPT, "Problem": _PROBLEM} | _contracts(registry)
     document["paths"] = dict(sorted(document["paths"].items()))
     return document
+
+
+def _describe_refusals(paths: dict[str, Any]) -> None:
+    """What any route may answer beside its own: problems of the address, the host, the headers, the parameters, and ours."""
+    for path, item in paths.items():
+        kinds = [catalogue.HOST_REFUSED, catalogue.HEADERS_TOO_LARGE, catalogue.INTERNAL_ERROR]
+        if "{" in path:
+            kinds += [catalogue.NOT_FOUND, catalogue.REQUEST_INVALID]
+        for operation in item.values():
+            described = {str(kind.status): _problem_response(kind) for kind in kinds}
+            own = operation["responses"]
+            if own.get("422", {}).get("description") == "Validation Error":  # FastAPI's own form, which never leaves us
+                own.pop("422")
+            operation["responses"] = dict(sorted((described | own).items()))
 
 
 def _publish_operation() -> dict[str, Any]:
@@ -94,8 +111,20 @@ def _publish_operation() -> dict[str, Any]:
             " headers, whose body is the data alone. 202 means that all in-sync replicas have every event. All events"
             " of a batch are checked before any is written. Repeat after 503 and 207 with the same ids."
         ),
+        "parameters": [
+            {
+                "name": f"ce-{name}",
+                "in": "header",
+                "required": False,
+                "description": f"binary mode only, {'required' if name in ENVELOPE['required'] else 'optional'} there",
+                "schema": schema,
+            }
+            for name, schema in ENVELOPE["properties"].items()
+            if name != "datacontenttype"  # that is Content-Type
+        ],
         "requestBody": {
-            "required": True,
+            # Binary events of a type without data have no body.
+            "required": False,
             "content": {
                 MEDIA_TYPE: {"schema": {"$ref": f"{_REF}PublishableEvent"}},
                 BATCH_MEDIA_TYPE: {"schema": {"type": "array", "maxItems": 1000, "items": {"$ref": f"{_REF}PublishableEvent"}}},
@@ -111,22 +140,31 @@ def _responses() -> dict[str, Any]:
     accepted = {"type": "object", "required": ["receipts"], "properties": {"receipts": receipts}}
     partial = _PARTIAL | {"properties": {"receipts": receipts, "problems": {"type": "array", "items": _item_problem()}}}
     responses: dict[str, Any] = {
-        "202": _response("Every event is written.", "application/json", accepted),
+        "202": _response("Every event is written.", "application/json", accepted) | {"headers": _DEPRECATION},
         "207": _response("Some events are written; the others were not confirmed.", "application/json", partial)
-        | {"headers": _RETRY_AFTER},
+        | {"headers": _RETRY_AFTER | _DEPRECATION},
     }
     elsewhere = {catalogue.REQUEST_INVALID, catalogue.NOT_FOUND}
     for kind in sorted(set(KINDS.values()) - elsewhere, key=lambda kind: (kind.status, kind.slug)):
         known = responses.get(str(kind.status))
-        line = f"`{kind.slug}`: {kind.title.en}."
+        response = _problem_response(kind)
         if known is None:
-            responses[str(kind.status)] = _response(line, problems.MEDIA_TYPE, {"$ref": f"{_REF}Problem"})
+            responses[str(kind.status)] = response
         else:
-            known["description"] += f" {line}"
+            known["description"] += f" {response['description']}"
     responses["503"]["headers"] = _RETRY_AFTER
     return responses
 
 
+def _problem_response(kind: Kind) -> dict[str, Any]:
+    return _response(f"`{kind.slug}`: {kind.title.en}.", problems.MEDIA_TYPE, {"$ref": f"{_REF}Problem"})
+
+
+_DEPRECATION = {
+    "Deprecation": {"description": "RFC 9745: the type of an event goes away", "schema": _TEXT},
+    "Sunset": {"description": "RFC 8594: from then on it may be gone", "schema": _TEXT},
+    "Link": {"description": "`rel=deprecation`: the types concerned", "schema": _TEXT},
+}
 _RETRY_AFTER = {"Retry-After": {"description": "seconds", "schema": {"type": "integer"}}}
 
 

@@ -8,11 +8,11 @@
 | 503 | nothing that counts: repeat with the same ids, repeats are recognised by (source, id) |
 """
 
-import json
 from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any
 
+import msgspec
 import structlog
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -22,6 +22,7 @@ from engine.errors import Fault
 from gateway import catalogue
 from gateway.admission import Admitted, admit, body_bytes_max, mode_of, refuse_headers
 from gateway.body import BodyReader, declared_length
+from gateway.deprecation import Deprecations
 from gateway.metrics import GatewayMetrics
 from gateway.problems import Problem, ProblemWriter, of_fault, request_language
 from gateway.publisher import Acked, Outcome, Overloaded, RecordPublisher
@@ -30,6 +31,7 @@ from schemas.registry import Registry
 
 PATH = "/events"
 RECEIPT_BYTES = 16
+_encode = msgspec.json.Encoder().encode
 
 log = structlog.get_logger("gateway")
 
@@ -53,6 +55,7 @@ class PublishEndpoint:
         self._metrics = metrics
         self._problems = problems
         self._bodies = bodies
+        self._deprecations = Deprecations(registry)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -83,7 +86,7 @@ class PublishEndpoint:
         faults = [outcome for outcome in outcomes if isinstance(outcome, Fault)]
         if not faults:
             self._metrics.accepted(len(events))
-            return _json_response(202, {"receipts": _receipts(events, outcomes)})
+            return _json_response(202, {"receipts": _receipts(events, outcomes)}, self._deprecations_of(events))
         problem = of_fault(faults[0])
         if len(faults) == len(outcomes):
             problem.events = len(faults)
@@ -97,8 +100,11 @@ class PublishEndpoint:
         self._metrics.accepted(len(receipts))
         self._metrics.refused(catalogue.NOT_CONFIRMED.slug, len(problems))
         log.warning("batch_partly_written", written=len(receipts), not_confirmed=len(problems))
-        retry_s = str(catalogue.NOT_CONFIRMED.retry_after_s)
-        return _json_response(207, {"receipts": receipts, "problems": problems}, {"retry-after": retry_s})
+        headers = {"retry-after": str(catalogue.NOT_CONFIRMED.retry_after_s)} | self._deprecations_of(events)
+        return _json_response(207, {"receipts": receipts, "problems": problems}, headers)
+
+    def _deprecations_of(self, events: Sequence[CloudEvent]) -> dict[str, str]:
+        return self._deprecations.headers(event.type for event in events)
 
     def _problems_of(self, events: Sequence[CloudEvent], outcomes: Sequence[Outcome], scope: Scope) -> list[dict[str, Any]]:
         language = request_language(scope)
@@ -133,8 +139,7 @@ def _receipts(events: Sequence[CloudEvent], outcomes: Sequence[Outcome]) -> list
 
 
 def _json_response(status: int, content: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
-    body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
-    return Response(body, status, headers, "application/json")
+    return Response(_encode(content), status, headers, "application/json")
 
 
 def _relevant(raw: Sequence[tuple[bytes, bytes]]) -> tuple[list[tuple[str, str]], str | None, int | None]:

@@ -22,6 +22,30 @@ Publish = Callable[[list[Message]], Awaitable[None]]
 PROBLEM = "application/problem+json"
 TYPE_BASE = "urn:dujiang:problem:alertmanager:"
 
+_PROBLEM_CONTENT: dict[str, Any] = {
+    PROBLEM: {"schema": {"type": "object", "required": ["type", "title", "status", "detail", "errors"]}}
+}
+_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {"description": "Every alert is in Kafka, or refused for good: then a finding says why."},
+    400: {"description": "The body is no JSON object in UTF-8.", "content": _PROBLEM_CONTENT},
+    404: {"description": "The monitor's name is not well formed.", "content": _PROBLEM_CONTENT},
+    413: {"description": "The body is too large.", "content": _PROBLEM_CONTENT},
+    422: {"description": "The body is no webhook of version 4.", "content": _PROBLEM_CONTENT},
+    503: {"description": "Kafka cannot be written to; Alertmanager sends it again.", "content": _PROBLEM_CONTENT},
+}
+_REQUEST_BODY: dict[str, Any] = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "required": ["version", "alerts"],
+                "properties": {"version": {"const": "4"}, "alerts": {"type": "array", "items": {"type": "object"}}},
+            }
+        }
+    },
+}
+
 
 def router(publish: Publish, registry: Registry, settings: AlertmanagerSettings, clock: Clock) -> APIRouter:
     """`publish` sends all and waits for the acknowledgements. Its TransientFault and EnvironmentFault become 503.
@@ -30,7 +54,12 @@ def router(publish: Publish, registry: Registry, settings: AlertmanagerSettings,
     """
     routes = APIRouter(tags=["hooks"])
 
-    @routes.post("/hooks/alertmanager/{name}", summary="Alertmanager's webhook, version 4")
+    @routes.post(
+        "/hooks/alertmanager/{name}",
+        summary="Alertmanager's webhook, version 4",
+        responses=_RESPONSES,
+        openapi_extra={"requestBody": _REQUEST_BODY},
+    )
     async def receive(name: str, request: Request) -> JSONResponse:
         if not mapping.MONITOR.match(name):
             return _problem(404, "monitor_name_invalid", "a monitor's name has 1 to 63 of a-z, 0-9 and -")

@@ -140,7 +140,7 @@ def run_gateway(publisher: RecordPublisher, **options: Any) -> Iterator[Gateway]
     stop, loop = asyncio.Event(), asyncio.new_event_loop()
     prometheus = CollectorRegistry()
     app = create_app(
-        registry=default_registry(),
+        registry=options.pop("registry", None) or default_registry(),
         publisher=publisher,
         clock=clock,
         health=health,
