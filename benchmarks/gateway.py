@@ -75,7 +75,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0, help="of each load")
     parser.add_argument("--runs", type=int, default=3)
     arguments = parser.parse_args()
-    shapes = (ALONE, SINGLE, BATCH)
+    shapes: tuple[Shape, ...] = (ALONE, SINGLE, BATCH)
     if arguments.quick:
         arguments.seconds, arguments.runs, shapes = 4.0, 2, (SINGLE, BATCH)
     with bench() as at:

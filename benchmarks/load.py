@@ -11,6 +11,7 @@ import statistics
 import time
 from dataclasses import asdict, dataclass
 from itertools import islice
+from typing import cast
 from urllib.parse import urlsplit
 
 import uvloop
@@ -110,8 +111,7 @@ class _Partner(asyncio.Protocol):
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's own is one in all but name
         self._send()
 
     def data_received(self, data: bytes) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
+import msgspec
+
 from engine.kafka import Message
 from gateway import catalogue
 from gateway.catalogue import Kind
@@ -15,6 +17,7 @@ from gateway.languages import Text, problems_of
 from gateway.problems import Place, Problem
 from schemas.cloudevents import (
     BATCH_BYTES_MAX,
+    BATCH_EVENTS_MAX,
     EVENT_BYTES_MAX,
     CloudEvent,
     CloudEventError,
@@ -24,6 +27,7 @@ from schemas.cloudevents import (
     kafka_binding,
 )
 from schemas.cloudevents.attributes import parse_time
+from schemas.cloudevents.event import event_vouched_for
 from schemas.cloudevents.http_binding import Mode
 from schemas.contract import instant_text
 from schemas.registry import ContractError, Registry
@@ -91,15 +95,57 @@ def refuse_headers(mode: Mode, headers: Sequence[tuple[str, str]], content_encod
 def admit(registry: Registry, headers: Sequence[tuple[str, str]], body: bytes, mode: Mode, now: datetime) -> Admitted:
     """Every event of the request, judged. Raises Problem when one is refused."""
     _refuse_empty(mode, headers, body)
+    recorded = instant_text(now)
+    plain = _admit_plain(registry, headers, body, recorded)
+    if plain is not None:
+        return plain
     try:
         events = http_binding.decode(headers, body).events
     except CloudEventError as error:
         raise _codec_problem(error, body, mode, registry, now) from None
-    recorded = instant_text(now)
     judged = [judge(registry, event, recorded) for event in events]
     if any(isinstance(one, Refused) for one in judged):
         raise _refusal(judged, mode)
     return Admitted(events, [one for one in judged if isinstance(one, Message)])
+
+
+def _admit_plain(registry: Registry, headers: Sequence[tuple[str, str]], body: bytes, recorded: str) -> Admitted | None:
+    """The usual request, in a fifth of the time: plain JSON events that the quick reader vouches for, written as they came.
+
+    None where anything is unusual or wrong: then the strict codec decides and explains.
+    """
+    if headers == _SINGLE:
+        pieces = [body.rstrip()]
+    elif headers == _BATCH and len(body) <= BATCH_BYTES_MAX:
+        try:
+            pieces = [bytes(piece) for piece in _split(body)]
+        except (msgspec.DecodeError, RecursionError):
+            return None
+    else:
+        return None
+    if len(pieces) > BATCH_EVENTS_MAX:
+        return None
+    read = registry.quick
+    events, records = [], []
+    for piece in pieces:
+        found = read(piece)
+        if found is None:
+            return None
+        fact, _, contract, members = found
+        if contract.is_internal or fact.source.startswith(RESERVED_SOURCES) or RECORDED_TIME in members:
+            return None
+        value = _appended(piece, recorded)
+        if len(value) > EVENT_BYTES_MAX:
+            return None
+        events.append(event_vouched_for(members, fact.time))
+        records.append(Message(contract.topics[0].name, fact.key.encode(), value, _RECORD_HEADERS))
+    return Admitted(tuple(events), records)
+
+
+_SINGLE: Final = [("content-type", json_format.MEDIA_TYPE)]
+_BATCH: Final = [("content-type", json_format.BATCH_MEDIA_TYPE)]
+_RECORD_HEADERS: Final = [("content-type", json_format.MEDIA_TYPE.encode())]
+_split: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 def judge(registry: Registry, event: CloudEvent, recorded: str) -> Message | Refused:
@@ -130,13 +176,17 @@ def _with_recorded_time(event: CloudEvent, written: bytes, recorded: str) -> byt
     """
     given = event.extensions.get(RECORDED_TIME)
     if given is None:
-        return b'%b,"%b":"%b"}' % (written[:-1], RECORDED_TIME.encode(), recorded.encode())
+        return _appended(written, recorded)
     try:
         parse_time(given)
     except CloudEventError as error:
         message = error.message.replace("'time'", f"'{RECORDED_TIME}'")
         raise CloudEventError(error.reason, message, attribute=RECORDED_TIME) from None
     return written
+
+
+def _appended(written: bytes, recorded: str) -> bytes:
+    return b'%b,"recordedtime":"%b"}' % (written[:-1], recorded.encode())
 
 
 def _refuse_empty(mode: Mode, headers: Sequence[tuple[str, str]], body: bytes) -> None:

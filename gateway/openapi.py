@@ -15,6 +15,8 @@ from schemas.registry import Registry
 _REF = "#/components/schemas/"
 _TEXT = {"type": "string"}
 _PARTIAL = {"type": "object", "required": ["receipts", "problems"]}
+_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - RFC 9110's word for a name, no secret
+_MEDIA_TYPE = rf"^{_TOKEN}/{_TOKEN}[ \t]*(;[\t -~]*)?$"
 
 ENVELOPE: dict[str, Any] = {
     "type": "object",
@@ -27,7 +29,7 @@ ENVELOPE: dict[str, Any] = {
         "type": _TEXT,
         "subject": {"type": "string", "minLength": 1, "maxLength": 512, "description": "project, call, alert"},
         "time": {"type": "string", "format": "date-time", "description": "when the fact happened"},
-        "datacontenttype": _TEXT,
+        "datacontenttype": {"type": "string", "pattern": _MEDIA_TYPE},
         "dataschema": {"type": "string", "format": "uri"},
         "recordedtime": {"type": "string", "format": "date-time", "description": "added if absent"},
     },

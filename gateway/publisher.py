@@ -7,6 +7,7 @@ what is not acknowledged is said to be so, record by record.
 import asyncio
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from types import TracebackType
@@ -107,7 +108,9 @@ class AsyncPublisher:
         ticket = _Ticket(messages, self._loop.create_future())
         self._hand_over(ticket)
         if ticket.waiting:
-            await asyncio.wait((ticket.done,), timeout=self._deadline_s)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._deadline_s):
+                    await ticket.done
         return ticket.outcomes(self._deadline_s)
 
     @property

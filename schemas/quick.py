@@ -11,7 +11,8 @@ from typing import Any, Final
 import msgspec
 from pydantic import ValidationError
 
-from schemas.cloudevents import EVENT_BYTES_MAX, CloudEventError, json_format
+from schemas.cloudevents import DATA_DEPTH_MAX, EVENT_BYTES_MAX, CloudEventError, json_format
+from schemas.cloudevents.json_text import is_deeper
 from schemas.contract import KEY_CHARS_MAX, Contract, Fact
 
 _decode: Final = msgspec.json.Decoder().decode
@@ -36,8 +37,8 @@ class QuickReader:
         }
         self._sources: set[str] = set()
 
-    def read(self, value: bytes) -> tuple[Fact, str, Contract] | None:
-        """(fact, wire type, contract), or None: ask the strict codec."""
+    def read(self, value: bytes) -> tuple[Fact, str, Contract, dict[str, Any]] | None:
+        """(fact, wire type, contract, the JSON's members), or None: ask the strict codec."""
         try:
             event = _decode(value)
             if not event.keys() <= _KNOWN or event["specversion"] != "1.0" or len(value) > EVENT_BYTES_MAX:
@@ -46,6 +47,9 @@ class QuickReader:
             name, validate, contract = self._kinds[wire_type]
             data = event["data"]
             if _encode(event) != value and not _has_each_key_once(event, value):
+                return None
+            # More brackets than the depth, and cheap.
+            if value.count(b"{") + value.count(b"[") > DATA_DEPTH_MAX and is_deeper(data, DATA_DEPTH_MAX):
                 return None
             if event.get("datacontenttype", _JSON) != _JSON:
                 return None
@@ -59,7 +63,8 @@ class QuickReader:
             time = event["time"]
             if time[4:20:3] != "--T::Z" or len(time) != 20:
                 _check_fraction(time)
-            return Fact(name, event_id, source, key, datetime.fromisoformat(time), validate(data)), wire_type, contract
+            fact = Fact(name, event_id, source, key, datetime.fromisoformat(time), validate(data))
+            return fact, wire_type, contract, event
         except (ValidationError, msgspec.DecodeError, KeyError, TypeError, ValueError, AttributeError, RecursionError):
             return None  # whatever is wrong, the strict codec names it
 

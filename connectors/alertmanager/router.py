@@ -40,7 +40,7 @@ _REQUEST_BODY: dict[str, Any] = {
             "schema": {
                 "type": "object",
                 "required": ["version", "alerts"],
-                "properties": {"version": {"const": "4"}, "alerts": {"type": "array", "items": {"type": "object"}}},
+                "properties": {"version": {"const": "4"}, "alerts": {"type": "array", "minItems": 1}},
             }
         }
     },

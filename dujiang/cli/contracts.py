@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dujiang.cli.context import AsJson, settings_with_logging
+from dujiang.cli.context import AsJson
 from dujiang.cli.output import fail, show, speaks, stderr
 
 if TYPE_CHECKING:
@@ -117,9 +117,10 @@ def publish(
 
 
 def _registry() -> "Registry":
-    from dujiang.wiring import registry_of
+    from dujiang.settings import load
+    from schemas.catalogue import default_registry
 
-    return registry_of(settings_with_logging())
+    return default_registry(load().type_prefix)
 
 
 def _wire(registry: "Registry", event_type: str) -> str:

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.catalogue import default_registry
-from schemas.cloudevents import CloudEventError, json_format
+from schemas.cloudevents import DATA_DEPTH_MAX, CloudEventError, json_format
+from schemas.cloudevents.event import event_vouched_for
 from schemas.registry import ContractError, Registry
 
 REGISTRY = default_registry()
@@ -136,3 +137,21 @@ def test_mutated_attributes_are_read_alike_or_not_quickly(changes: dict[str, Any
 def test_mutated_bytes_are_read_alike_or_not_quickly(at: int, inserted: bytes, removed: int) -> None:
     whole = text_of(EVENT, separators=(",", ":"))
     agree(whole[:at] + inserted + whole[at + removed :])
+
+
+@pytest.mark.parametrize("depth", [62, 63, 64, 65, 200])
+def test_deep_data_is_left_to_the_codec(depth: int) -> None:
+    """The object of the data is the first level."""
+    inner: Any = 1
+    for _ in range(depth):
+        inner = [inner]
+    value = text_of(EVENT | {"data": EVENT["data"] | {"note": inner}}, separators=(",", ":"))
+    assert agree(value) == (depth + 1 <= DATA_DEPTH_MAX)
+
+
+@pytest.mark.parametrize("more", [{}, {"partitionkey": "P-1"}, {"correlationid": "c", "causationid": "d"}])
+def test_event_vouched_for_is_the_one_that_the_codec_makes(more: dict[str, str]) -> None:
+    value = text_of(EVENT | more)
+    read = REGISTRY.quick(value)
+    assert read is not None
+    assert event_vouched_for(read[3], read[0].time) == json_format.decode(value)
