@@ -41,6 +41,7 @@ from dujiang.embedded.processes import (
 POSTGRES_VERSION = 18
 NAME = "dujiang"  # of the role and of the database
 ADMIN = "postgres"
+READER = "dujiang_reader"  # may read the views that migrations make for it; nobody logs in as it
 START_TIMEOUT_S = 60.0
 INITDB_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 30.0
@@ -267,10 +268,12 @@ class PostgresServer:
         admin = self._dsn(ADMIN, self._passwords.admin, "postgres")
         with psycopg.connect(admin, autocommit=True) as connection:
             name = sql.Identifier(NAME)
-            if not _has(connection, "SELECT 1 FROM pg_roles WHERE rolname = %s"):
+            if not _has(connection, "SELECT 1 FROM pg_roles WHERE rolname = %s", NAME):
                 create = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}")
                 connection.execute(create.format(name, sql.Literal(self._passwords.owner)))
-            if not _has(connection, "SELECT 1 FROM pg_database WHERE datname = %s"):
+            if not _has(connection, "SELECT 1 FROM pg_roles WHERE rolname = %s", READER):
+                connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(READER)))
+            if not _has(connection, "SELECT 1 FROM pg_database WHERE datname = %s", NAME):
                 connection.execute(sql.SQL("CREATE DATABASE {0} OWNER {0}").format(name))
 
     def _failed(self, what: str) -> StartError:
@@ -303,8 +306,8 @@ def _binary(name: str) -> Path:
     return Path(package.submodule_search_locations[0]) / f"pginstall{POSTGRES_VERSION}" / "bin" / name
 
 
-def _has(connection: psycopg.Connection[tuple[object, ...]], query: LiteralString) -> bool:
-    return connection.execute(query, (NAME,)).fetchone() is not None
+def _has(connection: psycopg.Connection[tuple[object, ...]], query: LiteralString, name: str) -> bool:
+    return connection.execute(query, (name,)).fetchone() is not None
 
 
 def _kill(pid: int) -> None:

@@ -21,5 +21,7 @@ EVENT_HISTORY = Table(
     Column("stored_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("event", Text, nullable=False, comment="structured CloudEvent JSON, byte for byte where it came so"),
     Index(None, "subject", "event_time"),
+    # Readers ask for the last hours; rows come nearly in this order, so a block range index does, at next to no cost a row.
+    Index(None, "recorded_at", postgresql_using="brin"),
     comment="every event once, from all topics",
 )

@@ -1,0 +1,202 @@
+"""A small bureau with known answers: every instant is set from now, since the views look from now."""
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from psycopg import Cursor
+
+from engine.ports import Entity
+from schemas.alerts import Alert, Condition, Episode, Handling
+from schemas.calls import Call
+from schemas.contract import Fact, NoData
+from schemas.projects import Milestone, MilestoneStatus, Project, State
+from sinks.status import StatusStore
+from sinks.status.alerts import ALERTS
+from sinks.status.calls import CALLS
+from sinks.status.projects import PROJECTS
+
+INSTITUTE = "/partners/institute"
+
+
+def sow(cursor: Cursor[Any], now: datetime) -> None:
+    """Everything that the dashboards read."""
+    StatusStore(PROJECTS).save(cursor, [(key, Entity(project)) for key, project in _projects(now).items()])
+    StatusStore(CALLS).save(cursor, [(key, Entity(call)) for key, call in _calls(now).items()])
+    StatusStore(ALERTS).save(cursor, [(key, Entity(alert)) for key, alert in _alerts(now).items()])
+    _history(cursor, now)
+    _platform(cursor, now)
+
+
+def _day(now: datetime, days: int) -> date:
+    return (now + timedelta(days=days)).date()
+
+
+def _projects(now: datetime) -> dict[str, Project]:
+    planned, accepted = MilestoneStatus.PLANNED, MilestoneStatus.ACCEPTED
+    early = Fact("research.review.started", "e-9", INSTITUTE, "P-8", now - timedelta(days=2), NoData())
+    return {
+        "P-1": Project(
+            state=State.EXECUTING,
+            title="Quiet pumps",
+            lead="Institute A",
+            call_id="C-old",
+            contract_amount=1_000,
+            disbursed=400,
+            start=_day(now, -400),
+            end=_day(now, 100),
+            milestones=(Milestone("M-1", _day(now, -5), planned), Milestone("M-2", _day(now, 20), planned)),
+            changed_at=now - timedelta(days=50),
+        ),
+        "P-2": Project(
+            state=State.ACCEPTANCE_PENDING,
+            title="Old dam",
+            lead="Institute B",
+            contract_amount=800,
+            disbursed=100,
+            start=_day(now, -900),
+            end=_day(now, -200),
+            milestones=(Milestone("M-1", _day(now, -300), accepted),),
+            changed_at=now - timedelta(days=200),
+        ),
+        "P-3": Project(
+            state=State.ACCEPTANCE_PENDING,
+            title="New dam",
+            lead="Institute B",
+            contract_amount=100,
+            disbursed=100,
+            start=_day(now, -900),
+            end=_day(now, -10),
+            changed_at=now - timedelta(days=10),
+        ),
+        "P-4": Project(state=State.APPLIED, title="Sluice", lead="Institute A", changed_at=now - timedelta(days=3)),
+        "P-5": Project(state=State.UNDER_REVIEW, title="Weir", lead="Institute A", changed_at=now - timedelta(days=9)),
+        "P-6": Project(
+            state=State.CONTRACTED,
+            title="Canal",
+            lead="Institute C",
+            call_id="C-now",
+            contract_amount=500,
+            disbursed=50,
+            start=_day(now, 0),
+            end=_day(now, 700),
+            milestones=(Milestone("M-1", _day(now, 60), planned),),
+            changed_at=now - timedelta(hours=1),
+        ),
+        "P-7": Project(
+            state=State.ACCEPTED,
+            title="Gate",
+            lead="Institute C",
+            call_id="C-now",
+            contract_amount=300,
+            disbursed=300,
+            start=_day(now, 0),
+            end=_day(now, 0),
+            changed_at=now,
+        ),
+        "P-8": Project(title="Pond", lead="Institute A", parked=(early,)),
+    }
+
+
+def _calls(now: datetime) -> dict[str, Call]:
+    return {
+        "C-now": Call(
+            title="Water 2",
+            programme="Water",
+            opens_at=now - timedelta(days=10),
+            closes_at=now + timedelta(days=4),
+            told_at=now - timedelta(days=20),
+        ),
+        "C-old": Call(
+            title="Water 1",
+            programme="Water",
+            opens_at=now - timedelta(days=100),
+            closes_at=now - timedelta(days=60),
+            told_at=now - timedelta(days=110),
+        ),
+    }
+
+
+def _alerts(now: datetime) -> dict[str, Alert]:
+    def alert(condition: Condition, handling: Handling, severity: str, raised: timedelta, **rest: Any) -> Alert:
+        episode = Episode(condition, handling, severity, f"{severity} pump", now - raised, now - timedelta(minutes=1))
+        return Alert(1, _with(episode, rest))
+
+    hour = timedelta(hours=1)
+    return {
+        "mon/a1": alert(Condition.FIRING, Handling.OPEN, "critical", hour, attention_at=now - hour, repeats=5, reopened=2),
+        "mon/a2": alert(Condition.FIRING, Handling.ACKNOWLEDGED, "warning", 2 * hour),
+        "mon/a3": alert(Condition.EXPIRED, Handling.OPEN, "high", 9 * hour, last_seen=now - 3 * hour, ended_at=now - 2 * hour),
+        "other/b1": alert(
+            Condition.RESOLVED, Handling.CLOSED, "info", 72 * hour, ended_at=now - hour, closed_reason="operator", repeats=1
+        ),
+    }
+
+
+def _with(episode: Episode, changes: dict[str, Any]) -> Episode:
+    from msgspec.structs import replace
+
+    return replace(episode, **changes)
+
+
+def _history(cursor: Cursor[Any], now: datetime) -> None:
+    submitted, extended = "research.application.submitted", "research.project.extended"
+    ages = [(f"N-{index}", "C-now", timedelta(days=day)) for index, day in enumerate((9, 1))]
+    ages += [(f"O-{index}", "C-old", timedelta(days=day)) for index, day in enumerate((99, 98, 95, 80))]
+    for key, call, age in ages:
+        _event(cursor, submitted, f"s-{key}", INSTITUTE, key, now - age, now - timedelta(hours=2), {"call_id": call})
+    for key, days in (("P-1", 30), ("P-2", 20)):
+        data = {"new_end": _day(now, 400).isoformat()}
+        _event(cursor, extended, f"x-{key}", "/partners/late", key, now - timedelta(days=days), now - timedelta(hours=1), data)
+    refused = {
+        "step": "projects",
+        "event_type": extended,
+        "event_id": "x-P-2",
+        "event_source": "/partners/late",
+        "reason": "extension_too_late",
+        "state": "acceptance_pending",
+    }
+    _event(cursor, "platform.transition.rejected", "r-1", "/engine/projects", "P-2", now - timedelta(days=20), now, refused)
+    finding = {"rule": "active_after_end", "severity": "warning", "message": "m", "pointer": "/data/end", "value": "v"}
+    _event(cursor, "platform.finding.reported", "f-1", "/engine/projects", "P-2", now - timedelta(days=20), now, finding)
+
+
+def _event(
+    cursor: Cursor[Any], name: str, event_id: str, source: str, subject: str, time: datetime, recorded: datetime, data: Any
+) -> None:
+    topic = "platform.finding.event" if name.startswith("platform.") else "research.project.event"
+    kind = f"gov.stiib.{name}.v1"
+    event = {"id": event_id, "source": source, "type": kind, "subject": subject, "time": time.isoformat(), "data": data}
+    cursor.execute(
+        "INSERT INTO event_history (identity, topic, partition, record_offset, event_type, event_source, event_id, subject,"
+        " event_time, recorded_at, event) VALUES (%s, %s, 0, 0, %s, %s, %s, %s, %s, %s, %s)",
+        (uuid4(), topic, kind, source, event_id, subject, time, recorded, json.dumps(event)),
+    )
+
+
+def _platform(cursor: Cursor[Any], now: datetime) -> None:
+    """Ledger, quarantine, timers, breaker, files."""
+    topic = "research.project.event"
+    cursor.execute("INSERT INTO ledger VALUES ('projects', %s, 0, 100, 108), ('projects', %s, 1, 0, 4)", (topic, topic))
+    cursor.execute(
+        "INSERT INTO ledger_day (step, topic, partition, day, applied, duplicate, superseded, rejected, quarantined, parked,"
+        " late_applied, gap) VALUES ('projects', %(topic)s, 0, %(day)s, 3, 1, 1, 1, 1, 1, 1, 0),"
+        " ('projects', %(topic)s, 1, %(day)s, 3, 0, 0, 0, 0, 0, 0, 1)",
+        {"topic": topic, "day": now.astimezone(UTC).date()},
+    )
+    for offset, (state, failed) in enumerate((("waiting", 3), ("waiting", 2), ("replayed", 1))):
+        cursor.execute(
+            "INSERT INTO quarantine (topic, partition, record_offset, headers, value, event_source, event_type, step,"
+            " code_version, reason, pointer, message, state, first_failed_at)"
+            " VALUES (%s, 0, %s, '[]', 'secret', '/partners/late', 'gov.stiib.research.funds.disbursed.v1', 'projects', '1',"
+            " 'data_invalid', '/data/amount', 'not a number', %s, %s)",
+            (topic, offset, state, now - timedelta(hours=failed)),
+        )
+    cursor.execute("INSERT INTO timer VALUES ('projects', 'P-6', 0, %s)", (now - timedelta(hours=1),))
+    cursor.execute("INSERT INTO breaker VALUES ('projects', %s, 0, %s, 7, '200 bad records in a row')", (topic, now))
+    cursor.execute(
+        "INSERT INTO connector_file (connector, digest, name, rows_done, started_at, finished_at)"
+        " VALUES ('gtr', 'd', 'projects.csv', 12, %s, %s)",
+        (now - timedelta(minutes=2), now - timedelta(minutes=1)),
+    )

@@ -1,0 +1,169 @@
+"""The reading views say what the rules say, and the reading role sees nothing else."""
+
+import random
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from importlib import import_module
+from typing import Any
+
+import psycopg
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from psycopg import sql
+
+from dujiang.database import engine_of
+from dujiang.tables import metadata
+from engine.ports import Entity
+from schemas.alerts import SEVERITIES, Alert, Condition, Episode, Handling
+from schemas.calls import Call
+from schemas.projects import Milestone, MilestoneStatus, Project, State
+from sinks.status import StatusStore
+from sinks.status.alerts import ALERTS
+from sinks.status.calls import CALLS
+from sinks.status.projects import PROJECTS
+from streams import alerts, calls, projects
+from tests.monitoring import seed
+
+pytestmark = pytest.mark.services
+VIEWS = tuple(import_module("migrations.versions.0003_reading_views").VIEWS)
+
+
+@pytest.fixture
+def owner(database: str) -> Iterator[psycopg.Connection[Any]]:
+    with psycopg.connect(database, options="-c timezone=UTC") as connection:
+        yield connection
+
+
+@pytest.fixture
+def now(owner: psycopg.Connection[Any]) -> datetime:
+    """What now() says in the whole transaction."""
+    row = owner.execute("SELECT now()").fetchone()
+    assert row is not None
+    found: datetime = row[0]
+    return found
+
+
+def test_overlays_of_projects_are_those_of_the_rule(owner: psycopg.Connection[Any], now: datetime) -> None:
+    draw = random.Random(1)  # noqa: S311 - a sample, the same each time
+    made = {f"P-{number}": _project(draw, now) for number in range(500)}
+    with owner.cursor() as cursor:
+        StatusStore(PROJECTS).save(cursor, [(key, Entity(project)) for key, project in made.items()])
+    names = ("at_risk", "overdue", "silent", "underspent")
+    rows = owner.execute("SELECT project_id, is_at_risk, is_overdue, is_silent, is_underspent FROM v_project").fetchall()
+    said = {key: [name for name, holds in zip(names, flags, strict=True) if holds] for key, *flags in rows}
+    ruled = {key: projects.overlays(project, now) for key, project in made.items()}
+    assert said == ruled
+    assert {name for claims in ruled.values() for name in claims} == set(names)  # the sample shows each
+
+
+def _project(draw: random.Random, now: datetime) -> Project:
+    def day(low: int, high: int) -> date:
+        return (now + timedelta(days=draw.randint(low, high))).date()
+
+    statuses = list(MilestoneStatus)
+    return Project(
+        state=draw.choice([None, *State, *[State.EXECUTING] * 10]),
+        contract_amount=draw.choice([0, 100]),
+        disbursed=draw.choice([0, 49, 50, 100]),
+        start=draw.choice([None, day(-800, 10)]),
+        end=draw.choice([None, day(-200, -170), day(-10, 100)]),
+        milestones=tuple(Milestone(f"M-{n}", day(-3, 40), draw.choice(statuses)) for n in range(draw.randint(0, 3))),
+        reported_at=draw.choice([None, now - timedelta(days=draw.randint(0, 800))]),
+        register_name=draw.choice(["", "gtr"]),
+    )
+
+
+def test_phase_of_a_call_is_that_of_the_rule(owner: psycopg.Connection[Any], now: datetime) -> None:
+    draw = random.Random(2)  # noqa: S311 - a sample, the same each time
+    instants = [None, *(now + timedelta(days=days) for days in (-30, -1, 0, 1, 14, 15, 60))]
+    made = {
+        f"C-{number}": Call(
+            opens_at=draw.choice(instants),
+            closes_at=draw.choice(instants),
+            is_cancelled=draw.random() < 0.1,
+            source_status=draw.choice(["", "forthcoming", "open", "closed"]),
+            told_at=draw.choice([None, now, now, now]),
+        )
+        for number in range(500)
+    }
+    with owner.cursor() as cursor:
+        StatusStore(CALLS).save(cursor, [(key, Entity(call)) for key, call in made.items()])
+    said = dict(owner.execute("SELECT call_id, phase FROM v_call").fetchall())
+    assert said == {key: calls.phase_at(call, now) for key, call in made.items()}
+    assert len(set(said.values())) == 6
+
+
+def test_alerts_that_nobody_took_are_those_of_the_rule(owner: psycopg.Connection[Any], now: datetime) -> None:
+    draw = random.Random(3)  # noqa: S311 - a sample, the same each time
+    made = {}
+    for number in range(500):
+        seen = now - timedelta(minutes=draw.choice([0, 15, 16, 60, 61, 1440, 1441]))
+        episode = Episode(
+            draw.choice(list(Condition)),
+            draw.choice(list(Handling)),
+            draw.choice(SEVERITIES),
+            "t",
+            seen,
+            seen,
+            attention_at=draw.choice([None, seen, seen]),
+        )
+        made[f"m/{number}"] = Alert(1, draw.choice([None, episode, episode]))
+    with owner.cursor() as cursor:
+        StatusStore(ALERTS).save(cursor, [(key, Entity(alert)) for key, alert in made.items()])
+    late = {key for (key,) in owner.execute("SELECT alert_key FROM v_alert WHERE is_acknowledged_late").fetchall()}
+    assert late == {key for key, alert in made.items() if alerts.overlays(alert, now)}
+    assert late
+
+
+def test_the_ledger_balances_where_every_offset_is_booked(owner: psycopg.Connection[Any], now: datetime) -> None:
+    with owner.cursor() as cursor:
+        seed.sow(cursor, now)
+    balanced = "SELECT passed, applied, duplicate, superseded, rejected, quarantined, gap, waiting, unaccounted FROM v_ledger"
+    assert owner.execute(balanced).fetchall() == [(12, 7, 1, 1, 1, 1, 1, 0, 0)]
+    owner.execute("UPDATE ledger SET next_offset = next_offset + 2 WHERE partition = 1")
+    assert owner.execute("SELECT unaccounted FROM v_ledger").fetchall() == [(2,)]
+
+
+def test_the_reader_reads_every_view_and_no_table(services: Any, database: str) -> None:
+    with psycopg.connect(_as_admin(services, database), autocommit=True) as connection:
+        connection.execute("SET ROLE dujiang_reader")
+        for view in VIEWS:
+            connection.execute(sql.SQL("SELECT * FROM {} LIMIT 0").format(sql.Identifier(view)))
+        tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+        assert len(tables) > 10
+        for (table,) in tables:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(sql.SQL("SELECT * FROM {} LIMIT 0").format(sql.Identifier(table)))
+
+
+def test_migrations_make_what_the_tables_declare(database: str) -> None:
+    engine = engine_of(database)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+    engine.dispose()
+
+
+def test_no_view_shows_the_bytes_of_a_record_or_an_event(owner: psycopg.Connection[Any]) -> None:
+    rows = owner.execute(
+        "SELECT table_name, column_name, data_type FROM information_schema.columns WHERE table_name = ANY(%s)", (list(VIEWS),)
+    ).fetchall()
+    assert {view for view, _, _ in rows} == set(VIEWS)
+    assert [row for row in rows if row[2] in ("bytea", "jsonb", "json") or row[1] in ("event", "value", "headers")] == []
+
+
+def _as_admin(services: Any, database: str) -> str:
+    return str(services.postgres.admin_dsn).rpartition("/")[0] + "/" + database.rpartition("/")[2]
+
+
+def test_instants_are_utc(owner: psycopg.Connection[Any], now: datetime) -> None:
+    """A date begins at 00:00 UTC whatever the reader's time zone is."""
+    today = now.astimezone(UTC).date()
+    project = Project(state=State.EXECUTING, milestones=(Milestone("M", today, MilestoneStatus.PLANNED),))
+    with owner.cursor() as cursor:
+        StatusStore(PROJECTS).save(cursor, [("P", Entity(project))])
+    for zone in ("Asia/Shanghai", "America/Los_Angeles", "UTC"):
+        owner.execute(sql.SQL("SET LOCAL timezone = {}").format(sql.Literal(zone)))
+        assert owner.execute("SELECT is_overdue, overdue_days FROM v_project").fetchall() == [(True, 0)]
+        assert owner.execute("SELECT days_left FROM v_milestone").fetchall() == [(0,)]
