@@ -511,8 +511,10 @@ class Runner:
     def _balance(self) -> None:
         with self._tending.transaction() as cursor:
             found = ledger.accounts(cursor, {}, [self._handler.name])
+            late = timers.overdue(cursor, self._handler.name, self._clock.now()) if self._options.timers_enabled else 0
         for account in found:
             self._metrics.unbalanced_records.labels(self.status.name, account.topic).set(account.unaccounted)
+        self._metrics.timers_overdue.labels(self.status.name).set(late)
 
     def _trouble(self, fault: Fault) -> None:
         is_environment = isinstance(fault, EnvironmentFault)

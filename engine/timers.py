@@ -22,6 +22,8 @@ SOURCE = "/engine/timers"
 FIRED_AT_ONCE_MAX = 2_000
 # A worker killed between marking and publishing leaves a marked row; it is taken again after this.
 REPUBLISH_AFTER = timedelta(seconds=30)
+# One round trip through the log and a repeat fit in; what is late then needs a person.
+OVERDUE_AFTER = timedelta(minutes=1)
 
 
 def save(cursor: Cursor[Any], step: str, due: Mapping[str, tuple[int, datetime | None]]) -> None:
@@ -63,6 +65,14 @@ def take_due(
         },
     )
     return [message(step, topic, key, due, registry) for key, due in sorted(cursor.fetchall(), key=lambda row: row[1])]
+
+
+def overdue(cursor: Cursor[Any], step: str, now: datetime) -> int:
+    """How many timers of a step, in all partitions, should have taken effect by now and have not."""
+    cursor.execute("SELECT count(*) FROM timer WHERE step = %s AND due_at < %s", (step, now - OVERDUE_AFTER))
+    row = cursor.fetchone()
+    assert row is not None  # an aggregate always answers  # noqa: S101
+    return int(row[0])
 
 
 def message(step: str, topic: str, key: str, due: datetime, registry: Registry) -> Message:

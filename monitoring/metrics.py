@@ -37,6 +37,12 @@ class EngineMetrics:
         )
         self.derived = Counter("dujiang_derived_events", "Events published by rules", ["step"], registry=registry)
         self.timers = Counter("dujiang_timers_fired", "Timers published when due", ["step"], registry=registry)
+        self.timers_overdue = Gauge(
+            "dujiang_timers_overdue",
+            "Timers of the step, in all partitions, that were due over a minute ago and have not taken effect",
+            ["step"],
+            registry=registry,
+        )
         self.batch_records = Histogram(
             "dujiang_batch_records", "Records a batch", ["step"], buckets=_RECORDS, registry=registry
         )

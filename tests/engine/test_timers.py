@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import psycopg
 import pytest
 
 from dujiang.wiring import STEPS
@@ -145,3 +146,12 @@ def test_the_command_fires_what_is_due_for_an_instant(stage: Any) -> None:
     assert done.stdout == "fired 1 timers\n"
     stage.drained("projects", "history")
     assert _state(stage) is State.EXECUTING
+
+
+def test_a_timer_counts_as_overdue_a_minute_after_its_instant(database: str) -> None:
+    now = START
+    with psycopg.connect(database) as connection, connection.cursor() as cursor:
+        for key, due in (("late", now - timedelta(seconds=61)), ("due", now - timedelta(seconds=59)), ("early", now)):
+            timers.save(cursor, "projects", {key: (0, due)})
+        timers.save(cursor, "calls", {"of another step": (0, now - timedelta(days=1))})
+        assert timers.overdue(cursor, "projects", now) == 1

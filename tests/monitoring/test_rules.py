@@ -1,0 +1,253 @@
+"""The rules of Prometheus: each alert fires when it should, is silent when it should, and leads to a page that helps."""
+
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+
+from tests.monitoring.promtool import ROOT, run_promtool
+from tests.monitoring.series import catalogue, names_in
+
+Series = dict[str, str]
+
+
+class Case(NamedTuple):
+    """Input that must raise the alert with these labels at this time, and input near to it that must not."""
+
+    alert: str
+    labels: dict[str, str]
+    at: str
+    firing: Series
+    silent: Series
+
+
+STEP = {"step": "projects"}
+_LAG = 'dujiang_lag_records{step="projects",topic="t",partition="0"}'
+_COMMIT = 'dujiang_last_commit_timestamp_seconds{step="projects"}'
+_FAULTS = 'dujiang_faults_total{{step="projects",kind="{}"}}'
+_REFUSED = 'dujiang_gateway_refused_events_total{{reason="{}"}}'
+
+
+def _delays(name: str, labels: str, bound: str, fast: str, total: str) -> Series:
+    """A histogram of two buckets: up to `bound`, and longer than it."""
+    return {
+        f'{name}_bucket{{{labels}le="{bound}"}}': fast,
+        f'{name}_bucket{{{labels}le="60"}}': total,
+        f'{name}_bucket{{{labels}le="+Inf"}}': total,
+        f"{name}_count{{{labels.rstrip(',')}}}": total,
+    }
+
+
+def _arrivals(bound: str, fast: str, total: str) -> Series:
+    return _delays("dujiang_arrival_delay_seconds", 'step="projects",', bound, fast, total)
+
+
+def _publishing(bound: str, fast: str, total: str) -> Series:
+    return _delays("dujiang_gateway_publish_seconds", "", bound, fast, total)
+
+
+CASES = [
+    Case("DujiangWorkerAway", {"job": "worker"}, "3m", {"other": "1x5"}, {'up{job="worker"}': "1x5"}),
+    Case(
+        "DujiangWorkerAway",
+        {"job": "worker", "instance": "a"},
+        "3m",
+        {'up{job="worker",instance="a"}': "0x5", 'up{job="worker",instance="b"}': "1x5"},
+        {'up{job="worker",instance="a"}': "0 1 1 1", 'up{job="worker",instance="b"}': "1x5"},
+    ),
+    Case("DujiangNoCommits", STEP, "5m", {_LAG: "7x9", _COMMIT: "10x9"}, {_LAG: "7x9", _COMMIT: "0+60x9"}),
+    Case("DujiangNoCommits", STEP, "5m", {_LAG: "7x9"}, {_LAG: "0x9", _COMMIT: "10x9"}),
+    Case(
+        "DujiangLagGrowing",
+        {**STEP, "topic": "t"},
+        "25m",
+        {_LAG: "11000+10x30"},
+        {_LAG: "40000-1000x29"},
+    ),
+    Case("DujiangDelayHigh", STEP, "20m", _arrivals("30", "0+90x20", "0+100x20"), _arrivals("30", "0+99x20", "0+100x20")),
+    Case(
+        "DujiangEnvironmentFault",
+        STEP,
+        "5m",
+        {_FAULTS.format("environment"): "0+9x5"},
+        {_FAULTS.format("environment"): "9x5", _FAULTS.format("transient"): "0+9x5"},
+    ),
+    Case(
+        "DujiangTransientFaults",
+        STEP,
+        "20m",
+        {_FAULTS.format("transient"): "0+9x20"},
+        {_FAULTS.format("transient"): "0+9x5 45x15"},
+    ),
+    Case(
+        "DujiangFencedAgain",
+        STEP,
+        "15m",
+        {_FAULTS.format("fenced"): "0+1x15"},
+        {_FAULTS.format("fenced"): "0x10 2x5"},
+    ),
+    Case(
+        "DujiangTimersLate",
+        STEP,
+        "9m",
+        {'dujiang_timers_overdue{step="projects"}': "3x9"},
+        {'dujiang_timers_overdue{step="projects"}': "3x6 0x3"},
+    ),
+    Case(
+        "DujiangLedgerUnbalanced",
+        {**STEP, "topic": "t"},
+        "3m",
+        {'dujiang_ledger_unbalanced_records{step="projects",topic="t"}': "-1x3"},
+        {'dujiang_ledger_unbalanced_records{step="projects",topic="t"}': "0x3"},
+    ),
+    Case(
+        "DujiangBreakerOpen",
+        {**STEP, "topic": "t", "partition": "0"},
+        "3m",
+        {'dujiang_breaker_open{step="projects",topic="t",partition="0"}': "1x3"},
+        {'dujiang_breaker_open{step="projects",topic="t",partition="0"}': "1 0x3"},
+    ),
+    Case(
+        "DujiangQuarantineGrowing",
+        {**STEP, "reason": "data_invalid"},
+        "20m",
+        {'dujiang_quarantined_total{step="projects",reason="data_invalid"}': "5+1x20"},
+        {'dujiang_quarantined_total{step="projects",reason="data_invalid"}': "500x10 505x10"},
+    ),
+    Case(
+        "DujiangQuarantineGrowing",
+        {**STEP, "reason": "data_invalid"},
+        "20m",
+        {'dujiang_quarantined_total{step="projects",reason="data_invalid"}': "_x14 30x5"},
+        {'dujiang_quarantined_total{step="projects",reason="data_invalid"}': "_x14 3x5"},
+    ),
+    Case("DujiangGatewayAway", {"job": "gateway"}, "3m", {'up{job="gateway"}': "0x3"}, {'up{job="gateway"}': "0 1x3"}),
+    Case(
+        "DujiangBrokerAway",
+        {},
+        "5m",
+        {_REFUSED.format("not_confirmed"): "0+5x5"},
+        {_REFUSED.format("not_confirmed"): "5x5", _REFUSED.format("contract_broken"): "0+5x5"},
+    ),
+    Case(
+        "DujiangGatewayErrors",
+        {"reason": "overloaded"},
+        "12m",
+        {_REFUSED.format("overloaded"): "0+5x12"},
+        {_REFUSED.format("contract_broken"): "0+5x12"},
+    ),
+    Case(
+        "DujiangRefusalsHigh",
+        {},
+        "40m",
+        {"dujiang_gateway_accepted_events_total": "0+70x40", _REFUSED.format("contract_broken"): "0+30x40"},
+        {"dujiang_gateway_accepted_events_total": "0+90x40", _REFUSED.format("contract_broken"): "0+10x40"},
+    ),
+    Case("DujiangPublishSlow", {}, "20m", _publishing("1.0", "0+90x20", "0+100x20"), _publishing("1.0", "0+99x20", "0+100x20")),
+    # Our own histogram writes le="5"; Prometheus 3 stores "5.0".
+    Case(
+        "DujiangDelayBudgetBurnsFast",
+        STEP,
+        "70m",
+        _arrivals("5", "0+80x70", "0+100x70"),
+        _arrivals("5", "0+90x70", "0+100x70"),
+    ),
+    Case(
+        "DujiangDelayBudgetBurnsFast",
+        STEP,
+        "70m",
+        _arrivals("5.0", "0+80x70", "0+100x70"),
+        _arrivals("5.0", "0+80x60 4800+100x10", "0+100x70"),  # it was bad and is over
+    ),
+    Case(
+        "DujiangDelayBudgetBurns",
+        STEP,
+        "400m",
+        _arrivals("5", "0+90x400", "0+100x400"),
+        _arrivals("5", "0+98x400", "0+100x400"),
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.alert)
+@pytest.mark.parametrize("fires", [True, False], ids=["fires", "silent"])
+def test_each_alert_fires_when_it_should_and_only_then(
+    promtool: str, rule_files: list[Path], rules: list[dict[str, Any]], case: Case, fires: bool, tmp_path: Path
+) -> None:
+    [rule] = [rule for rule in rules if rule.get("alert") == case.alert]
+    labels = {**case.labels, **rule["labels"]}
+    expected = [{"exp_labels": labels, "exp_annotations": _annotations(rule, case.labels)}] if fires else []
+    suite = {
+        "rule_files": [str(path) for path in rule_files],
+        "evaluation_interval": "1m",
+        "tests": [
+            {
+                "interval": "1m",
+                "external_labels": {"docs": "docs"},
+                "input_series": [
+                    {"series": name, "values": values} for name, values in (case.firing if fires else case.silent).items()
+                ],
+                "alert_rule_test": [{"eval_time": case.at, "alertname": case.alert, "exp_alerts": expected}],
+            }
+        ],
+    }
+    path = tmp_path / "case.yml"
+    path.write_text(yaml.safe_dump(suite, allow_unicode=True), encoding="utf-8")
+    status, said = run_promtool("test", "rules", str(path))
+    assert status == 0, said
+
+
+def _annotations(rule: dict[str, Any], labels: dict[str, str]) -> dict[str, str]:
+    """As Prometheus fills them in; a placeholder without its label stays and fails the comparison."""
+
+    def filled(found: re.Match[str]) -> str:
+        return {**labels, "docs": "docs"}.get(found[2], found[0])
+
+    return {
+        name: re.sub(r"\{\{ \$(labels|externalLabels)\.(\w+) \}\}", filled, text) for name, text in rule["annotations"].items()
+    }
+
+
+def test_every_alert_has_a_case(rules: list[dict[str, Any]]) -> None:
+    assert {case.alert for case in CASES} == {rule["alert"] for rule in rules if "alert" in rule}
+
+
+def test_prometheus_accepts_the_rules(promtool: str, rule_files: list[Path]) -> None:
+    status, said = run_promtool("check", "rules", *map(str, rule_files))
+    assert status == 0, said
+
+
+def test_every_alert_says_in_both_languages_what_is_wrong_and_where_to_read_on(rules: list[dict[str, Any]]) -> None:
+    for rule in rules:
+        if "alert" not in rule:
+            continue
+        annotations = rule["annotations"]
+        assert set(annotations) == {"summary", "summary_zh", "description", "description_zh", "runbook_url"}, rule["alert"]
+        assert re.search("[一-鿿]", annotations["summary_zh"]), rule["alert"]
+        assert re.search("[一-鿿]", annotations["description_zh"]), rule["alert"]
+        assert rule["labels"]["severity"] in ("critical", "warning", "info")
+
+
+def test_every_runbook_exists_names_its_alert_and_has_its_three_parts(rules: list[dict[str, Any]]) -> None:
+    for rule in rules:
+        if "alert" not in rule:
+            continue
+        page = ROOT / rule["annotations"]["runbook_url"].replace("{{ $externalLabels.docs }}", "docs")
+        text = page.read_text(encoding="utf-8")
+        assert f"`{rule['alert']}`" in text, f"{page.name} does not name {rule['alert']}"
+        assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["What it means", "How to look", "What to do"]
+
+
+def test_rules_read_only_what_the_catalogue_or_another_rule_gives(rules: list[dict[str, Any]]) -> None:
+    known = catalogue().keys() | {rule["record"] for rule in rules if "record" in rule}
+    assert {name for rule in rules for name in names_in(rule["expr"])} - known == set()
+
+
+def test_prometheus_is_given_the_rules_and_the_address_of_the_runbooks() -> None:
+    config = yaml.safe_load((ROOT / "monitoring" / "prometheus" / "prometheus.yml").read_text(encoding="utf-8"))
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+    mounted = dict(volume.split(":")[:2] for volume in compose["services"]["prometheus"]["volumes"])
+    assert mounted["./monitoring/prometheus/rules"] == str(Path(config["rule_files"][0]).parent)
+    assert config["global"]["external_labels"]["docs"]
