@@ -42,9 +42,11 @@ check: setup ## form, lint, types, who may import whom, generated reference
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python docs/generate.py --check
+	$(BIN)/python -m monitoring.dashboards --check
 
-docs: setup ## write the generated pages of docs/reference
+docs: setup ## write what is generated: pages of docs/reference, Grafana's dashboards
 	$(BIN)/python docs/generate.py
+	$(BIN)/python -m monitoring.dashboards
 
 contracts: setup ## publish the contracts that the code changed; refused when a change breaks partners
 	$(BIN)/dujiang contracts publish schemas/published

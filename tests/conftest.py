@@ -151,17 +151,22 @@ class Stage:
 
     def worker(self, *steps: str, **settings: str) -> subprocess.Popen[bytes]:
         """A real worker process; `settings` are DUJIANG_ variables without the prefix."""
+        arguments = [argument for step in steps for argument in ("--step", step)]
+        return self._process("worker", *arguments, **{"worker__http_port": "0", "worker__timers": "false", **settings})
+
+    def gateway(self, port: int) -> subprocess.Popen[bytes]:
+        """A real gateway process."""
+        return self._process("gateway", gateway__port=str(port))
+
+    def _process(self, *arguments: str, **settings: str) -> subprocess.Popen[bytes]:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("DUJIANG_")}
         environment |= {
             "DUJIANG_KAFKA__BOOTSTRAP": self.bootstrap,
             "DUJIANG_DATABASE__DSN": self.dsn,
             "DUJIANG_KAFKA__GROUP_PREFIX": self.group_prefix,
-            "DUJIANG_WORKER__HTTP_PORT": "0",
-            "DUJIANG_WORKER__TIMERS": "false",
             **{f"DUJIANG_{name.upper()}": value for name, value in settings.items()},
         }
-        arguments = [argument for step in steps for argument in ("--step", step)]
-        process = subprocess.Popen([sys.executable, "-m", "dujiang", "worker", *arguments], env=environment, cwd=ROOT)
+        process = subprocess.Popen([sys.executable, "-m", "dujiang", *arguments], env=environment, cwd=ROOT)
         self._processes.append(process)
         return process
 

@@ -1,0 +1,17 @@
+"""Grafana's dashboards as code: `declared.py` says what a panel is, one file a dashboard says which, `built.py` makes the JSON.
+
+`python -m monitoring.dashboards` writes monitoring/grafana/dashboards/. Only `built.py` needs Grafana's SDK (extra `dev`).
+"""
+
+from monitoring.dashboards import alerts, objectives, overview, pipeline, projects, quality, story
+from monitoring.dashboards.declared import Dashboard
+
+DASHBOARDS: tuple[Dashboard, ...] = (
+    overview.DASHBOARD,
+    projects.DASHBOARD,
+    alerts.DASHBOARD,
+    pipeline.DASHBOARD,
+    quality.DASHBOARD,
+    objectives.DASHBOARD,
+    story.DASHBOARD,
+)

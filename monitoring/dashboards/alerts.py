@@ -1,0 +1,65 @@
+"""Infrastructure alerts: the three axes side by side, what nobody took, what makes noise, which monitor fell silent."""
+
+from monitoring.dashboards.declared import SEARCH, Dashboard, Row, Sql, Words, found, table
+
+OPEN = table(
+    Words("未结束的告警", "Open alerts"),
+    Words(
+        "触发中，或已恢复而无人处置；确认超时的在前，其次按级别与时长。",
+        "Firing, or over and not handled; those nobody took in time first, then by severity and age.",
+    ),
+    Sql(
+        "SELECT alert_key, monitor, severity, title, condition, handling, suppression, age_s, acknowledge_by,"
+        " CASE WHEN is_acknowledged_late THEN 'yes' ELSE 'no' END AS is_acknowledged_late FROM v_alert"
+        f" WHERE (condition = 'firing' OR handling = 'open') AND {found('alert_key', 'title', 'severity')}"
+        " ORDER BY v_alert.is_acknowledged_late DESC, severity_rank DESC, age_s DESC LIMIT 200"
+    ),
+)
+PER_INCIDENT = table(
+    Words("每次事件的通知数，一周", "Notifications for each incident, this week"),
+    Words("监控源发来的通知与真正的告警过程之比。", "What a monitor sent against how many episodes that were."),
+    Sql(
+        "SELECT monitor, count(*) AS incidents, sum(1 + repeats + reopened) AS notifications,"
+        " round(avg(1 + repeats + reopened), 1) AS per_incident FROM v_alert"
+        " WHERE raised_at > now() - interval '7 days' GROUP BY monitor ORDER BY notifications DESC"
+    ),
+    width=8,
+)
+NOISY = table(
+    Words("最吵的十条告警", "The ten noisiest alerts"),
+    Words("一周内最近一次过程的重复通知最多。", "Most repeats in their latest episode, within a week."),
+    Sql(
+        "SELECT alert_key, title, repeats, episodes FROM v_alert WHERE last_seen > now() - interval '7 days'"
+        " AND repeats > 0 ORDER BY repeats DESC, alert_key LIMIT 10"
+    ),
+    width=8,
+)
+FLAPPING = table(
+    Words("反复的告警", "Flapping alerts"),
+    Words("半小时内恢复又触发。", "Over, and firing again within half an hour."),
+    Sql(
+        "SELECT alert_key, title, reopened, last_seen FROM v_alert WHERE last_seen > now() - interval '7 days'"
+        " AND reopened > 0 ORDER BY reopened DESC, alert_key LIMIT 50"
+    ),
+    width=8,
+)
+EXPIRED = table(
+    Words("失去消息的告警", "Alerts whose monitor fell silent"),
+    Words("三个刷新周期没有消息，平台不再相信其仍在触发。", "Unheard of for three refreshes, so no longer believed to fire."),
+    Sql(
+        "SELECT monitor, alert_key, title, severity, last_seen, extract(epoch FROM now() - last_seen) AS silent_s FROM v_alert"
+        " WHERE condition = 'expired' AND handling <> 'closed' ORDER BY last_seen LIMIT 200"
+    ),
+)
+
+DASHBOARD = Dashboard(
+    "dujiang-alerts",
+    Words("基础设施告警", "Infrastructure alerts"),
+    Words("条件、处置、抑制三个维度并列。", "Condition, handling and suppression side by side."),
+    (
+        Row(Words("现在", "Now"), (OPEN, EXPIRED)),
+        Row(Words("噪声", "Noise"), (PER_INCIDENT, NOISY, FLAPPING)),
+    ),
+    (SEARCH,),
+    hours=24 * 7,
+)

@@ -1,0 +1,220 @@
+"""What a dashboard is made of: words in two languages, queries, panels in rows. Plain data, so that tests can read it."""
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+Kind = Literal["stat", "lines", "bars", "table"]
+GRID = 24  # columns of Grafana's grid
+
+
+class Words(NamedTuple):
+    """The same in Chinese and English; Grafana has no language of its own for titles, so both are shown."""
+
+    zh: str
+    en: str
+
+    def __str__(self) -> str:
+        return f"{self.zh} · {self.en}"
+
+
+@dataclass(frozen=True)
+class Prom:
+    """A query in PromQL. `legend`: Grafana's template of a series' name."""
+
+    text: str
+    legend: str = ""
+
+
+@dataclass(frozen=True)
+class Sql:
+    """A query in SQL, on views only; Grafana fills in `$__timeFilter(column)` and `${variable:sqlstring}`."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One answer. `unit` is Grafana's id of it; of a table, of the columns that COLUMNS gives none.
+
+    width: columns of 24. levels: (from this value on, colour), above green.
+    """
+
+    kind: Kind
+    title: Words
+    meaning: Words
+    unit: str
+    queries: tuple[Prom | Sql, ...]
+    width: int
+    levels: tuple[tuple[float, str], ...] = ()
+
+    @property
+    def height(self) -> int:
+        """A number needs little, a table a third of the page."""
+        return {"stat": 4, "lines": 8, "bars": 8, "table": 10}[self.kind]
+
+
+class Row(NamedTuple):
+    """Panels under a heading."""
+
+    title: Words
+    panels: tuple[Panel, ...]
+
+
+class Variable(NamedTuple):
+    """`text`: what is searched for, empty for all. `steps`: any of the steps that have lag, all at first."""
+
+    name: str
+    label: Words
+    kind: Literal["text", "steps"]
+
+
+class Dashboard(NamedTuple):
+    """One page; `hours` is the time that it shows at first."""
+
+    uid: str
+    title: Words
+    meaning: Words
+    rows: tuple[Row, ...]
+    variables: tuple[Variable, ...] = ()
+    hours: int = 24
+
+    @property
+    def panels(self) -> tuple[Panel, ...]:
+        """Of all rows."""
+        return tuple(panel for row in self.rows for panel in row.panels)
+
+
+ALARM = ((1.0, "red"),)  # one is one too many
+NOTICE = ((1.0, "yellow"),)
+
+
+def stat(
+    title: Words, meaning: Words, query: Prom | Sql, *, unit: str = "short", levels: tuple[tuple[float, str], ...] = ()
+) -> Panel:
+    """One number; six stand side by side."""
+    return Panel("stat", title, meaning, unit, (query,), 4, levels)
+
+
+def lines(title: Words, meaning: Words, *queries: Prom, unit: str, width: int = 12) -> Panel:
+    """How something went."""
+    return Panel("lines", title, meaning, unit, queries, width)
+
+
+def bars(title: Words, meaning: Words, query: Prom | Sql, *, unit: str = "short", width: int = 12) -> Panel:
+    """How much of each."""
+    return Panel("bars", title, meaning, unit, (query,), width)
+
+
+def table(title: Words, meaning: Words, query: Sql, *, width: int = GRID) -> Panel:
+    """Which ones. Column names come from COLUMNS."""
+    return Panel("table", title, meaning, "none", (query,), width)
+
+
+SEARCH = Variable("search", Words("查找", "Search"), "text")
+
+
+def found(*columns: str) -> str:
+    """SQL: the text searched for stands in one of the columns, or nothing is searched for."""
+    return f"strpos(lower(concat_ws(' ', {', '.join(columns)})), lower(${{search:sqlstring}})) > 0"
+
+
+class Column(NamedTuple):
+    """A table's column: what it is called, its unit, and whether it names an entity that has a story."""
+
+    title: Words
+    unit: str = "none"
+    is_entity: bool = False
+
+
+COLUMNS: dict[str, Column] = {
+    # what
+    "project_id": Column(Words("项目", "Project"), is_entity=True),
+    "call_id": Column(Words("征集", "Call"), is_entity=True),
+    "alert_key": Column(Words("告警", "Alert"), is_entity=True),
+    "subject": Column(Words("对象", "Entity"), is_entity=True),
+    "title": Column(Words("名称", "Title")),
+    "lead": Column(Words("承担单位", "Lead")),
+    "programme": Column(Words("计划", "Programme")),
+    "milestone_id": Column(Words("里程碑", "Milestone")),
+    "monitor": Column(Words("监控源", "Monitor")),
+    "event_type": Column(Words("事件类型", "Event type")),
+    "event_name": Column(Words("事件", "Event")),
+    "event_id": Column(Words("事件编号", "Event id")),
+    "event_source": Column(Words("来源", "Source")),
+    "connector": Column(Words("连接器", "Connector")),
+    "name": Column(Words("文件", "File")),
+    "step": Column(Words("步骤", "Step")),
+    "topic": Column(Words("主题", "Topic")),
+    "partition": Column(Words("分区", "Partition")),
+    "record_offset": Column(Words("位移", "Offset")),
+    "next_offset": Column(Words("下一位移", "Next offset")),
+    # how it stands
+    "state": Column(Words("状态", "State")),
+    "phase": Column(Words("阶段", "Phase")),
+    "status": Column(Words("状态", "Status")),
+    "severity": Column(Words("级别", "Severity")),
+    "condition": Column(Words("条件", "Condition")),
+    "handling": Column(Words("处置", "Handling")),
+    "suppression": Column(Words("抑制", "Suppression")),
+    "is_acknowledged_late": Column(Words("确认超时", "Acknowledged late")),
+    "past_limit": Column(Words("超过六个月", "Past six months")),
+    "decision": Column(Words("结果", "Decision")),
+    "reason": Column(Words("原因", "Reason")),
+    "rule": Column(Words("规则", "Rule")),
+    "pointer": Column(Words("位置", "Pointer")),
+    "message": Column(Words("说明", "Message")),
+    # when
+    "due_on": Column(Words("应交日期", "Due"), "dateTimeAsIso"),
+    "end_on": Column(Words("合同截止", "End"), "dateTimeAsIso"),
+    "closes_at": Column(Words("截止时间", "Closes"), "dateTimeAsIso"),
+    "raised_at": Column(Words("发生时间", "Raised"), "dateTimeAsIso"),
+    "last_seen": Column(Words("最近收到", "Last seen"), "dateTimeAsIso"),
+    "acknowledge_by": Column(Words("确认期限", "Acknowledge by"), "dateTimeAsIso"),
+    "event_time": Column(Words("发生时间", "Happened"), "dateTimeAsIso"),
+    "recorded_at": Column(Words("收到时间", "Recorded"), "dateTimeAsIso"),
+    "last_recorded_at": Column(Words("最近收到", "Last heard"), "dateTimeAsIso"),
+    "first_failed_at": Column(Words("首次失败", "First failed"), "dateTimeAsIso"),
+    "started_at": Column(Words("开始", "Started"), "dateTimeAsIso"),
+    "finished_at": Column(Words("完成", "Finished"), "dateTimeAsIso"),
+    "moved_at": Column(Words("最近提交", "Last moved"), "dateTimeAsIso"),
+    # how long
+    "overdue_days": Column(Words("逾期", "Overdue"), "d"),
+    "days_left": Column(Words("剩余", "Left"), "d"),
+    "days_past": Column(Words("已过", "Past"), "d"),
+    "unchanged_s": Column(Words("停留", "Waits"), "s"),
+    "longest_s": Column(Words("最长停留", "Longest"), "s"),
+    "closes_in_s": Column(Words("剩余", "Closes in"), "s"),
+    "age_s": Column(Words("时长", "Age"), "s"),
+    "silent_s": Column(Words("无消息", "Silent"), "s"),
+    "lateness_p95_s": Column(Words("迟报 p95", "Lateness p95"), "s"),
+    "took_s": Column(Words("用时", "Took"), "s"),
+    "late_s": Column(Words("已过期", "Late by"), "s"),
+    # how much; amounts stand beside their currency
+    "currency": Column(Words("币种", "Currency")),
+    "contracted": Column(Words("合同金额", "Contracted"), "locale"),
+    "paid": Column(Words("已拨付", "Paid"), "locale"),
+    "accepted": Column(Words("已验收", "Accepted"), "locale"),
+    "projects": Column(Words("项目数", "Projects"), "locale"),
+    "applications": Column(Words("申报数", "Applications"), "locale"),
+    "last_call_applications": Column(Words("上期同期", "Last call, same age"), "locale"),
+    "episodes": Column(Words("次数", "Episodes"), "locale"),
+    "repeats": Column(Words("重复通知", "Repeats"), "locale"),
+    "reopened": Column(Words("反复", "Reopened"), "locale"),
+    "notifications": Column(Words("通知数", "Notifications"), "locale"),
+    "incidents": Column(Words("事件数", "Incidents"), "locale"),
+    "per_incident": Column(Words("每次通知数", "Notifications each"), "short"),
+    "events": Column(Words("事件数", "Events"), "locale"),
+    "quarantined": Column(Words("隔离", "Quarantined"), "locale"),
+    "records": Column(Words("记录数", "Records"), "locale"),
+    "findings": Column(Words("发现数", "Findings"), "locale"),
+    "rows_done": Column(Words("行数", "Rows"), "locale"),
+    "passed": Column(Words("已处理", "Passed"), "locale"),
+    "applied": Column(Words("生效", "Applied"), "locale"),
+    "duplicate": Column(Words("重复", "Duplicate"), "locale"),
+    "superseded": Column(Words("过时", "Superseded"), "locale"),
+    "rejected": Column(Words("驳回", "Rejected"), "locale"),
+    "waiting": Column(Words("等待", "Waiting"), "locale"),
+    "gap": Column(Words("空洞", "Gap"), "locale"),
+    "unaccounted": Column(Words("不平", "Unaccounted"), "locale"),
+    "timers": Column(Words("定时器", "Timers"), "locale"),
+}

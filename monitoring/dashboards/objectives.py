@@ -1,0 +1,63 @@
+"""Service level objectives: what was promised, what was kept, how fast the allowance is used up."""
+
+from monitoring.dashboards.declared import Dashboard, Prom, Row, Words, lines, stat
+
+_OURS = "not_confirmed|overloaded|broker_refused|internal_error"
+
+KEPT = stat(
+    Words("5 秒内生效", "Applied within 5 s"),
+    Words("目标：30 天内 99%。此处为所示时段。", "Objective: 99% over 30 days. Here: over the time shown."),
+    Prom(
+        'sum(increase(dujiang_arrival_delay_seconds_bucket{le=~"5|5[.]0"}[$__range]))'
+        " / sum(increase(dujiang_arrival_delay_seconds_count[$__range]))"
+    ),
+    unit="percentunit",
+)
+CONFIRMED = stat(
+    Words("网关确认", "Confirmed at the gateway"),
+    Words(
+        "合格事件中被 Kafka 确认的份额；合作方自身的错误不计。",
+        "Of the events that were right, the share that Kafka confirmed; partners' mistakes are not counted.",
+    ),
+    Prom(
+        "sum(increase(dujiang_gateway_accepted_events_total[$__range]))"
+        " / (sum(increase(dujiang_gateway_accepted_events_total[$__range]))"
+        f' + (sum(increase(dujiang_gateway_refused_events_total{{reason=~"{_OURS}"}}[$__range])) or vector(0)))'
+    ),
+    unit="percentunit",
+)
+BURN = lines(
+    Words("延迟预算的消耗速度", "How fast the allowance of delay is used up"),
+    Words(
+        "1 表示 30 天正好用完；一小时超过 14.4 或六小时超过 6 时告警。",
+        "1 uses it up in 30 days exactly; above 14.4 over an hour, or 6 over six hours, an alert fires.",
+    ),
+    Prom("step:dujiang_arrival_slow:ratio_rate5m / 0.01", "{{step}} 5m"),
+    Prom("step:dujiang_arrival_slow:ratio_rate30m / 0.01", "{{step}} 30m"),
+    Prom("step:dujiang_arrival_slow:ratio_rate1h / 0.01", "{{step}} 1h"),
+    Prom("step:dujiang_arrival_slow:ratio_rate6h / 0.01", "{{step}} 6h"),
+    unit="none",
+)
+PUBLISH = lines(
+    Words("网关等待 Kafka 的时间", "The gateway's wait for Kafka"),
+    Words(
+        "从请求通过检查到 Kafka 确认：中位、p95、p99。",
+        "From a validated request to the broker's acknowledgement: median, p95, p99.",
+    ),
+    *(
+        Prom(f"histogram_quantile({share}, sum by (le) (rate(dujiang_gateway_publish_seconds_bucket[$__rate_interval])))", name)
+        for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
+    ),
+    unit="s",
+)
+
+DASHBOARD = Dashboard(
+    "dujiang-objectives",
+    Words("服务目标", "Objectives"),
+    Words("承诺了什么，兑现了多少。", "What was promised and what was kept."),
+    (
+        Row(Words("兑现", "Kept"), (KEPT, CONFIRMED)),
+        Row(Words("消耗", "Used up"), (BURN, PUBLISH)),
+    ),
+    hours=24 * 7,
+)

@@ -1,0 +1,135 @@
+"""Projects and calls: what is late, what comes due, where money and applications stand."""
+
+from monitoring.dashboards.declared import NOTICE, SEARCH, Dashboard, Row, Sql, Words, found, stat, table
+
+_MINE = found("project_id", "title", "lead", "programme")
+
+SILENT = stat(
+    Words("失联项目", "Silent projects"),
+    Words("执行中、一年以上没有报告。", "Executing, and not reported for over a year."),
+    Sql("SELECT count(*) AS projects FROM v_project WHERE is_silent"),
+    levels=NOTICE,
+)
+UNDERSPENT = stat(
+    Words("拨付不足的项目", "Underspent projects"),
+    Words("已到验收或以后，拨付不到合同的一半。", "In acceptance or later, with less than half of the contract paid."),
+    Sql("SELECT count(*) AS projects FROM v_project WHERE is_underspent"),
+    levels=NOTICE,
+)
+WAITING = stat(
+    Words("等待前序的事件", "Parked events"),
+    Words("早到的事件，等它前面的事件到来。", "Events that came early and wait for the one before them."),
+    Sql("SELECT count(*) AS events FROM v_parked_event"),
+)
+OVERDUE = table(
+    Words("逾期项目", "Overdue projects"),
+    Words(
+        "有里程碑到期未报告，或到期六个月仍未申请验收；最久的在前。",
+        "A milestone is due and not reported, or six months after the end nobody applied for acceptance; the longest first.",
+    ),
+    Sql(
+        "SELECT project_id, title, lead, programme, state, overdue_days FROM v_project"
+        f" WHERE is_overdue AND {_MINE} ORDER BY overdue_days DESC, project_id LIMIT 200"
+    ),
+)
+MILESTONES = table(
+    Words("90 天内到期的里程碑", "Milestones due within 90 days"),
+    Words("尚未报告或被退回的里程碑，最近的在前。", "Milestones not yet reported, or returned; the nearest first."),
+    Sql(
+        "SELECT project_id, milestone_id, title, lead, status, due_on::timestamptz AS due_on, days_left FROM v_milestone"
+        f" WHERE is_outstanding AND days_left BETWEEN 0 AND 90 AND {found('project_id', 'title', 'lead')}"
+        " ORDER BY due_on, project_id, milestone_id LIMIT 200"
+    ),
+)
+UNACCEPTED = table(
+    Words("合同已到期、未申请验收", "Past their end, acceptance not applied for"),
+    Words(
+        "合同截止已过而未申请验收的项目；六个月是期限。",
+        "The contract ended and nobody applied for acceptance; six months is the limit.",
+    ),
+    Sql(
+        "SELECT project_id, title, lead, end_on::timestamptz AS end_on, (now() AT TIME ZONE 'UTC')::date - end_on AS days_past,"
+        " CASE WHEN now() > (end_on::timestamp + interval '183 days') AT TIME ZONE 'UTC' THEN 'yes' ELSE 'no' END AS past_limit"
+        " FROM v_project WHERE state = 'acceptance_pending' AND end_on::timestamp AT TIME ZONE 'UTC' <= now()"
+        f" AND {_MINE} ORDER BY end_on, project_id LIMIT 200"
+    ),
+)
+EXTENSIONS = table(
+    Words("延期申请", "Extensions"),
+    Words(
+        "批准与驳回的延期及驳回原因（extension_too_late 为提出过晚）；waiting 为等待前序事件。",
+        "Extensions granted and refused, and why (extension_too_late: asked for too late); waiting: parked, it came early.",
+    ),
+    Sql(
+        "SELECT e.event_time, e.subject, e.event_source,"
+        " CASE WHEN r.reason IS NOT NULL THEN 'refused' WHEN p.event_id IS NOT NULL THEN 'waiting' ELSE 'granted' END"
+        " AS decision, coalesce(r.reason, '') AS reason"
+        " FROM v_event e LEFT JOIN v_rejection r ON r.event_id = e.event_id AND r.event_source = e.event_source"
+        " LEFT JOIN v_parked_event p ON p.project_id = e.subject AND p.event_id = e.event_id"
+        " AND p.event_source = e.event_source"
+        " WHERE e.event_type LIKE '%.research.project.extended.v_' AND $__timeFilter(e.event_time)"
+        " ORDER BY e.event_time DESC LIMIT 200"
+    ),
+)
+MONEY = table(
+    Words("今年各计划的资金", "Money by programme, this year"),
+    Words(
+        "今年开始的合同：合同金额、已拨付、已验收项目的合同金额，分币种。",
+        "Contracts that began this year: contracted, paid, and the contracts of accepted projects, by currency.",
+    ),
+    Sql(
+        "SELECT programme, currency, count(*) AS projects, sum(contract_amount) AS contracted, sum(disbursed) AS paid,"
+        " coalesce(sum(contract_amount) FILTER (WHERE state IN ('accepted', 'closed', 'archived')), 0) AS accepted"
+        " FROM v_project WHERE start_on >= date_trunc('year', now())::date AND contract_amount > 0"
+        " GROUP BY programme, currency ORDER BY contracted DESC"
+    ),
+    width=12,
+)
+STUCK = table(
+    Words("停在哪个状态、多久", "Where projects stay, and how long"),
+    Words("每个状态的项目数与停留最久者。", "Projects in each state, and the longest stay."),
+    Sql(
+        "SELECT coalesce(state, '-') AS state, count(*) AS projects, max(unchanged_s) AS longest_s FROM v_project"
+        " GROUP BY 1 ORDER BY longest_s DESC NULLS LAST"
+    ),
+    width=12,
+)
+APPLICATIONS = table(
+    Words("等得最久的申报与评审", "Applications and reviews that wait longest"),
+    Words("尚未有结论的申报，等得最久的在前。", "Applications without a decision; those that wait longest first."),
+    Sql(
+        "SELECT project_id, title, lead, state, unchanged_s FROM v_project"
+        f" WHERE state IN ('applied', 'returned', 'under_review', 'reserve') AND {_MINE}"
+        " ORDER BY unchanged_s DESC, project_id LIMIT 200"
+    ),
+)
+CALLS = table(
+    Words("14 天内截止的征集", "Calls that close within 14 days"),
+    Words(
+        "申报数与同一计划上一期开放同样久时相比。",
+        "Applications, beside those of the programme's last call when it had been open as long.",
+    ),
+    Sql(
+        "SELECT c.call_id, c.title, c.programme, c.closes_at, c.closes_in_s,"
+        " (SELECT count(*) FROM v_application a WHERE a.call_id = c.call_id) AS applications,"
+        " (SELECT count(*) FROM v_application a WHERE a.call_id = last.call_id"
+        " AND a.submitted_at - last.opens_at <= now() - c.opens_at) AS last_call_applications"
+        " FROM v_call c LEFT JOIN LATERAL (SELECT p.call_id, p.opens_at FROM v_call p WHERE p.programme = c.programme"
+        " AND p.opens_at < c.opens_at ORDER BY p.opens_at DESC LIMIT 1) last ON true"
+        " WHERE c.phase = 'closing_soon' ORDER BY c.closes_at, c.call_id"
+    ),
+)
+
+DASHBOARD = Dashboard(
+    "dujiang-projects",
+    Words("项目与征集", "Projects and calls"),
+    Words("什么已经晚了，什么快到期，资金与申报在哪里。", "What is late, what comes due, where money and applications stand."),
+    (
+        Row(Words("提醒", "Notices"), (SILENT, UNDERSPENT, WAITING)),
+        Row(Words("期限", "Deadlines"), (OVERDUE, MILESTONES, UNACCEPTED, EXTENSIONS)),
+        Row(Words("资金与进度", "Money and progress"), (MONEY, STUCK)),
+        Row(Words("申报与征集", "Applications and calls"), (APPLICATIONS, CALLS)),
+    ),
+    (SEARCH,),
+    hours=24 * 365,
+)

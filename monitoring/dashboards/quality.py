@@ -1,0 +1,95 @@
+"""Data quality and partners: who is late, silent or wrong, what waits in quarantine and why."""
+
+from monitoring.dashboards.declared import SEARCH, Dashboard, Prom, Row, Sql, Words, bars, found, lines, table
+
+PUBLISHERS = table(
+    Words("来源", "Publishers"),
+    Words(
+        "所示时段内每个来源的事件数、迟报与隔离；久无消息的在前。",
+        "Of each source within the time shown: events, lateness, quarantined records; the longest silent first.",
+    ),
+    Sql(
+        "SELECT e.event_source, e.last_recorded_at, extract(epoch FROM now() - e.last_recorded_at) AS silent_s, e.events,"
+        " e.lateness_p95_s, coalesce(q.records, 0) AS quarantined"
+        " FROM (SELECT event_source, max(recorded_at) AS last_recorded_at, count(*) AS events,"
+        " percentile_cont(0.95) WITHIN GROUP (ORDER BY lateness_s) AS lateness_p95_s FROM v_event"
+        " WHERE $__timeFilter(recorded_at) AND topic LIKE '%.event' AND event_source NOT LIKE '/engine/%' GROUP BY 1) e"
+        " LEFT JOIN (SELECT event_source, count(*) AS records FROM v_quarantine WHERE state = 'waiting' GROUP BY 1) q"
+        f" USING (event_source) WHERE {found('e.event_source')} ORDER BY e.last_recorded_at, e.event_source LIMIT 200"
+    ),
+)
+CAUSES = table(
+    Words("隔离区按原因", "Quarantine by cause"),
+    Words("等待处理的记录，按原因、来源与类型。", "Records that wait, by reason, source and type."),
+    Sql(
+        "SELECT reason, event_source, event_type, count(*) AS records, min(first_failed_at) AS first_failed_at"
+        " FROM v_quarantine WHERE state = 'waiting' GROUP BY 1, 2, 3 ORDER BY records DESC, reason, event_source LIMIT 200"
+    ),
+)
+RECORDS = table(
+    Words("隔离区的记录", "Records in quarantine"),
+    Words(
+        "最早的在前；用 dujiang quarantine show 看全部内容。", "The earliest first; `dujiang quarantine show` shows everything."
+    ),
+    Sql(
+        "SELECT reason, event_source, event_id, topic, partition, record_offset, pointer, age_s FROM v_quarantine"
+        f" WHERE state = 'waiting' AND {found('reason', 'event_source', 'event_id')} ORDER BY first_failed_at, id LIMIT 200"
+    ),
+)
+REJECTIONS = table(
+    Words("规则驳回", "Refused by the rules"),
+    Words(
+        "不合规则的事件按原因和来源；它们留作证据，不改变状态。",
+        "Events against the rules, by reason and source; they stay as evidence and change nothing.",
+    ),
+    Sql(
+        "SELECT step, reason, event_source, count(*) AS events FROM v_rejection WHERE $__timeFilter(recorded_at)"
+        " GROUP BY 1, 2, 3 ORDER BY events DESC, reason, event_source LIMIT 200"
+    ),
+    width=12,
+)
+FINDINGS = table(
+    Words("数据中的发现", "Findings"),
+    Words("可疑之处，数据已采用或按说明拒收。", "What looked wrong in data that was used, or refused as said."),
+    Sql(
+        "SELECT rule, severity, count(*) AS findings FROM v_finding WHERE $__timeFilter(recorded_at)"
+        " GROUP BY 1, 2 ORDER BY findings DESC, rule LIMIT 200"
+    ),
+    width=12,
+)
+FILES = table(
+    Words("连接器的文件", "Files of connectors"),
+    Words(
+        "最近的二十个；没有完成时间的仍在进行或被中断。", "The latest twenty; one without an end goes on or was interrupted."
+    ),
+    Sql(
+        "SELECT connector, name, rows_done, started_at, finished_at, took_s FROM v_connector_file"
+        " ORDER BY started_at DESC LIMIT 20"
+    ),
+)
+DUPLICATES = bars(
+    Words("重复的记录", "Duplicate records"),
+    Words("所示时段内各步骤收到的重复记录。", "Records that a step had seen before, within the time shown."),
+    Prom('sum by (step) (increase(dujiang_events_total{outcome="duplicate"}[$__range]))', "{{step}}"),
+)
+DOOR = lines(
+    Words("网关：收下与拒收", "Gateway: accepted and refused"),
+    Words("每秒收下的事件，以及按原因拒收的事件。", "Events accepted a second, and refused by reason."),
+    Prom("sum(rate(dujiang_gateway_accepted_events_total[$__rate_interval]))", "accepted"),
+    Prom("sum by (reason) (rate(dujiang_gateway_refused_events_total[$__rate_interval]))", "{{reason}}"),
+    unit="cps",
+)
+
+DASHBOARD = Dashboard(
+    "dujiang-quality",
+    Words("数据质量与合作方", "Data quality and partners"),
+    Words("谁迟报、失联或出错，隔离区里有什么、为什么。", "Who is late, silent or wrong; what is in quarantine and why."),
+    (
+        Row(Words("来源", "Publishers"), (PUBLISHERS, DOOR, DUPLICATES)),
+        Row(Words("隔离区", "Quarantine"), (CAUSES, RECORDS)),
+        Row(Words("规则与发现", "Rules and findings"), (REJECTIONS, FINDINGS)),
+        Row(Words("连接器", "Connectors"), (FILES,)),
+    ),
+    (SEARCH,),
+    hours=24 * 7,
+)

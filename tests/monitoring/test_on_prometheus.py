@@ -1,0 +1,145 @@
+"""A real Prometheus with the real rules scrapes a real worker and gateway: every panel has something to show."""
+
+import json
+import shutil
+import subprocess
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from dujiang.embedded.ports import free_port
+from monitoring.dashboards import DASHBOARDS
+from monitoring.dashboards.declared import Prom
+from tests.conftest import Stage
+from tests.monitoring.grafana import promql_of
+
+pytestmark = [pytest.mark.services, pytest.mark.slow]
+
+SECONDS_MAX = 90
+
+
+@pytest.fixture(scope="module")
+def prometheus_program() -> str:
+    found = shutil.which("prometheus")
+    if found is None:
+        pytest.skip("no prometheus: on Debian `apt-get install prometheus`")
+    return found
+
+
+def test_every_panel_and_rule_has_data_from_a_running_platform(
+    prometheus_program: str, rule_files: list[Path], rules: list[dict[str, Any]], stage: Stage, tmp_path: Path
+) -> None:
+    ports = {"worker": free_port(), "gateway": free_port()}
+    stage.worker(worker__http_port=str(ports["worker"]), worker__timers="true", worker__timer_poll_ms="100")
+    stage.gateway(ports["gateway"])
+    queries = {
+        f"{dashboard.uid}: {panel.title.en}: {query.text}": promql_of(query)
+        for dashboard in DASHBOARDS
+        for panel in dashboard.panels
+        for query in panel.queries
+        if isinstance(query, Prom)
+    } | {f"rule {rule['record']}": rule["record"] for rule in rules if "record" in rule}
+    with _prometheus(prometheus_program, rule_files, ports, tmp_path) as address:
+        silent = dict(queries)
+        number = 0
+        end = time.monotonic() + SECONDS_MAX
+        while silent and time.monotonic() < end:
+            _traffic(stage, ports["gateway"], number)
+            number += 1
+            silent = {name: query for name, query in silent.items() if not _asked(address, query)}
+            time.sleep(0.5)
+        assert list(silent) == []
+
+
+def _traffic(stage: Stage, gateway: int, number: int) -> None:
+    """Through the door and past it: a project whose start passes (a timer), one in the wrong order, and mistakes."""
+    began = datetime.now(UTC) - timedelta(days=400)
+    key, early = f"P-{number}", f"E-{number}"
+    contract = {"contract_no": "1", "amount": 100, "start": "2025-01-01", "end": "2025-02-01", "milestones": []}
+    application = {"call_id": "C-1", "title": "t", "lead": "l", "budget": 100}
+    told = [
+        (key, "application.submitted", application),
+        (key, "application.submitted", application),  # the same again
+        (key, "review.started", {}),
+        (key, "project.approved", {}),
+        (key, "project.contracted", contract),
+        (early, "review.started", {}),
+        (early, "application.submitted", application),
+    ]
+    for minute, (subject, name, data) in enumerate(told):
+        time_of = began + timedelta(minutes=minute if subject == key else 20 - minute)
+        _post(gateway, subject, f"gov.stiib.research.{name}.v1", time_of, data)
+    _post(gateway, key, "gov.stiib.research.project.contracted.v1", began, {"amount": "much"})  # refused at the door
+    stage.send_raw("research.project.event", key.encode(), b"no event at all")
+
+
+def _post(gateway: int, subject: str, kind: str, time_of: datetime, data: Any) -> None:
+    event = {
+        "specversion": "1.0",
+        "id": f"{subject}-{kind}",
+        "source": "/partners/a",
+        "type": kind,
+        "subject": subject,
+        "time": time_of.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "data": data,
+    }
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{gateway}/events",
+        json.dumps(event).encode(),
+        {"content-type": "application/cloudevents+json"},
+    )
+    try:
+        urllib.request.urlopen(request, timeout=10).close()  # noqa: S310
+    except (urllib.error.URLError, TimeoutError):
+        return  # refused, or not there yet
+
+
+@contextmanager
+def _prometheus(program: str, rule_files: list[Path], ports: dict[str, int], folder: Path) -> Iterator[str]:
+    config = {
+        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+        "rule_files": [str(path) for path in rule_files],
+        "scrape_configs": [
+            {"job_name": job, "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]} for job, port in ports.items()
+        ],
+    }
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    address = f"127.0.0.1:{free_port()}"
+    process = subprocess.Popen(
+        [
+            program,
+            f"--config.file={folder / 'prometheus.yml'}",
+            f"--storage.tsdb.path={folder / 'data'}",
+            f"--web.listen-address={address}",
+            "--log.level=error",
+        ]
+    )
+    try:
+        yield address
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _asked(address: str, query: str) -> list[Any]:
+    """Series at this moment; none while Prometheus starts."""
+    url = f"http://{address}/api/v1/query?" + urllib.parse.urlencode({"query": query})
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            found: list[Any] = json.load(answer)["data"]["result"]
+            return found
+    except urllib.error.HTTPError as error:
+        if error.code == 503:
+            return []
+        raise
+    except urllib.error.URLError:
+        return []
