@@ -1,4 +1,5 @@
-"""Write the pages of docs/reference that come from the code: settings, commands, topics, event types, metrics.
+"""Write the pages of docs/reference that come from the code: settings, commands, topics, event types, metrics,
+the questions of operators.
 
 `python docs/generate.py` writes them, `--check` says which are out of date and ends with status 1. Nothing of this machine
 goes into a page: defaults are the declared ones, not those of an environment or a `dujiang.yaml`.
@@ -19,6 +20,7 @@ from pydantic.fields import FieldInfo
 from dujiang.cli.app import app
 from dujiang.settings import Settings, variable_of
 from monitoring import metrics
+from monitoring.dashboards.questions import QUESTIONS, Question, dashboard_of
 from schemas.catalogue import default_registry
 from schemas.contract import Contract
 from schemas.registry import DEFAULT_PREFIX
@@ -288,6 +290,34 @@ def _metrics(catalogue: type) -> Iterator[tuple[str, ...]]:
         yield f"`{name}`", family.type, ", ".join(labels), family.documentation
 
 
+# --- operators' questions ---------------------------------------------------------------------------------------------------
+
+
+def questions_page() -> str:
+    answered = sum(bool(question.panels) for question in QUESTIONS)
+    parts = [
+        _head("Operators' questions"),
+        "What operators ask, and the panel of Grafana that answers. A question whose subject is not built yet says what it",
+        f"needs. {answered} of {len(QUESTIONS)} have an answer. How to see them: [Grafana](../how-to/grafana.md).",
+    ]
+    for question in QUESTIONS:
+        parts += ["", f"## {question.number}. {question.text}", "", *_answers(question)]
+    return "\n".join(parts) + "\n"
+
+
+def _answers(question: Question) -> Iterator[str]:
+    for panel in question.panels:
+        yield f"Dashboard *{dashboard_of(panel).title}*, panel *{panel.title}*. {panel.meaning.en}"
+        yield ""
+        for query in panel.queries:
+            yield f"```{type(query).__name__.lower()}"
+            yield query.text
+            yield "```"
+        yield ""
+    if question.needs:
+        yield f"Not yet: needs {question.needs}."
+
+
 # --- Markdown ---------------------------------------------------------------------------------------------------------------
 
 
@@ -310,6 +340,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "topics.md": topics_page,
     "types.md": types_page,
     "metrics.md": metrics_page,
+    "questions.md": questions_page,
 }
 
 if __name__ == "__main__":

@@ -1,0 +1,181 @@
+"""The operators' 25 questions: each panel that the list names gives the known answer of a seeded store."""
+
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import yaml
+
+from monitoring.dashboards import alerts, pipeline, projects, quality
+from monitoring.dashboards.declared import Panel, Prom, Sql
+from monitoring.dashboards.questions import QUESTIONS, dashboard_of
+from tests.monitoring.grafana import promql_of, read, sql_of
+from tests.monitoring.promtool import run_promtool
+
+_LATE = "gov.stiib.research.funds.disbursed.v1"
+
+# What the seeded bureau (seed.py) answers: of every row, the columns that do not move with the clock.
+SQL_ANSWERS: list[tuple[Panel, list[dict[str, Any]]]] = [
+    (
+        projects.OVERDUE,
+        [
+            {"project_id": "P-2", "overdue_days": 17, "lead": "Institute B"},
+            {"project_id": "P-1", "overdue_days": 5, "lead": "Institute A"},
+        ],
+    ),
+    (
+        projects.MILESTONES,
+        [
+            {"project_id": "P-1", "milestone_id": "M-2", "days_left": 20, "status": "planned"},
+            {"project_id": "P-6", "milestone_id": "M-1", "days_left": 60, "status": "planned"},
+        ],
+    ),
+    (
+        projects.UNACCEPTED,
+        [
+            {"project_id": "P-2", "days_past": 200, "past_limit": "yes"},
+            {"project_id": "P-3", "days_past": 10, "past_limit": "no"},
+        ],
+    ),
+    (
+        projects.EXTENSIONS,
+        [
+            {"subject": "P-2", "decision": "refused", "reason": "extension_too_late", "event_source": "/partners/late"},
+            {"subject": "P-1", "decision": "granted", "reason": "", "event_source": "/partners/late"},
+        ],
+    ),
+    (
+        projects.MONEY,
+        [{"programme": "Water", "currency": "CNY", "projects": 2, "contracted": 800, "paid": 350, "accepted": 300}],
+    ),
+    (
+        projects.STUCK,
+        [
+            {"state": "acceptance_pending", "projects": 2},
+            {"state": "executing", "projects": 1},
+            {"state": "under_review", "projects": 1},
+            {"state": "applied", "projects": 1},
+            {"state": "contracted", "projects": 1},
+            {"state": "accepted", "projects": 1},
+            {"state": "-", "projects": 1},
+        ],
+    ),
+    (projects.APPLICATIONS, [{"project_id": "P-5", "state": "under_review"}, {"project_id": "P-4", "state": "applied"}]),
+    (projects.CALLS, [{"call_id": "C-now", "programme": "Water", "applications": 2, "last_call_applications": 3}]),
+    (
+        alerts.OPEN,
+        [
+            {"alert_key": "mon/a1", "severity": "critical", "condition": "firing", "is_acknowledged_late": "yes"},
+            {"alert_key": "mon/a3", "severity": "high", "condition": "expired", "is_acknowledged_late": "no"},
+            {"alert_key": "mon/a2", "severity": "warning", "condition": "firing", "is_acknowledged_late": "no"},
+        ],
+    ),
+    (
+        alerts.PER_INCIDENT,
+        [
+            {"monitor": "mon", "incidents": 3, "notifications": 10},
+            {"monitor": "other", "incidents": 1, "notifications": 2},
+        ],
+    ),
+    (alerts.NOISY, [{"alert_key": "mon/a1", "repeats": 5}, {"alert_key": "other/b1", "repeats": 1}]),
+    (alerts.FLAPPING, [{"alert_key": "mon/a1", "reopened": 2}]),
+    (alerts.EXPIRED, [{"alert_key": "mon/a3", "monitor": "mon"}]),
+    (
+        quality.PUBLISHERS,
+        [
+            {"event_source": "/partners/institute", "events": 6, "quarantined": 0},
+            {"event_source": "/partners/late", "events": 2, "quarantined": 2},
+        ],
+    ),
+    (quality.CAUSES, [{"reason": "data_invalid", "event_source": "/partners/late", "event_type": _LATE, "records": 2}]),
+    (
+        quality.REJECTIONS,
+        [{"step": "projects", "reason": "extension_too_late", "event_source": "/partners/late", "events": 1}],
+    ),
+    (quality.FILES, [{"connector": "gtr", "name": "projects.csv", "rows_done": 12}]),
+    (pipeline.OLDEST_PARKED, [{}]),
+]
+
+_TOPIC = 'step="projects",topic="t"'
+PROMQL_INPUT = {
+    f'dujiang_events_total{{{_TOPIC},outcome="duplicate"}}': "0+2x60",
+    f'dujiang_events_total{{{_TOPIC},outcome="applied"}}': "0+90x60",
+    f'dujiang_lag_records{{{_TOPIC},partition="0"}}': "3x60",
+    f'dujiang_lag_records{{{_TOPIC},partition="1"}}': "4x60",
+    # All of them evenly within 100 s: the median is half of it, and so on.
+    'dujiang_event_delay_seconds_bucket{step="projects",le="100"}': "0+60x60",
+    'dujiang_event_delay_seconds_bucket{step="projects",le="+Inf"}': "0+60x60",
+}
+PROMQL_ANSWERS: list[tuple[Panel, list[list[tuple[str, float]]]]] = [
+    (quality.DUPLICATES, [[('{step="projects"}', 120)]]),
+    (pipeline.LAG, [[(f"step_topic:dujiang_lag_records:sum{{{_TOPIC}}}", 7)]]),
+    (pipeline.EVENT_DELAY, [[('{step="projects"}', 50)], [('{step="projects"}', 95)], [('{step="projects"}', 99)]]),
+]
+
+
+def test_there_are_25_questions_and_each_is_answered_or_says_what_it_needs() -> None:
+    assert [question.number for question in QUESTIONS] == list(range(1, 26))
+    assert [question.number for question in QUESTIONS if not question.panels and not question.needs] == []
+
+
+def test_every_panel_that_answers_has_its_known_answer_here() -> None:
+    named = {panel.title for question in QUESTIONS for panel in question.panels}
+    assert named == {panel.title for panel, _ in (*SQL_ANSWERS, *PROMQL_ANSWERS)}
+
+
+@pytest.mark.services
+@pytest.mark.parametrize(("panel", "expected"), SQL_ANSWERS, ids=[panel.title.en for panel, _ in SQL_ANSWERS])
+def test_the_seeded_store_gives_the_known_answer(
+    reader: psycopg.Connection[Any], panel: Panel, expected: list[dict[str, Any]]
+) -> None:
+    [query] = panel.queries
+    assert isinstance(query, Sql)
+    rows = read(reader, sql_of(query, dashboard_of(panel)))
+    assert len(rows) == len(expected)
+    assert [{name: row[name] for name in wanted} for row, wanted in zip(rows, expected, strict=True)] == expected
+
+
+@pytest.mark.services
+def test_the_oldest_parked_event_waits_since_it_happened(reader: psycopg.Connection[Any]) -> None:
+    [query] = pipeline.OLDEST_PARKED.queries
+    [row] = read(reader, query.text)
+    assert 2 * 86_400 <= row["age_s"] < 2 * 86_400 + 3_600
+
+
+@pytest.mark.services
+def test_a_publisher_s_lateness_is_that_of_its_events(reader: psycopg.Connection[Any]) -> None:
+    """/partners/late sent events of 30 and 20 days ago an hour ago."""
+    [query] = quality.PUBLISHERS.queries
+    assert isinstance(query, Sql)
+    rows = read(reader, sql_of(query, dashboard_of(quality.PUBLISHERS), search="late"))
+    [days] = [row["lateness_p95_s"] / 86_400 for row in rows]
+    assert days == pytest.approx(29.5, abs=0.1)
+
+
+def test_prometheus_gives_the_known_answer(promtool: str, rule_files: list[Path], tmp_path: Path) -> None:
+    cases = [
+        {
+            "expr": promql_of(query),
+            "eval_time": "60m",
+            "exp_samples": [{"labels": labels, "value": value} for labels, value in samples],
+        }
+        for panel, answers in PROMQL_ANSWERS
+        for query, samples in zip(panel.queries, answers, strict=True)
+        if isinstance(query, Prom)
+    ]
+    suite = {
+        "rule_files": [str(path) for path in rule_files],
+        "evaluation_interval": "1m",
+        "tests": [
+            {
+                "interval": "1m",
+                "input_series": [{"series": name, "values": values} for name, values in PROMQL_INPUT.items()],
+                "promql_expr_test": cases,
+            }
+        ],
+    }
+    path = tmp_path / "questions.yml"
+    path.write_text(yaml.safe_dump(suite), encoding="utf-8")
+    status, said = run_promtool("test", "rules", str(path))
+    assert status == 0, said
