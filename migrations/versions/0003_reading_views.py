@@ -47,13 +47,16 @@ VIEWS = {
             SELECT min(m.due_at) AS first, min(m.due_at) FILTER (WHERE m.due_at >= now()) AS next
             FROM (
                 SELECT (item ->> 1)::timestamp AT TIME ZONE 'UTC' AS due_at
-                FROM jsonb_array_elements(p.milestones) AS item
+                -- Only these can be late or at risk: of a million projects most have ended, and are not unfolded.
+                FROM jsonb_array_elements(CASE
+                    WHEN p.state IN ('contracted', 'executing', 'suspended', 'acceptance_pending') THEN p.milestones
+                    ELSE '[]' END) AS item
                 WHERE item ->> 2 IN ('planned', 'returned')
             ) m
         ) due
         CROSS JOIN LATERAL (
             SELECT least(
-                CASE WHEN p.state IN ('contracted', 'executing', 'suspended', 'acceptance_pending') THEN due.first END,
+                due.first,
                 CASE WHEN p.state = 'acceptance_pending'
                      THEN (p.end_on::timestamp + interval '183 days') AT TIME ZONE 'UTC' END
             ) AS since
