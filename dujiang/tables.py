@@ -1,9 +1,19 @@
 """All tables of the database: importing this module completes the engine's metadata."""
 
 from engine.tables import metadata
+from gateway.tables import PARTNER, PARTNER_TOKEN, RECEIPT
 from sinks.history.tables import EVENT_HISTORY
 from sinks.status.alerts import ALERT_STATUS
 from sinks.status.calls import CALL_STATUS
 from sinks.status.projects import PROJECT_STATUS
 
-__all__ = ["ALERT_STATUS", "CALL_STATUS", "EVENT_HISTORY", "PROJECT_STATUS", "metadata"]
+__all__ = [
+    "ALERT_STATUS",
+    "CALL_STATUS",
+    "EVENT_HISTORY",
+    "PARTNER",
+    "PARTNER_TOKEN",
+    "PROJECT_STATUS",
+    "RECEIPT",
+    "metadata",
+]

@@ -1,0 +1,52 @@
+"""The gateway's tables: partners and their tokens, and receipts of what was accepted."""
+
+from sqlalchemy import BigInteger, Column, DateTime, ForeignKey, Index, Integer, LargeBinary, Table, Text, func
+from sqlalchemy.dialects.postgresql import ARRAY, UUID
+
+from engine.tables import metadata
+
+PARTNER = Table(
+    "partner",
+    metadata,
+    Column("partner_id", Text, primary_key=True),
+    Column("name", Text, nullable=False, comment="of the organisation, never of a person"),
+    Column("scopes", ARRAY(Text), nullable=False, comment="operation:pattern; see gateway/identity.py"),
+    Column("sources", ARRAY(Text), nullable=False, comment="a source is one of these or stands below it"),
+    Column("events_per_s", Integer, nullable=False),
+    Column("burst_events", Integer, nullable=False),
+    Column("events_per_day", BigInteger, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("changed_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("changed_by", Text, nullable=False),
+    comment="who may publish and subscribe, what, and how much",
+)
+
+PARTNER_TOKEN = Table(
+    "partner_token",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True, comment="sha-256 of the token, which is shown once and kept nowhere"),
+    Column("prefix", Text, nullable=False, unique=True, comment="the token's beginning, for people to name it by"),
+    Column("partner_id", Text, ForeignKey("partner.partner_id"), nullable=False),
+    Column("scopes", ARRAY(Text), nullable=False, comment="narrows the partner's; empty: all of them"),
+    Column("issued_at", DateTime(timezone=True), nullable=False),
+    Column("issued_by", Text, nullable=False),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Column("revoked_at", DateTime(timezone=True)),
+    Column("revoked_by", Text),
+    Index(None, "partner_id"),
+    comment="what a partner proves itself by",
+)
+
+RECEIPT = Table(
+    "receipt",
+    metadata,
+    Column("identity", UUID, primary_key=True, comment="128-bit hash: of (source, id), or of a partner's Idempotency-Key"),
+    Column("digest", LargeBinary, nullable=False, comment="of the content: the same identity with another one is a conflict"),
+    Column("claimed_at", DateTime(timezone=True), nullable=False),
+    Column("settled_at", DateTime(timezone=True), comment="null while the first request is under way"),
+    Column("topic", Text, comment="where the record stands; null for an Idempotency-Key"),
+    Column("partition", Integer),
+    Column("record_offset", BigInteger),
+    Index(None, "claimed_at"),
+    comment="what was accepted, so that a repeat gets the first receipt; kept for gateway.receipts_days",
+)
