@@ -1,7 +1,7 @@
 """A gateway process: the HTTP front door with its Kafka producer and the webhooks of connectors."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
@@ -9,13 +9,17 @@ from prometheus_client import CollectorRegistry
 from connectors.alertmanager.router import Publish, router
 from dujiang.settings import Settings
 from dujiang.wiring import Services, registry_of
-from engine.clock import SystemClock
+from engine.clock import Clock, SystemClock
 from engine.errors import Fault
 from engine.kafka import Message, Publisher
 from gateway.app import create_app
+from gateway.directory import StoredDirectory
 from gateway.health import BrokerHealth
 from gateway.publisher import AsyncPublisher, RecordPublisher, publishing_options
+from gateway.receipt_store import StoredReceipts
+from gateway.receipts import Receipts
 from gateway.server import run
+from gateway.store import Store
 from monitoring.metrics import GatewayMetrics
 
 
@@ -25,14 +29,20 @@ def run_gateway(settings: Settings, services: Services, on_listening: Callable[[
     def open_app() -> AbstractAsyncContextManager[FastAPI]:
         return _opened(settings, services)
 
-    run(open_app, host=settings.gateway.host, port=settings.gateway.port, on_listening=on_listening)
+    run(
+        open_app,
+        host=settings.gateway.host,
+        port=settings.gateway.port,
+        has_identities=_asks_for_tokens(settings),
+        on_listening=on_listening,
+    )
 
 
 @asynccontextmanager
 async def _opened(settings: Settings, services: Services) -> AsyncIterator[FastAPI]:
     registry, clock, prometheus = registry_of(settings), SystemClock(), CollectorRegistry()
     options = publishing_options(settings.kafka_options(services.bootstrap))
-    with BrokerHealth(options, clock) as health:
+    with BrokerHealth(options, clock) as health, _stores(settings, services, clock) as (directory, receipts):
         async with AsyncPublisher(Publisher(options)) as publisher:
             yield create_app(
                 registry=registry,
@@ -42,7 +52,25 @@ async def _opened(settings: Settings, services: Services) -> AsyncIterator[FastA
                 routers=[router(_all_or_fault(publisher), registry, settings.connectors.alertmanager, clock)],
                 metrics=GatewayMetrics(prometheus),
                 prometheus=prometheus,
+                directory=directory if _asks_for_tokens(settings) else None,
+                receipts=receipts,
             )
+
+
+def _asks_for_tokens(settings: Settings) -> bool:
+    return settings.gateway.auth == "token"
+
+
+@contextmanager
+def _stores(settings: Settings, services: Services, clock: Clock) -> Iterator[tuple[StoredDirectory, Receipts]]:
+    """Who may, and what was accepted: a connection each, so that many receipts do not delay the question who asks."""
+    identities, receipts = (Store(services.dsn, f"dujiang gateway {name}") for name in ("identities", "receipts"))
+    try:
+        kept = StoredReceipts(receipts, clock, kept_days=settings.gateway.receipts_days)
+        yield StoredDirectory(identities, clock), Receipts(kept)
+    finally:
+        identities.close()
+        receipts.close()
 
 
 def _all_or_fault(publisher: RecordPublisher) -> Publish:

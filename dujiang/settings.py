@@ -60,8 +60,12 @@ class Database(_Group):
 class Gateway(_Group):
     """The HTTP front door."""
 
-    host: str = Field("127.0.0.1", description="address to listen on; loopback only until partners have identities")
+    host: str = Field("127.0.0.1", description="address to listen on; with `gateway.auth` none on loopback only")
     port: int = Field(8600, ge=0, le=65_535, description="TCP port; 0: a free one")
+    auth: str = Field(
+        "none", pattern="^(none|token)$", description="none: nobody is asked who he is; token: partners show theirs"
+    )
+    receipts_days: int = Field(7, ge=1, le=90, description="days in which a repeat gets the first receipt")
 
 
 class Worker(_Group):

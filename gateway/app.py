@@ -13,12 +13,16 @@ from engine.clock import Clock
 from gateway import contracts, openapi, problems
 from gateway import health as health_routes
 from gateway.body import BodyReader
-from gateway.front import Front
+from gateway.directory import Directory
+from gateway.front import LOOPBACK_HOSTS, Front
+from gateway.guard import Guard
 from gateway.health import Health
+from gateway.limits import Meters
 from gateway.metrics import GatewayMetrics, NoMetrics
 from gateway.problems import DEFAULT_BASE, ProblemWriter
 from gateway.publish import PATH, PublishEndpoint
 from gateway.publisher import RecordPublisher
+from gateway.receipts import Receipts
 from schemas.registry import Registry
 
 TITLE = "Dujiang gateway"
@@ -40,19 +44,24 @@ def create_app(
     prometheus: CollectorRegistry = REGISTRY,
     problems_base: str = DEFAULT_BASE,
     bodies: BodyReader | None = None,
+    directory: Directory | None = None,
+    receipts: Receipts | None = None,
 ) -> FastAPI:
     """Everything comes from the caller, who also opens and closes it; the app holds no resource of its own.
 
+    With a `directory` only its partners pass; without one nobody is asked who he is, and only this machine is served.
     A router may raise any fault of `engine.errors` or an HTTPException: it leaves as a problem.
     """
     writer = ProblemWriter(problems_base)
+    metrics = metrics or NoMetrics()
     publish = PublishEndpoint(
         registry=registry,
         publisher=publisher,
         clock=clock,
-        metrics=metrics or NoMetrics(),
+        metrics=metrics,
         problems=writer,
         bodies=bodies or BodyReader(),
+        receipts=receipts,
     )
     app = FastAPI(
         title=TITLE,
@@ -71,7 +80,9 @@ def create_app(
     health_routes.install(app, health=health, publisher=publisher, prometheus=prometheus)
     for router in routers:
         app.include_router(router)
-    app.add_middleware(Front, problems=writer)
+    if directory is not None:
+        app.add_middleware(Guard, directory=directory, meters=Meters(clock), problems=writer, metrics=metrics)
+    app.add_middleware(Front, problems=writer, hosts=LOOPBACK_HOSTS if directory is None else None)
     app.openapi = cache(lambda: _description(app, registry))  # type: ignore[method-assign]
     return app
 

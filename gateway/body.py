@@ -31,7 +31,7 @@ class BodyReader:
         `declared_bytes` is the Content-Length, None where there is none; what comes is counted all the same.
         """
         if declared_bytes is not None and declared_bytes > bytes_max:
-            await _discard(receive, declared_bytes)
+            await discard(receive, declared_bytes)
             raise _too_large(bytes_max)
         try:
             async with asyncio.timeout(self._timeout_s):
@@ -54,7 +54,7 @@ class BodyReader:
                 if size_bytes > bytes_max:
                     pieces.clear()
                     if message.get("more_body"):
-                        await _discard(receive, None)
+                        await discard(receive, None)
                     raise _too_large(bytes_max)
                 if not message.get("more_body"):
                     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
@@ -69,7 +69,8 @@ def declared_length(value: bytes | None) -> int | None:
     return int(value) if value is not None and value.isdigit() else None
 
 
-async def _discard(receive: Receive, declared_bytes: int | None) -> None:
+async def discard(receive: Receive, declared_bytes: int | None) -> None:
+    """Read what is left of a refused body and throw it away, within limits."""
     if declared_bytes is not None and declared_bytes > DISCARD_BYTES_MAX:
         return
     size_bytes = 0

@@ -24,6 +24,9 @@ class Kind:
 HTTP = "RFC 9110"
 CLOUDEVENTS = "CloudEvents 1.0.2"
 OURS = "Dujiang limits"
+BEARER = "RFC 6750"
+IDEMPOTENCY = "draft-ietf-httpapi-idempotency-key-header-07"
+RATE_LIMITS = "the partner's limits (draft-ietf-httpapi-ratelimit-headers)"
 
 BODY_EMPTY = Kind(
     "body_empty",
@@ -196,12 +199,151 @@ HOST_REFUSED = Kind(
     421,
     Text("The request is meant for another host", "请求指向了其他主机"),
     Text(
-        "Until partners have identities the gateway answers only requests for the loopback host, so that no web page"
-        " can reach it.",
-        "在合作方身份启用之前，网关只应答发往本机回环地址的请求，以防网页借道访问。",
+        "Without partners' identities (gateway.auth is none) the gateway answers only requests for the loopback host, so"
+        " that no web page can reach it.",
+        "未启用合作方身份（gateway.auth 为 none）时，网关只应答发往本机回环地址的请求，以防网页借道访问。",
     ),
     Text("Send the Host header 127.0.0.1, [::1] or localhost.", "请将 Host 请求头设为 127.0.0.1、[::1] 或 localhost。"),
     HTTP,
+)
+TOKEN_MISSING = Kind(
+    "token_missing",
+    401,
+    Text("The request carries no token", "请求未携带令牌"),
+    Text(
+        "This gateway answers partners only, and nothing in the request says who asks.",
+        "本网关只应答已登记的合作方，而请求没有说明来自何方。",
+    ),
+    Text(
+        "Send the header 'Authorization: Bearer dj_...' with the token that the Bureau gave you.",
+        "请携带请求头 Authorization: Bearer dj_…，取值为科技局发放的令牌。",
+    ),
+    BEARER,
+)
+TOKEN_INVALID = Kind(
+    "token_invalid",
+    401,
+    Text("The token is not valid", "令牌无效"),
+    Text(
+        "No partner has this token, or it has expired or was revoked. A new one is known within five seconds.",
+        "没有合作方持有该令牌，或令牌已过期、已撤销。新令牌在五秒内生效。",
+    ),
+    Text(
+        "Compare the token with the one you were given; ask the Bureau for another if its time is over.",
+        "请核对令牌；若已到期，请向科技局申领新令牌。",
+    ),
+    BEARER,
+)
+RIGHT_MISSING = Kind(
+    "right_missing",
+    403,
+    Text("The token does not give this right", "令牌没有该项权限"),
+    Text(
+        "Rights are given by event type, by source and by operation; the partner's and the token's must both allow it."
+        " Nothing was written.",
+        "权限按事件类型、来源和操作授予，合作方与令牌须同时允许。未写入任何内容。",
+    ),
+    Text(
+        "Publish only types and sources that were granted to you, or ask the Bureau for the right.",
+        "请只发布已授权的类型与来源，或向科技局申请权限。",
+    ),
+    "the partner's rights (dujiang partners list)",
+)
+RATE_EXCEEDED = Kind(
+    "rate_exceeded",
+    429,
+    Text("Too fast; nothing was written", "请求过快，未写入任何内容"),
+    Text(
+        "The partner's events of the last seconds are more than its rate allows. A request counts as one event at"
+        " least, refused ones too.",
+        "该合作方最近数秒的事件超过其速率上限。每个请求至少计为一个事件，被拒绝的请求也计入。",
+    ),
+    Text(
+        "Send the same again after the seconds in Retry-After; RateLimit says how much is left.",
+        "请在 Retry-After 所示秒数之后重发；RateLimit 响应头说明剩余额度。",
+    ),
+    RATE_LIMITS,
+)
+QUOTA_EXCEEDED = Kind(
+    "quota_exceeded",
+    429,
+    Text("The day's quota is used up; nothing was written", "当日配额已用尽，未写入任何内容"),
+    Text(
+        "The partner's events of this day (UTC) would be more than its quota.",
+        "该合作方当日（UTC）的事件数将超过其配额。",
+    ),
+    Text(
+        "Send the rest after midnight UTC (Retry-After), or ask the Bureau for a larger quota.",
+        "请在 UTC 零点之后发送其余事件（见 Retry-After），或向科技局申请更大的配额。",
+    ),
+    RATE_LIMITS,
+)
+IDEMPOTENCY_KEY_INVALID = Kind(
+    "idempotency_key_invalid",
+    400,
+    Text("The Idempotency-Key cannot be read", "无法解析 Idempotency-Key"),
+    Text(
+        "The header is one string in double quotes (a bare word is taken too) of 1 to 255 printable ASCII characters,"
+        " sent once.",
+        "该请求头应为一个双引号字符串（也接受不带引号的单词），含 1 至 255 个可见 ASCII 字符，只发送一次。",
+    ),
+    Text('Send a fresh UUID, as in Idempotency-Key: "8e03978e-40d5-43dd-bc93-6894a57f9324".', "请使用新的 UUID。"),
+    IDEMPOTENCY,
+)
+IDEMPOTENCY_KEY_REUSED = Kind(
+    "idempotency_key_reused",
+    422,
+    Text("The Idempotency-Key belongs to another request", "Idempotency-Key 已用于其他请求"),
+    Text(
+        "A request with this key and another content was accepted, or is under way. Nothing of this one was written.",
+        "以该键发送的另一内容的请求已被接受或正在处理。本次请求未写入任何内容。",
+    ),
+    Text(
+        "Use a new key for a new request; repeat a request unchanged under its own key.",
+        "新请求请使用新键；重发请求时内容与键均应保持不变。",
+    ),
+    IDEMPOTENCY,
+)
+IN_FLIGHT = Kind(
+    "in_flight",
+    409,
+    Text("The same is under way already", "相同的请求正在处理"),
+    Text(
+        "Another request with the same Idempotency-Key, or with one of these events, has no answer yet.",
+        "另一个使用相同 Idempotency-Key 或包含其中某个事件的请求尚未得到应答。",
+    ),
+    Text(
+        "Send the same again after the seconds in Retry-After: the answer is then the first request's.",
+        "请在 Retry-After 所示秒数之后原样重发，届时将得到首次请求的应答。",
+    ),
+    IDEMPOTENCY,
+    retry_after_s=5,
+)
+EVENT_CONFLICT = Kind(
+    "event_conflict",
+    409,
+    Text("The id belongs to another event", "该 id 属于另一个事件"),
+    Text(
+        "source and id together name one event, and another event was published under them. Nothing was written.",
+        "source 与 id 共同标识一个事件，而其名下已发布过另一个事件。未写入任何内容。",
+    ),
+    Text(
+        "Give the new event an id of its own; repeat an event unchanged.",
+        "新事件请使用新的 id；重发事件时请保持原样。",
+    ),
+    f"{CLOUDEVENTS}, section 3.1.1",
+)
+STORE_AWAY = Kind(
+    "store_away",
+    503,
+    Text("The platform's database does not answer; nothing was written", "平台数据库无应答，未写入任何内容"),
+    Text(
+        "Who asks, or whether the same was sent before, cannot be known at the moment.",
+        "目前无法核实请求方身份，或无法判断是否已发送过相同内容。",
+    ),
+    Text("Send the same again after the seconds in Retry-After.", "请在 Retry-After 所示秒数之后原样重发。"),
+    OURS,
+    retry_after_s=5,
 )
 NOT_FOUND = Kind(
     "not_found",
@@ -301,6 +443,16 @@ KINDS: dict[str, Kind] = {
         HEADERS_TOO_LARGE,
         BODY_SLOW,
         HOST_REFUSED,
+        TOKEN_MISSING,
+        TOKEN_INVALID,
+        RIGHT_MISSING,
+        RATE_EXCEEDED,
+        QUOTA_EXCEEDED,
+        IDEMPOTENCY_KEY_INVALID,
+        IDEMPOTENCY_KEY_REUSED,
+        IN_FLIGHT,
+        EVENT_CONFLICT,
+        STORE_AWAY,
         NOT_FOUND,
         METHOD_NOT_ALLOWED,
         REQUEST_INVALID,

@@ -13,9 +13,9 @@ LOOPBACK_HOSTS: Final = frozenset((b"127.0.0.1", b"localhost", b"[::1]"))
 
 
 class Front:
-    """ASGI middleware."""
+    """ASGI middleware. `hosts` None: every name will do, since a page in a browser has no token."""
 
-    def __init__(self, app: ASGIApp, *, problems: ProblemWriter, hosts: frozenset[bytes] = LOOPBACK_HOSTS) -> None:
+    def __init__(self, app: ASGIApp, *, problems: ProblemWriter, hosts: frozenset[bytes] | None) -> None:
         self._app = app
         self._problems = problems
         self._hosts = hosts
@@ -36,7 +36,7 @@ class Front:
                 host = value
         if size_bytes > HEADER_BYTES_MAX:
             return Problem(catalogue.HEADERS_TOO_LARGE, catalogue.HEADERS_TOO_LARGE.meaning)
-        if _without_port(host).lower() not in self._hosts:
+        if self._hosts is not None and _without_port(host).lower() not in self._hosts:
             return Problem(catalogue.HOST_REFUSED, catalogue.HOST_REFUSED.meaning)
         return None
 

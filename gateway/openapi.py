@@ -84,6 +84,7 @@ def describe(app: FastAPI, registry: Registry) -> dict[str, Any]:
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     document["paths"][PATH] = {"post": _publish_operation()}
+    document["components"]["securitySchemes"] = {"token": _TOKEN}
     schemas |= {"CloudEvent": ENVELOPE, "Receipt": _RECEIPT, "Problem": _PROBLEM} | _contracts(registry)
     document["paths"] = dict(sorted(document["paths"].items()))
     return document
@@ -113,7 +114,11 @@ def _publish_operation() -> dict[str, Any]:
             " headers, whose body is the data alone. 202 means that all in-sync replicas have every event. All events"
             " of a batch are checked before any is written. Repeat after 503 and 207 with the same ids."
         ),
+        # {}: a gateway that asks nobody (gateway.auth none) is described by the same document.
+        "security": [{"token": []}, {}],
         "parameters": [
+            _IDEMPOTENCY_KEY,
+            *(
             {
                 "name": f"ce-{name}",
                 "in": "header",
@@ -123,6 +128,7 @@ def _publish_operation() -> dict[str, Any]:
             }
             for name, schema in ENVELOPE["properties"].items()
             if name != "datacontenttype"  # that is Content-Type
+            ),
         ],
         "requestBody": {
             # Binary events of a type without data have no body.
@@ -154,7 +160,8 @@ def _responses() -> dict[str, Any]:
             responses[str(kind.status)] = response
         else:
             known["description"] += f" {response['description']}"
-    responses["503"]["headers"] = _RETRY_AFTER
+    for status in ("409", "429", "503"):
+        responses[status]["headers"] = _RETRY_AFTER
     return responses
 
 
@@ -162,6 +169,17 @@ def _problem_response(kind: Kind) -> dict[str, Any]:
     return _response(f"`{kind.slug}`: {kind.title.en}.", problems.MEDIA_TYPE, {"$ref": f"{_REF}Problem"})
 
 
+_TOKEN = {"type": "http", "scheme": "bearer", "description": "a partner's token, dj_…; where the gateway asks for one"}
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": (
+        "A string in double quotes, fresh for each request. The same request again under the same key gets the first"
+        " receipts; another request under it is refused (422)."
+    ),
+    "schema": {"type": "string", "minLength": 1, "maxLength": 257},
+    "example": '"8e03978e-40d5-43dd-bc93-6894a57f9324"',
+}
 _DEPRECATION = {
     "Deprecation": {"description": "RFC 9745: the type of an event goes away", "schema": _TEXT},
     "Sunset": {"description": "RFC 8594: from then on it may be gone", "schema": _TEXT},

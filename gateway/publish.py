@@ -6,6 +6,8 @@
 | 207 | those with a receipt; the others, with a problem each, did not get confirmed |
 | 4xx | nothing |
 | 503 | nothing that counts: repeat with the same ids, repeats are recognised by (source, id) |
+
+With a known partner, or an Idempotency-Key, what was accepted before is not written again: it gets its first receipt.
 """
 
 from collections.abc import Sequence
@@ -22,11 +24,15 @@ from engine.errors import Fault
 from gateway import catalogue
 from gateway.admission import Admitted, admit, body_bytes_max, mode_of, refuse_headers
 from gateway.body import BodyReader, declared_length
+from gateway.caller import caller_of
 from gateway.deprecation import Deprecations
 from gateway.metrics import GatewayMetrics
 from gateway.problems import Problem, ProblemWriter, of_fault, request_language
 from gateway.publisher import Acked, Outcome, Overloaded, RecordPublisher
+from gateway.receipts import HEADER as KEY_HEADER
+from gateway.receipts import Key, Receipts, key_of
 from schemas.cloudevents import CloudEvent
+from schemas.cloudevents.http_binding import Mode
 from schemas.registry import Registry
 
 PATH = "/events"
@@ -48,6 +54,7 @@ class PublishEndpoint:
         metrics: GatewayMetrics,
         problems: ProblemWriter,
         bodies: BodyReader,
+        receipts: Receipts | None,
     ) -> None:
         self._registry = registry
         self._publisher = publisher
@@ -56,6 +63,7 @@ class PublishEndpoint:
         self._problems = problems
         self._bodies = bodies
         self._deprecations = Deprecations(registry)
+        self._receipts = receipts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -66,21 +74,29 @@ class PublishEndpoint:
         await response(scope, receive, send)
 
     async def _respond(self, scope: Scope, receive: Receive) -> Response:
-        admitted = await self._admitted(scope, receive)
+        admitted, key, is_batch = await self._admitted(scope, receive)
         started_s = self._clock.monotonic_s()
         try:
-            outcomes = await self._publisher.publish(admitted.records)
+            if self._receipts is not None and (key is not None or caller_of(scope) is not None):
+                outcomes = await self._receipts.publish_once(self._publisher, admitted, key, is_batch=is_batch)
+            else:
+                outcomes = await self._publisher.publish(admitted.records)
         except Overloaded:
             raise Problem(catalogue.OVERLOADED, catalogue.OVERLOADED.meaning, events=len(admitted.events)) from None
         self._metrics.publish_seconds(self._clock.monotonic_s() - started_s)
         return self._answer(admitted.events, outcomes, scope)
 
-    async def _admitted(self, scope: Scope, receive: Receive) -> Admitted:
-        headers, encoding, length = _relevant(scope["headers"])
+    async def _admitted(self, scope: Scope, receive: Receive) -> tuple[Admitted, Key | None, bool]:
+        headers, encoding, length, sent_key = _relevant(scope["headers"])
         mode = mode_of(next((value for name, value in headers if name == "content-type"), None))
         refuse_headers(mode, headers, encoding)
         body = await self._bodies.read(receive, length, body_bytes_max(mode))
-        return admit(self._registry, headers, body, mode, self._clock.now())
+        caller, is_batch = caller_of(scope), mode is Mode.BATCH
+        key = None if sent_key is None else key_of(sent_key, caller.partner_id if caller else "", headers, body)
+        admitted = admit(self._registry, headers, body, mode, self._clock.now())
+        if caller is not None:
+            caller.admit(admitted.events, is_batch=is_batch)
+        return admitted, key, is_batch
 
     def _answer(self, events: Sequence[CloudEvent], outcomes: Sequence[Outcome], scope: Scope) -> Response:
         faults = [outcome for outcome in outcomes if isinstance(outcome, Fault)]
@@ -142,11 +158,14 @@ def _json_response(status: int, content: dict[str, Any], headers: dict[str, str]
     return Response(_encode(content), status, headers, "application/json")
 
 
-def _relevant(raw: Sequence[tuple[bytes, bytes]]) -> tuple[list[tuple[str, str]], str | None, int | None]:
-    """The headers of the HTTP binding as text, the content encoding and the declared length."""
+def _relevant(
+    raw: Sequence[tuple[bytes, bytes]],
+) -> tuple[list[tuple[str, str]], str | None, int | None, bytes | None]:
+    """The headers of the HTTP binding as text, the content encoding, the declared length, the Idempotency-Key."""
     headers: list[tuple[str, str]] = []
     encoding: str | None = None
     length: int | None = None
+    key: bytes | None = None
     for name, value in raw:
         if name == b"content-type" or name.startswith(b"ce-"):
             headers.append((name.decode("latin-1"), value.decode("latin-1")))
@@ -154,4 +173,6 @@ def _relevant(raw: Sequence[tuple[bytes, bytes]]) -> tuple[list[tuple[str, str]]
             length = declared_length(value)
         elif name == b"content-encoding":
             encoding = value.decode("latin-1").strip().lower()
-    return headers, encoding, length
+        elif name == KEY_HEADER:
+            key = value if key is None else key + b"," + value  # sent twice it is no string any more
+    return headers, encoding, length, key

@@ -34,6 +34,7 @@ def run(
     *,
     host: str = "127.0.0.1",
     port: int = 0,
+    has_identities: bool = False,
     on_listening: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Open the app, serve it until SIGTERM or SIGINT, close it. For a process that does nothing else."""
@@ -44,7 +45,7 @@ def run(
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         async with open_app() as app:
             _tune_interpreter()
-            await serve(app, host=host, port=port, stop=stop, on_listening=on_listening)
+            await serve(app, host=host, port=port, stop=stop, has_identities=has_identities, on_listening=on_listening)
 
     uvloop.run(serve_until_signalled())
 
@@ -63,13 +64,14 @@ async def serve(
     host: str,
     port: int,
     stop: asyncio.Event,
+    has_identities: bool = False,
     on_listening: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Serve until `stop` is set, then answer what is in flight, at most STOP_S long. Port 0 takes a free one.
 
     Raises EnvironmentFault when it may not or cannot listen there.
     """
-    address = loopback_address(host)
+    address = listening_address(host, has_identities=has_identities)
     port = _claimed_port(address, port)
     requests = _InFlight(app)
     server = Server(
@@ -93,19 +95,23 @@ async def serve(
         await _stop(server, serving, requests)
 
 
-def loopback_address(host: str) -> str:
-    """The address to listen on. Raises EnvironmentFault for any that others could reach."""
-    address = "127.0.0.1" if host == "localhost" else host.strip("[]")
+def listening_address(host: str, *, has_identities: bool) -> str:
+    """The address to listen on. Raises EnvironmentFault for one that others could reach while nobody is asked who he is."""
+    text = "127.0.0.1" if host == "localhost" else host.strip("[]")
     try:
-        is_loopback = ipaddress.ip_address(address).is_loopback
+        address = ipaddress.ip_address(text)
     except ValueError:
-        is_loopback = False
-    if not is_loopback:
         raise EnvironmentFault(
-            f"the gateway cannot listen on {host!r}: it listens on loopback only until partners have identities",
-            "set the gateway's host to 127.0.0.1, or ::1",
+            f"the gateway cannot listen on {host!r}: that is no address",
+            "set gateway.host to 127.0.0.1 or ::1, or with gateway.auth=token to another address of this machine",
+        ) from None
+    if not (address.is_loopback or has_identities):
+        raise EnvironmentFault(
+            f"the gateway cannot listen on {host!r}: without partners' identities it listens on loopback only",
+            "set gateway.host to 127.0.0.1 or ::1; or set gateway.auth to token and give each partner one:"
+            " `dujiang partners add`, then `dujiang partners token`",
         )
-    return address
+    return text
 
 
 def _claimed_port(address: str, port: int) -> int:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import platformdirs
@@ -21,7 +21,10 @@ from engine.errors import Fault
 from engine.kafka import Message, partition_of
 from gateway.app import create_app
 from gateway.body import BodyReader
+from gateway.identity import Identity, Partner, digest_of, new_token
+from gateway.limits import Allowance
 from gateway.publisher import Acked, AsyncPublisher, Outcome, Overloaded, RecordPublisher
+from gateway.receipts import CLAIM_S, Blocked, Claimed, Claims, Receipts, Settlement
 from gateway.server import serve
 from monitoring.metrics import GatewayMetrics
 from schemas.catalogue import default_registry
@@ -74,6 +77,70 @@ class FakeHealth:
 
     def reasons(self) -> Sequence[str]:
         return self.said
+
+
+class FakeDirectory:
+    """Tokens in force, in memory; `fault` as a database that is away."""
+
+    def __init__(self) -> None:
+        self.known: dict[bytes, Identity] = {}
+        self.fault: Fault | None = None
+
+    async def find(self, digest: bytes) -> Identity | None:
+        if self.fault is not None:
+            raise self.fault
+        return self.known.get(digest)
+
+    def register(
+        self,
+        partner_id: str,
+        *scopes: str,
+        sources: tuple[str, ...] = (),
+        allowance: Allowance = Allowance(1_000, 100_000, 1_000_000),  # noqa: B008 - a tuple
+        token: str = "",
+    ) -> str:
+        """A partner with one token, or the token's partner changed; returns the token."""
+        token = token or new_token()
+        partner = Partner(partner_id, scopes, sources or (f"/partners/{partner_id}",), allowance)
+        self.known[digest_of(token)] = Identity(partner, (), NOW + timedelta(days=1))
+        return token
+
+
+class MemoryReceipts:
+    """A ReceiptStore in memory; `fault` as a database that is away, `settle_fault` as one that goes away later."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self._clock = clock
+        self.rows: dict[str, tuple[bytes, datetime, bool, Acked | None]] = {}
+        self.fault: Fault | None = None
+        self.settle_fault: Fault | None = None
+
+    async def claim(self, claims: Claims) -> Claimed | Blocked:
+        if self.fault is not None:
+            raise self.fault
+        won: list[str] = []
+        settled: dict[str, Acked | None] = {}
+        for identity, digest in claims.items():
+            row = self.rows.get(identity)
+            if row is None or not (row[2] or self._clock.now() - row[1] <= timedelta(seconds=CLAIM_S)):
+                won.append(identity)
+            elif row[0] != digest:
+                return Blocked(identity, "conflict")
+            elif not row[2]:
+                return Blocked(identity, "in_flight")
+            else:
+                settled[identity] = row[3]
+        self.rows |= {identity: (claims[identity], self._clock.now(), False, None) for identity in won}
+        return Claimed(frozenset(won), settled)
+
+    async def settle(self, settlement: Settlement) -> None:
+        if self.settle_fault is not None:
+            raise self.settle_fault
+        for identity, place in settlement.settled.items():
+            digest, claimed_at, _, _ = self.rows[identity]
+            self.rows[identity] = (digest, claimed_at, True, place)
+        for identity in settlement.released:
+            del self.rows[identity]
 
 
 @dataclass
@@ -199,6 +266,27 @@ def serve_gateway() -> Iterator[Callable[..., Gateway]]:
 @pytest.fixture
 def fake_publisher() -> FakePublisher:
     return FakePublisher()
+
+
+@pytest.fixture
+def directory() -> FakeDirectory:
+    return FakeDirectory()
+
+
+@pytest.fixture
+def memory_receipts(clock: FakeClock) -> MemoryReceipts:
+    return MemoryReceipts(clock)
+
+
+@pytest.fixture
+def guarded(
+    serve_gateway: Callable[..., Gateway],
+    fake_publisher: FakePublisher,
+    directory: FakeDirectory,
+    memory_receipts: MemoryReceipts,
+) -> Gateway:
+    """A gateway that asks for tokens."""
+    return serve_gateway(fake_publisher, directory=directory, receipts=Receipts(memory_receipts))
 
 
 @pytest.fixture

@@ -198,7 +198,7 @@ class TestDescription:
     def test_every_status_of_the_catalogue_is_described(self, gateway: Any) -> None:
         responses = gateway.get("/openapi.json").json["paths"]["/events"]["post"]["responses"]
         assert sorted(responses) == [
-            *("202", "207", "400", "405", "408", "413", "415", "421", "422", "431", "500", "503"),
+            *("202", "207", "400", "401", "403", "405", "408", "409", "413", "415", "421", "422", "429", "431", "500", "503"),
         ]
         assert "`type_reserved`" in responses["422"]["description"]
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from engine.errors import EnvironmentFault
-from gateway.server import loopback_address, serve
+from gateway.server import listening_address, serve
 
 ROOT = Path(__file__).parents[2]
 # A gateway whose Kafka takes its time for everything.
@@ -52,14 +52,29 @@ run(open_app, on_listening=lambda address: print(address, flush=True))
 @pytest.mark.parametrize(
     ("host", "address"), [("127.0.0.1", "127.0.0.1"), ("localhost", "127.0.0.1"), ("::1", "::1"), ("[::1]", "::1")]
 )
-def test_loopback_is_taken(host: str, address: str) -> None:
-    assert loopback_address(host) == address
+@pytest.mark.parametrize("has_identities", [True, False])
+def test_loopback_is_taken(host: str, address: str, has_identities: bool) -> None:
+    assert listening_address(host, has_identities=has_identities) == address
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "bureau.example", "", "169.254.169.254"])
-def test_address_that_others_reach_is_refused(host: str) -> None:
-    with pytest.raises(EnvironmentFault, match="listens on loopback only until partners have identities"):
-        loopback_address(host)
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "169.254.169.254"])
+def test_address_that_others_reach_is_refused_while_nobody_is_asked(host: str) -> None:
+    with pytest.raises(EnvironmentFault, match="without partners' identities it listens on loopback only") as refused:
+        listening_address(host, has_identities=False)
+    assert "set gateway.auth to token" in refused.value.remedy
+    assert "dujiang partners add" in refused.value.remedy
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7"])
+def test_address_that_others_reach_is_taken_with_identities(host: str) -> None:
+    assert listening_address(host, has_identities=True) == host
+
+
+@pytest.mark.parametrize("has_identities", [True, False])
+@pytest.mark.parametrize("host", ["bureau.example", "", "300.1.1.1"])
+def test_what_is_no_address_is_refused(host: str, has_identities: bool) -> None:
+    with pytest.raises(EnvironmentFault, match="that is no address"):
+        listening_address(host, has_identities=has_identities)
 
 
 def test_port_in_use_is_refused_although_it_could_be_shared() -> None:

@@ -1,0 +1,40 @@
+"""The partner of one request: the guard puts it into the request's scope, the endpoints ask it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from starlette.types import Scope
+
+from gateway.identity import Identity, refuse_ungranted
+from gateway.limits import Meter
+from schemas.cloudevents import CloudEvent
+
+_KEY: Final = "caller"
+
+
+class Caller:
+    """What one token lets its partner do, and how much of it is left."""
+
+    def __init__(self, identity: Identity, meter: Meter) -> None:
+        self.partner_id = identity.partner.partner_id
+        self.identity = identity
+        self._meter = meter
+
+    def admit(self, events: Sequence[CloudEvent], *, is_batch: bool) -> None:
+        """Raises Problem when one of the events is not granted, or when they are too many."""
+        refuse_ungranted(self.identity, events, is_batch=is_batch)
+        self._meter.count_events(len(events))
+
+    def enter(self, scope: Scope) -> None:
+        """Count the request and go along with it. Raises Problem."""
+        scope[_KEY] = self
+        self._meter.count_request()
+
+    def limits(self) -> Mapping[str, str]:
+        """The headers that say what is left."""
+        return self._meter.headers()
+
+
+def caller_of(scope: Scope) -> Caller | None:
+    """None where nobody is asked who he is."""
+    return scope.get(_KEY)

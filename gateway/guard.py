@@ -1,0 +1,84 @@
+"""Nobody passes without a token of a partner, but to what is open to all. Only built when `gateway.auth` is token."""
+
+from typing import Final
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bound_contextvars
+
+from engine.errors import Fault
+from gateway.body import declared_length, discard
+from gateway.caller import Caller
+from gateway.directory import Directory
+from gateway.identity import Identity, bearer_token, digest_of, right_missing, token_invalid
+from gateway.limits import Meters
+from gateway.metrics import GatewayMetrics
+from gateway.problems import Problem, ProblemWriter
+from gateway.publish import PATH
+from gateway.store import store_away
+
+# Descriptions and health. Whatever is not named here needs a token, so that a new route is closed until somebody opens it.
+OPEN: Final = ("/health/", "/problems", "/openapi.json", "/types", "/asyncapi", "/registry")
+_READING: Final = frozenset(("GET", "HEAD"))
+
+
+class Guard:
+    """ASGI middleware."""
+
+    def __init__(
+        self, app: ASGIApp, *, directory: Directory, meters: Meters, problems: ProblemWriter, metrics: GatewayMetrics
+    ) -> None:
+        self._app = app
+        self._directory = directory
+        self._meters = meters
+        self._problems = problems
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or (scope["method"] in _READING and scope["path"].startswith(OPEN)):
+            await self._app(scope, receive, send)
+            return
+        try:
+            identity = await self._identity(scope)
+        except Problem as problem:
+            await self._refuse(problem, scope, receive, send)
+            return
+        # An organisation's id, for whoever looks into a refusal; nothing of the token.
+        with bound_contextvars(partner=identity.partner.partner_id):
+            caller = Caller(identity, self._meters.of(identity.partner.partner_id, identity.partner.allowance))
+            try:
+                caller.enter(scope)
+                if scope["path"] != PATH and not identity.may("call", scope["path"]):
+                    raise right_missing()
+            except Problem as problem:
+                await self._refuse(problem, scope, receive, send)
+            else:
+                await self._app(scope, receive, _with_limits(send, caller))
+
+    async def _refuse(self, problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
+        self._metrics.refused(problem.kind.slug, problem.events)
+        length = next((value for name, value in scope["headers"] if name == b"content-length"), None)
+        await discard(receive, declared_length(length))
+        await self._problems.response(problem, scope)(scope, receive, send)
+
+    async def _identity(self, scope: Scope) -> Identity:
+        token = bearer_token([value for name, value in scope["headers"] if name == b"authorization"])
+        try:
+            found = await self._directory.find(digest_of(token))
+        except Fault as fault:
+            raise store_away(fault) from None
+        if found is None:
+            raise token_invalid()
+        return found
+
+
+def _with_limits(send: Send, caller: Caller) -> Send:
+    """Every answer says what is left."""
+
+    async def send_with_limits(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            limits = {name.encode(): value.encode() for name, value in caller.limits().items()}
+            others = [pair for pair in message["headers"] if pair[0] not in limits]
+            message = {**message, "headers": [*others, *limits.items()]}
+        await send(message)
+
+    return send_with_limits

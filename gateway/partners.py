@@ -1,0 +1,174 @@
+"""The register of partners and their tokens: what `dujiang partners` changes. A gateway sees it within five seconds."""
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final, LiteralString
+
+from psycopg import Cursor
+
+from gateway.admission import RESERVED_SOURCES
+from gateway.directory import TOKENS_MAX
+from gateway.identity import (
+    PARTNER_ID,
+    SCOPE,
+    SCOPE_CHARS_MAX,
+    SCOPES_MAX,
+    SOURCE,
+    SOURCES_MAX,
+    Partner,
+    digest_of,
+    new_token,
+    prefix_of,
+)
+from schemas.cloudevents import BATCH_EVENTS_MAX
+
+NAME_CHARS_MAX: Final = 200
+REGISTER_LOCK: Final = 7_310_912  # two commands at once: the count of tokens must hold
+
+
+class PartnerRefused(Exception):
+    """What was asked for cannot be; the message says what to do."""
+
+
+def put(cursor: Cursor[Any], partner: Partner, name: str, by: str, *, replace: bool) -> None:
+    """Register a partner, or replace its rights. Raises PartnerRefused."""
+    _check(partner, name)
+    known = _exists(cursor, partner.partner_id)
+    if known and not replace:
+        raise PartnerRefused(f"{partner.partner_id} is registered; --replace gives it these rights instead of its own")
+    cursor.execute(
+        "INSERT INTO partner"
+        " (partner_id, name, scopes, sources, events_per_s, burst_events, events_per_day, changed_by)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
+        " ON CONFLICT (partner_id) DO UPDATE SET name = excluded.name, scopes = excluded.scopes,"
+        " sources = excluded.sources, events_per_s = excluded.events_per_s, burst_events = excluded.burst_events,"
+        " events_per_day = excluded.events_per_day, changed_by = excluded.changed_by, changed_at = now()",
+        (partner.partner_id, name, list(partner.scopes), list(partner.sources), *partner.allowance, by),
+    )
+
+
+def issue(cursor: Cursor[Any], partner_id: str, scopes: Sequence[str], now: datetime, expires_at: datetime, by: str) -> str:
+    """A new token: the only time that it is seen. Raises PartnerRefused."""
+    _check_scopes(scopes)
+    _refuse_unknown(cursor, partner_id)
+    cursor.execute("SELECT pg_advisory_xact_lock(%s)", (REGISTER_LOCK,))
+    cursor.execute("SELECT count(*) FROM partner_token WHERE revoked_at IS NULL AND expires_at > %(now)s", {"now": now})
+    if cursor.fetchall()[0][0] >= TOKENS_MAX:
+        raise PartnerRefused(f"{TOKENS_MAX} tokens are in force, the most there may be; revoke those not used")
+    token = new_token()
+    cursor.execute(
+        "INSERT INTO partner_token (digest, prefix, partner_id, scopes, issued_at, issued_by, expires_at)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s)",
+        (digest_of(token), prefix_of(token), partner_id, list(scopes), now, by, expires_at),
+    )
+    return token
+
+
+def rotate(
+    cursor: Cursor[Any], partner_id: str, prefix: str, now: datetime, expires_at: datetime, overlap_ends: datetime, by: str
+) -> str:
+    """A new token with the same scopes; the old one holds until `overlap_ends`, or its own end. Raises PartnerRefused."""
+    cursor.execute(
+        "UPDATE partner_token SET expires_at = least(expires_at, %(ends)s)"
+        " WHERE partner_id = %(id)s AND prefix = %(prefix)s AND revoked_at IS NULL AND expires_at > %(now)s"
+        " RETURNING scopes",
+        {"id": partner_id, "prefix": prefix, "now": now, "ends": overlap_ends},
+    )
+    found = cursor.fetchone()
+    if found is None:
+        raise _no_such_token(partner_id, prefix)
+    return issue(cursor, partner_id, found[0], now, expires_at, by)
+
+
+def revoke(cursor: Cursor[Any], partner_id: str, prefix: str | None, now: datetime, by: str) -> list[str]:
+    """End one token, or with None all of the partner's; returns their prefixes. Raises PartnerRefused."""
+    _refuse_unknown(cursor, partner_id)
+    cursor.execute(
+        "UPDATE partner_token SET revoked_at = %(now)s, revoked_by = %(by)s WHERE partner_id = %(id)s"
+        " AND (%(prefix)s::text IS NULL OR prefix = %(prefix)s) AND revoked_at IS NULL AND expires_at > %(now)s"
+        " RETURNING prefix",
+        {"id": partner_id, "prefix": prefix, "now": now, "by": by},
+    )
+    revoked = sorted(row[0] for row in cursor.fetchall())
+    if prefix is not None and not revoked:
+        raise _no_such_token(partner_id, prefix)
+    return revoked
+
+
+def partners(cursor: Cursor[Any], now: datetime) -> list[dict[str, Any]]:
+    """Every partner, with the prefixes of its tokens in force."""
+    return _rows(
+        cursor,
+        "SELECT partner_id AS partner, name, scopes, sources, events_per_s, burst_events, events_per_day,"
+        " ARRAY(SELECT prefix FROM partner_token t WHERE t.partner_id = p.partner_id AND revoked_at IS NULL"
+        " AND expires_at > %(now)s ORDER BY issued_at, prefix) AS tokens FROM partner p ORDER BY 1",
+        now,
+    )
+
+
+def tokens(cursor: Cursor[Any], now: datetime) -> list[dict[str, Any]]:
+    """Every token there ever was, by its prefix."""
+    return _rows(
+        cursor,
+        "SELECT partner_id AS partner, prefix, scopes, CASE WHEN revoked_at IS NOT NULL THEN 'revoked'"
+        " WHEN expires_at <= %(now)s THEN 'expired' ELSE 'in force' END AS state,"
+        " issued_at, issued_by, expires_at, revoked_at, revoked_by FROM partner_token ORDER BY 1, issued_at, 2",
+        now,
+    )
+
+
+def _rows(cursor: Cursor[Any], query: LiteralString, now: datetime) -> list[dict[str, Any]]:
+    cursor.execute(query, {"now": now})
+    names = [column.name for column in cursor.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def _check(partner: Partner, name: str) -> None:
+    if not PARTNER_ID.fullmatch(partner.partner_id):
+        raise PartnerRefused(f"{partner.partner_id!r} is no id of a partner; write 1 to 63 of a-z, 0-9 and -")
+    if not 0 < len(name) <= NAME_CHARS_MAX or not name.isprintable():
+        raise PartnerRefused(f"the name has 1 to {NAME_CHARS_MAX} characters that can be printed")
+    if not partner.scopes:
+        raise PartnerRefused("a partner without rights can do nothing; add --scope publish:gov.stiib.research.*")
+    _check_scopes(partner.scopes)
+    _check_sources(partner.sources)
+    if partner.allowance.events_per_s < 1 or partner.allowance.events_per_day < 1:
+        raise PartnerRefused("rate and quota are at least 1 event")
+    if partner.allowance.burst_events < BATCH_EVENTS_MAX:
+        raise PartnerRefused(f"the burst is at least {BATCH_EVENTS_MAX} events: a longest batch could never pass otherwise")
+
+
+def _check_scopes(scopes: Sequence[str]) -> None:
+    if len(scopes) > SCOPES_MAX:
+        raise PartnerRefused(f"at most {SCOPES_MAX} scopes")
+    for scope in scopes:
+        if len(scope) > SCOPE_CHARS_MAX or not SCOPE.fullmatch(scope):
+            raise PartnerRefused(
+                f"{scope!r} is no scope; write publish:TYPE, subscribe:TYPE or call:/PATH, a star at the end for all that"
+                " begin so"
+            )
+
+
+def _check_sources(sources: Sequence[str]) -> None:
+    if not 0 < len(sources) <= SOURCES_MAX:
+        raise PartnerRefused(f"a partner has 1 to {SOURCES_MAX} sources")
+    for source in sources:
+        if not SOURCE.fullmatch(source) or re.search(r"/$", source):
+            raise PartnerRefused(f"{source!r} is no source; write /partners/ID or another URI, without a slash at its end")
+        if f"{source}/".startswith(RESERVED_SOURCES):
+            raise PartnerRefused(f"{source!r} is the platform's own; give the partner /partners/ID")
+
+
+def _exists(cursor: Cursor[Any], partner_id: str) -> bool:
+    cursor.execute("SELECT 1 FROM partner WHERE partner_id = %s", (partner_id,))
+    return cursor.fetchone() is not None
+
+
+def _refuse_unknown(cursor: Cursor[Any], partner_id: str) -> None:
+    if not _exists(cursor, partner_id):
+        raise PartnerRefused(f"no partner {partner_id!r}; `dujiang partners list` shows all")
+
+
+def _no_such_token(partner_id: str, prefix: str) -> PartnerRefused:
+    return PartnerRefused(f"{partner_id} has no token {prefix!r} in force; `dujiang partners list --tokens` shows all")
