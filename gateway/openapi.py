@@ -119,15 +119,15 @@ def _publish_operation() -> dict[str, Any]:
         "parameters": [
             _IDEMPOTENCY_KEY,
             *(
-            {
-                "name": f"ce-{name}",
-                "in": "header",
-                "required": False,
-                "description": f"binary mode only, {'required' if name in ENVELOPE['required'] else 'optional'} there",
-                "schema": schema,
-            }
-            for name, schema in ENVELOPE["properties"].items()
-            if name != "datacontenttype"  # that is Content-Type
+                {
+                    "name": f"ce-{name}",
+                    "in": "header",
+                    "required": False,
+                    "description": f"binary mode only, {'required' if name in ENVELOPE['required'] else 'optional'} there",
+                    "schema": schema,
+                }
+                for name, schema in ENVELOPE["properties"].items()
+                if name != "datacontenttype"  # that is Content-Type
             ),
         ],
         "requestBody": {

@@ -9,6 +9,7 @@ from dujiang.cli import events, look, run
 from dujiang.cli.breaker import app as breaker
 from dujiang.cli.contracts import app as contracts
 from dujiang.cli.filter import filter_event
+from dujiang.cli.partners import app as partners
 from dujiang.cli.quarantine import app as quarantine
 from dujiang.cli.timers import app as timers
 from dujiang.cli.topics import app as topics
@@ -57,6 +58,7 @@ app.command(rich_help_panel=_LOOK)(look.ledger)
 app.command(rich_help_panel=_LOOK)(look.topology)
 app.command(rich_help_panel=_LOOK)(look.settings)
 app.add_typer(contracts, name="contracts", rich_help_panel=_LOOK)
+app.add_typer(partners, name="partners", rich_help_panel=_OPERATE)
 app.add_typer(topics, name="topics", rich_help_panel=_OPERATE)
 app.add_typer(quarantine, name="quarantine", rich_help_panel=_OPERATE)
 app.add_typer(breaker, name="breaker", rich_help_panel=_OPERATE)

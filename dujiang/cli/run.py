@@ -68,7 +68,7 @@ def worker(
 def gateway(
     port: Annotated[int | None, typer.Option(help="TCP port; 0: a free one; default: as set.")] = None,
 ) -> None:
-    """Run the HTTP gateway until Ctrl-C or SIGTERM. It listens on loopback only until partners have identities."""
+    """Run the HTTP gateway until Ctrl-C or SIGTERM. It listens on loopback only while `gateway.auth` is none."""
     from dujiang.gateway import run_gateway
 
     settings = settings_with_logging()

@@ -9,7 +9,7 @@ Instants are now(), dates begin at 00:00 UTC, both as in the rules (streams/); t
 from alembic import op
 
 revision = "0003"
-down_revision = "0001"
+down_revision = "0002"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,145 @@
+"""`dujiang partners`: who may publish and subscribe, and by which tokens."""
+
+import getpass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dujiang.cli.context import AsJson, services_of, settings_with_logging
+from dujiang.cli.output import fail, line, show, speaks, stderr
+
+if TYPE_CHECKING:
+    from psycopg import Cursor
+
+app = typer.Typer(no_args_is_help=True, help="Partners: their rights, limits and tokens. A gateway follows within 5 s.")
+
+Id = Annotated[str, typer.Argument(metavar="ID", help="1 to 63 of a-z, 0-9 and -.")]
+Prefix = Annotated[str, typer.Argument(help="The token's beginning, as `dujiang partners list --tokens` shows it.")]
+Days = Annotated[int, typer.Option(min=1, max=730, help="Days until the token expires.")]
+Scope = Annotated[
+    list[str] | None,
+    typer.Option(help="publish:TYPE, subscribe:TYPE or call:/PATH, a star at the end for all that begin so (repeat it)."),
+]
+
+
+@contextmanager
+def _register() -> Iterator["Cursor[Any]"]:
+    """A transaction on the register; what it refuses ends the command."""
+    from gateway.partners import PartnerRefused
+
+    settings = settings_with_logging()
+    try:
+        with services_of(settings) as services, services.connection() as connection, connection.cursor() as cursor:
+            yield cursor
+    except PartnerRefused as refusal:
+        fail(str(refusal))
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@app.command()
+@speaks
+def add(
+    partner: Id,
+    name: Annotated[str, typer.Option(help="Of the organisation.")],
+    scope: Scope = None,
+    source: Annotated[
+        list[str] | None, typer.Option(help="It may speak as this source and all below (repeat it); default: /partners/ID.")
+    ] = None,
+    rate: Annotated[int, typer.Option(min=1, max=1_000_000, help="Events a second, in the long run.")] = 100,
+    burst: Annotated[int, typer.Option(min=1_000, max=10_000_000, help="Events at once.")] = 5_000,
+    quota: Annotated[int, typer.Option(min=1, max=10_000_000_000, help="Events a day (UTC).")] = 1_000_000,
+    replace: Annotated[bool, typer.Option("--replace", help="Change a partner that is there; its tokens stay.")] = False,
+) -> None:
+    """Register a partner with its rights and limits."""
+    from gateway.identity import Partner
+    from gateway.limits import Allowance
+    from gateway.partners import put
+
+    sources = tuple(source or (f"/partners/{partner}",))
+    with _register() as cursor:
+        put(
+            cursor,
+            Partner(partner, tuple(scope or ()), sources, Allowance(rate, burst, quota)),
+            name,
+            getpass.getuser(),
+            replace=replace,
+        )
+    typer.echo(f"{partner} is registered; its first token: dujiang partners token {partner}")
+
+
+@app.command("list")
+@speaks
+def list_all(
+    tokens: Annotated[bool, typer.Option("--tokens", help="Every token there ever was, by its prefix.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Partners, what they may do, and their tokens in force. Tokens themselves are kept nowhere."""
+    from gateway import partners
+
+    with _register() as cursor:
+        rows = partners.tokens(cursor, _now()) if tokens else partners.partners(cursor, _now())
+    show(rows, as_json=as_json, empty="no tokens" if tokens else "no partners; `dujiang partners add` registers one")
+
+
+@app.command()
+@speaks
+def token(partner: Id, scope: Scope = None, days: Days = 90, as_json: AsJson = False) -> None:
+    """Issue a token. It is shown now and never again. Its scopes narrow the partner's; without any it has all of them."""
+    from gateway.partners import issue
+
+    now = _now()
+    expires_at = now + timedelta(days=days)
+    with _register() as cursor:
+        issued = issue(cursor, partner, scope or [], now, expires_at, getpass.getuser())
+    _show_token(partner, issued, expires_at, as_json=as_json)
+
+
+@app.command()
+@speaks
+def rotate(
+    partner: Id,
+    prefix: Prefix,
+    days: Days = 90,
+    overlap: Annotated[int, typer.Option(min=0, max=720, help="Hours in which the old token still holds.")] = 24,
+    as_json: AsJson = False,
+) -> None:
+    """Issue a token in the place of another, which holds on for a while."""
+    from gateway import partners
+
+    now = _now()
+    expires_at = now + timedelta(days=days)
+    with _register() as cursor:
+        ends = now + timedelta(hours=overlap)
+        issued = partners.rotate(cursor, partner, prefix, now, expires_at, ends, getpass.getuser())
+    _show_token(partner, issued, expires_at, as_json=as_json)
+
+
+@app.command()
+@speaks
+def revoke(
+    partner: Id,
+    prefix: Annotated[str | None, typer.Argument(help="The token's beginning; default: all of the partner's.")] = None,
+) -> None:
+    """End a token, or all of a partner's. Gateways refuse it within 5 s."""
+    from gateway import partners
+
+    with _register() as cursor:
+        revoked = partners.revoke(cursor, partner, prefix, _now(), getpass.getuser())
+    typer.echo(f"{partner}: revoked {', '.join(revoked) or 'nothing; no token was in force'}")
+
+
+def _show_token(partner: str, issued: str, expires_at: datetime, *, as_json: bool) -> None:
+    from gateway.identity import prefix_of
+
+    if as_json:
+        row = {"partner": partner, "token": issued, "prefix": prefix_of(issued), "expires_at": expires_at.isoformat()}
+        typer.echo(line(row))
+        return
+    typer.echo(issued)
+    stderr.print(f"for {partner}, until {expires_at:%Y-%m-%d %H:%M} UTC; it is shown only now", soft_wrap=True)
