@@ -84,7 +84,7 @@ def describe(app: FastAPI, registry: Registry) -> dict[str, Any]:
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     document["paths"][PATH] = {"post": _publish_operation()}
-    document["components"]["securitySchemes"] = {"token": _TOKEN}
+    document["components"]["securitySchemes"] = {"token": _PARTNER_TOKEN}
     schemas |= {"CloudEvent": ENVELOPE, "Receipt": _RECEIPT, "Problem": _PROBLEM} | _contracts(registry)
     document["paths"] = dict(sorted(document["paths"].items()))
     return document
@@ -169,7 +169,7 @@ def _problem_response(kind: Kind) -> dict[str, Any]:
     return _response(f"`{kind.slug}`: {kind.title.en}.", problems.MEDIA_TYPE, {"$ref": f"{_REF}Problem"})
 
 
-_TOKEN = {"type": "http", "scheme": "bearer", "description": "a partner's token, dj_…; where the gateway asks for one"}
+_PARTNER_TOKEN = {"type": "http", "scheme": "bearer", "description": "a partner's token, dj_…; where the gateway asks for one"}
 _IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",
