@@ -17,7 +17,7 @@ from gateway.publish import PATH
 from gateway.store import store_away
 
 # Descriptions and health. Whatever is not named here needs a token, so that a new route is closed until somebody opens it.
-OPEN: Final = ("/health/", "/problems", "/openapi.json", "/types", "/asyncapi", "/registry")
+OPEN: Final = ("/health/", "/problems", "/openapi.json", "/types", "/schemas/", "/asyncapi.json", "/registry")
 _READING: Final = frozenset(("GET", "HEAD"))
 
 

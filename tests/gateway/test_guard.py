@@ -143,7 +143,20 @@ class TestFairUse:
 
 
 class TestOtherPaths:
-    @pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/problems", "/problems/token_missing", "/openapi.json"])
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "/health/live",
+            "/health/ready",
+            "/problems",
+            "/problems/token_missing",
+            "/openapi.json",
+            "/asyncapi.json",
+            "/types",
+            "/schemas/gov.stiib.research.project.contracted.v1/1",
+            "/registry",
+        ],
+    )
     def test_description_and_health_are_open(self, guarded: Any, path: str) -> None:
         assert guarded.get(path).status == 200
 
