@@ -11,6 +11,9 @@ from schemas.platform import TIMER_FIRED, TRANSITION_REJECTED
 SEEN_MAX = 256
 HASH_BYTES = 8
 REJECTED_MAX = 1_000
+_SEEN_BYTES_MAX = SEEN_MAX * HASH_BYTES
+# An enum's member costs more to look up than most of what is done with it.
+_APPLIED, _DUPLICATE, _SUPERSEDED, _REJECTED = Outcome.APPLIED, Outcome.DUPLICATE, Outcome.SUPERSEDED, Outcome.REJECTED
 
 
 def event_hash(source: str, event_id: str) -> bytes:
@@ -25,21 +28,20 @@ def arrive(step: Step[S], entity: Entity[S], fact: Fact) -> Decision[S]:
         entity.timer_at = None
         return _booked(step, entity, decision, ())
     mark, seen = event_hash(fact.source, fact.id), entity.seen
-    if mark in seen:
+    if mark in seen:  # that it lies across two others is as unlikely as two equal hashes
         entity.duplicates += 1
-        return Decision(entity.state, Outcome.DUPLICATE)
-    seen[mark] = None
-    if len(seen) > SEEN_MAX:
-        del seen[next(iter(seen))]
+        return Decision(entity.state, _DUPLICATE)
+    entity.seen = (seen + mark)[-_SEEN_BYTES_MAX:]
     decision = step.rule(entity.state, fact)
-    if decision.outcome is Outcome.APPLIED:
+    outcome = decision.outcome
+    if outcome is _APPLIED:
         entity.applied += 1
         if not decision.late:
             entity.state = decision.state
             return decision
-    elif decision.outcome is Outcome.SUPERSEDED:
+    elif outcome is _SUPERSEDED:
         entity.superseded += 1
-    refused = ((fact, decision.reason),) if decision.outcome is Outcome.REJECTED else ()
+    refused = ((fact, decision.reason),) if outcome is _REJECTED else ()
     return _booked(step, entity, decision, refused)
 
 
@@ -47,8 +49,8 @@ def _booked(step: Step[S], entity: Entity[S], decision: Decision[S], refused: tu
     """Keep the new state and count what became of parked events. Every rejection is published: it is an answer."""
     entity.state = decision.state
     if decision.late:
-        entity.applied += sum(late.outcome is Outcome.APPLIED for late in decision.late)
-        refused += tuple((late.fact, late.reason) for late in decision.late if late.outcome is Outcome.REJECTED)
+        entity.applied += sum(late.outcome is _APPLIED for late in decision.late)
+        refused += tuple((late.fact, late.reason) for late in decision.late if late.outcome is _REJECTED)
     if not refused:
         return decision
     rejections = (Rejection(fact.id, reason) for fact, reason in refused)

@@ -1,7 +1,7 @@
 """What a runner can run: a step (rules, state) or a sink (rows). Both fill the same Work; neither touches Kafka."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Generic, Protocol
 
 from psycopg import Cursor
@@ -13,11 +13,13 @@ from engine.errors import RecordFault
 from engine.kafka import Message, partition_of
 from engine.ports import Derived, Entity, Outcome, Row, S, Sink, Step, Store
 from engine.records import DAY_MS, Decoded, Record, Work
+from engine.remembered import Remembered
 from schemas.cloudevents import json_format
 from schemas.contract import Fact
 from schemas.platform import TIMER_FIRED
 from schemas.registry import Registry
 
+Entities = dict[int, dict[str, Entity[S]]]  # by partition and key
 _HEADERS = [("content-type", json_format.MEDIA_TYPE.encode())]
 
 
@@ -70,9 +72,8 @@ class StepHandler(Generic[S]):
         self._store = store
         self._registry = registry
         self._database = database
-        self._cache: dict[int, dict[str, Entity[S]]] = {}
-        self._held: list[dict[str, Entity[S]]] = []
-        self._cached_max = cached_entities_max
+        self._remembered: Remembered[S] = Remembered(cached_entities_max)
+        self._held: list[Entities[S]] = []
         self._partitions = 0
         self._outputs = {name: contract.topics[0].name for name, contract in _by_name(registry).items()}
 
@@ -81,14 +82,14 @@ class StepHandler(Generic[S]):
 
     @property
     def remembered(self) -> int:
-        return sum(map(len, self._cache.values()))
+        return len(self._remembered)
 
     def examine(self, decoded: Decoded) -> RecordFault | None:
         """An entity's log is one partition; a record elsewhere would race with it."""
         record, fact = decoded.record, decoded.fact
         if fact.name == TIMER_FIRED and fact.source != timers.SOURCE:
             return RecordFault("type_reserved", "/type", f"{record}: timers are published by the platform alone")
-        if fact.key in self._cache.get(record.partition, ()):
+        if self._remembered.has(record.partition, fact.key):
             return None
         home = partition_of(fact.key.encode(), self._partitions)
         if home == record.partition:
@@ -97,15 +98,14 @@ class StepHandler(Generic[S]):
         return RecordFault("misrouted", "/subject", message)
 
     def decide(self, decoded: Sequence[Decoded], work: Work) -> None:
-        homes = {item.fact.key: item.record.partition for item in decoded}
-        entities = self._entities(homes)
+        entities = self._entities(decoded)
         fired: set[str] = set()
-        step, day_of, counter = self._step, None, Counter[str]()
+        step, place, mine, counter = self._step, None, {}, Counter[str]()
         for item in decoded:
             record, fact = item.record, item.fact
-            decision = arrive(step, entities[fact.key], fact)
-            if day_of != (day := (record.partition, record.timestamp_ms // DAY_MS)):
-                day_of, counter = day, work.counter(record)
+            if place != (place := (record.partition, record.timestamp_ms // DAY_MS)):
+                mine, counter = entities[record.partition], work.counter(record)
+            decision = arrive(step, mine[fact.key], fact)
             counter[decision.outcome] += 1
             if decision.late:
                 work.book_late(record, decision.late)
@@ -114,8 +114,8 @@ class StepHandler(Generic[S]):
             if fact.name == TIMER_FIRED:
                 fired.add(fact.key)
         work.event_times = [item.fact.time.timestamp() for item in decoded]
-        due = self._timers(entities, homes, fired)
-        rows = list(entities.items())
+        due = self._timers(entities, fired)
+        rows = [row for mine in entities.values() for row in mine.items()]
 
         def save(cursor: Cursor[Any]) -> None:
             self._store.save(cursor, rows)
@@ -123,50 +123,60 @@ class StepHandler(Generic[S]):
                 timers.save(cursor, self.name, due)
 
         work.save = save
-        work.keep = lambda: self._keep(entities, homes)
+        work.keep = lambda: self._keep(entities)
         self._held.append(entities)
 
     def forget(self) -> None:
         self._held.clear()
-        self._cache.clear()
+        self._remembered.clear()
 
     def close(self) -> None:
         self._database.close()
 
-    def _entities(self, keys: dict[str, int]) -> dict[str, Entity[S]]:
-        """Working copies: what the batches before left, else the cache, else the store, else new ones."""
-        entities: dict[str, Entity[S]] = {}
-        missing: list[str] = []
-        for key, partition in keys.items():
-            known = self._known(key, partition)
-            if known is None:
-                missing.append(key)
+    def _entities(self, decoded: Sequence[Decoded]) -> Entities[S]:
+        """Working copies: what the batches before left, else what is remembered, else the store's, else new ones."""
+        entities: Entities[S] = {}
+        missing: dict[str, int] = {}
+        partition, mine = -1, {}
+        known: list[Mapping[str, Entity[S]]] = []
+        for item in decoded:
+            if partition != item.record.partition:
+                partition = item.record.partition
+                mine = entities.setdefault(partition, {})
+                known = [
+                    *(held[partition] for held in reversed(self._held) if partition in held),
+                    *self._remembered.of(partition),
+                ]
+            key = item.fact.key
+            if key in mine:
+                continue
+            for source in known:
+                if key in source:
+                    mine[key] = source[key].copy()
+                    break
             else:
-                entities[key] = known.copy()
+                missing[key] = partition
+                mine[key] = Entity(self._step.initial())
         if missing:
             with self._database.transaction() as cursor:
-                found = self._store.load(cursor, missing)
-            for key in missing:
-                entities[key] = found.get(key) or Entity(self._step.initial())
+                found = self._store.load(cursor, list(missing))
+            for key, entity in found.items():
+                entities[missing[key]][key] = entity
         return entities
 
-    def _known(self, key: str, partition: int) -> Entity[S] | None:
-        for held in reversed(self._held):
-            if key in held:
-                return held[key]
-        return self._cache.get(partition, {}).get(key)
-
-    def _timers(self, entities: dict[str, Entity[S]], homes: dict[str, int], fired: set[str]) -> dict[str, tuple[int, Any]]:
+    def _timers(self, entities: Entities[S], fired: set[str]) -> dict[str, tuple[int, Any]]:
         """Rows to set or, after firing with nothing further due, to delete. A row that is too early stays as it is."""
         due: dict[str, tuple[int, Any]] = {}
-        for key, entity in entities.items():
-            instant = self._step.due_at(entity.state)
-            if instant is None:
-                if key in fired:
-                    due[key] = (homes[key], None)
-            elif entity.timer_at is None or instant < entity.timer_at:
-                entity.timer_at = instant
-                due[key] = (homes[key], instant)
+        due_at = self._step.due_at
+        for partition, mine in entities.items():
+            for key, entity in mine.items():
+                instant = due_at(entity.state)
+                if instant is None:
+                    if key in fired:
+                        due[key] = (partition, None)
+                elif entity.timer_at is None or instant < entity.timer_at:
+                    entity.timer_at = instant
+                    due[key] = (partition, instant)
         return due
 
     def _messages(self, record: Record, cause: Fact, derived: Sequence[Derived]) -> list[Message]:
@@ -178,26 +188,12 @@ class StepHandler(Generic[S]):
             messages.append(Message(self._outputs[fact.name], fact.key.encode(), value, _HEADERS))
         return messages
 
-    def _keep(self, entities: dict[str, Entity[S]], homes: dict[str, int]) -> None:
-        """Committed: the copies are the truth now. The oldest leave when there are too many."""
-        for key, entity in entities.items():
-            cached = self._cache.setdefault(homes[key], {})
-            cached.pop(key, None)
-            cached[key] = entity
+    def _keep(self, entities: Entities[S]) -> None:
+        """Committed: the copies are the truth now."""
+        for partition, mine in entities.items():
+            self._remembered.keep(partition, mine)
         if self._held and self._held[0] is entities:
             del self._held[0]
-        surplus = self.remembered - self._cached_max
-        if surplus > 0:
-            self._evict(surplus)
-
-    def _evict(self, surplus: int) -> None:
-        for cached in sorted(self._cache.values(), key=len, reverse=True):
-            share = min(len(cached), surplus)
-            for key in list(cached)[:share]:
-                del cached[key]
-            surplus -= share
-            if surplus <= 0:
-                return
 
 
 class SinkHandler:

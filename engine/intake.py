@@ -104,30 +104,44 @@ class Intake:
             self._carried.append(message)
 
     def _ordered(self, messages: Sequence[ClientMessage]) -> list[Record]:
+        """Those that follow one another from where we stand. They come in runs of one partition, and a run costs one look."""
         records: list[Record] = []
-        positions = self.positions
         doubted: set[Place] = set()
+        at: Place | None = None
+        topic, partition, following = "", -1, -1
         for message in messages:
             error = message.error()
             if error is not None:
                 self._report(error, records)
                 continue
             offset = message.offset()
-            place = topic, partition = message.topic(), message.partition()
-            expected = positions.get(place)
-            if offset != expected or place in doubted:
-                if expected is None or offset < expected or place in doubted:
-                    continue  # fetched before a seek or a revocation
-                if not self._is_hole(place, expected, offset):
-                    doubted.add(place)
+            if offset != following or message.partition() != partition or message.topic() != topic:
+                if at is not None:
+                    self.positions[at] = following
+                at = (message.topic(), message.partition())
+                if not self._is_next(at, offset, doubted):
+                    at, following = None, -1
                     continue
-            positions[place] = offset + 1
+                topic, partition = at
+            following = offset + 1
             try:
                 headers = _headers_of(message)
             except (UnicodeDecodeError, SystemError):
                 headers = UNREADABLE
             records.append(Record(topic, partition, offset, message.timestamp()[1], message.key(), headers, message.value()))
+        if at is not None:
+            self.positions[at] = following
         return records
+
+    def _is_next(self, place: Place, offset: int, doubted: set[Place]) -> bool:
+        """Whether this offset is where we stand, or comes after a hole that is one."""
+        expected = self.positions.get(place)
+        if expected is None or offset < expected or place in doubted:
+            return False  # fetched before a seek or a revocation
+        if offset == expected or self._is_hole(place, expected, offset):
+            return True
+        doubted.add(place)
+        return False
 
     def _is_hole(self, place: Place, expected: int, offset: int) -> bool:
         """A hole in the log (a transaction's marker) is believed only at a second look, after a seek to where it begins.

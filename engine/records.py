@@ -127,10 +127,12 @@ class Decoded(Struct, frozen=True, gc=False):
 
 def decode(record: Record, registry: Registry) -> Decoded | Refused:
     """From bytes to a fact, or the reason why not."""
-    if record.value is not None and is_structured(record.headers):
+    if is_structured(record.headers):
         quick = registry.quick(record.value)
-        if quick is not None and record.topic in quick[2].topic_names:
-            return Decoded(record, quick[0], quick[1], None)
+        if quick is not None:
+            fact, wire_type, contract, _ = quick
+            if record.topic in contract.topic_names:
+                return Decoded(record, fact, wire_type, None)
     if record.headers == UNREADABLE:
         return Refused(record, RecordFault("header_encoding", "", f"{record}: {_UNREADABLE_NAME}"), None)
     event: CloudEvent | None = None
@@ -148,11 +150,14 @@ def decode(record: Record, registry: Registry) -> Decoded | Refused:
 
 
 _UNREADABLE_NAME = "the name of a header is not UTF-8; send header names as UTF-8"
+_USUAL: list[tuple[str, bytes | None]] = [("content-type", b"application/cloudevents+json")]
 _STRUCTURED = frozenset({b"application/cloudevents+json", b"application/cloudevents+json; charset=utf-8"})
 
 
 def is_structured(headers: Sequence[tuple[str, bytes | None]] | None) -> bool:
     """Structured JSON and nothing else said of it."""
+    if headers == _USUAL:
+        return True
     return headers is not None and len(headers) == 1 and headers[0][0] == "content-type" and headers[0][1] in _STRUCTURED
 
 

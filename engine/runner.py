@@ -187,7 +187,7 @@ class Runner:
 
     def _judge(self, record: Record) -> Decoded | Refused:
         item = decode(record, self._registry)
-        if isinstance(item, Refused):
+        if not isinstance(item, Decoded):
             return item
         fault = self._handler.examine(item)
         if fault is None and self._unstorable:

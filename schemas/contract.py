@@ -29,6 +29,12 @@ class Data(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 
 
+def plain(data: Data | Struct) -> dict[str, Any]:
+    """A fact's data as a JSON object."""
+    found: dict[str, Any] = data.model_dump(mode="json") if isinstance(data, Data) else msgspec.to_builtins(data)
+    return found
+
+
 class NoData(Data):
     """For events whose type says it all."""
 
@@ -101,7 +107,7 @@ class Fact(Struct, frozen=True, gc=False):
     source: str
     key: str
     time: datetime
-    data: Any  # an instance of the contract's model
+    data: Any  # an instance of the contract's model, or of its Struct (schemas/structs.py)
 
     @property
     def order(self) -> tuple[datetime, str]:

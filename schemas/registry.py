@@ -8,7 +8,7 @@ import msgspec
 from pydantic import ValidationError
 
 from schemas.cloudevents import ABSENT, CloudEvent
-from schemas.contract import KEY_CHARS_MAX, Contract, Data, Fact
+from schemas.contract import KEY_CHARS_MAX, Contract, Data, Fact, plain
 from schemas.quick import QuickReader
 
 _encode = msgspec.json.Encoder().encode
@@ -87,7 +87,7 @@ class Registry:
 
     def event(self, fact: Fact, extensions: dict[str, str] | None = None) -> CloudEvent:
         """The CloudEvent that carries a fact of ours. `fact.data` is a model or a JSON object."""
-        data = fact.data.model_dump(mode="json") if isinstance(fact.data, Data) else fact.data
+        data = fact.data if isinstance(fact.data, dict) else plain(fact.data)
         return CloudEvent(
             id=fact.id,
             source=fact.source,

@@ -14,6 +14,8 @@ from schemas.contract import Fact
 
 PARKED_MAX = 16
 ILLEGAL = "illegal_transition"
+# An enum's member costs more to look up than most of what is done with it.
+_APPLIED, _PARKED, _REJECTED, _SUPERSEDED = Outcome.APPLIED, Outcome.PARKED, Outcome.REJECTED, Outcome.SUPERSEDED
 
 
 class Parks(Protocol):
@@ -71,25 +73,25 @@ class Lifecycle(Generic[P]):
         row = self.row(state, fact)
         if row is None:
             state, displaced = self._park(state, fact)
-            return Decision(state, Outcome.PARKED, "", derived, late + displaced)
+            return Decision(state, _PARKED, "", derived, late + displaced)
         if row.guard is not None and (reason := row.guard(state, fact)) is not None:
-            return Decision(state, Outcome.REJECTED, reason, derived, late)
+            return Decision(state, _REJECTED, reason, derived, late)
         before, state = state, self.apply(state, fact, row)
         derived += self.moved(before, state, fact.key, fact.name, fact.id, fact.time)
         if state.parked:
             state, more, retried = self._retry(state, fact.key)
-            return Decision(state, Outcome.APPLIED, "", derived + more, late + retried)
-        return Decision(state, Outcome.APPLIED, "", derived, late)
+            return Decision(state, _APPLIED, "", derived + more, late + retried)
+        return Decision(state, _APPLIED, "", derived, late)
 
     def advance(self, state: P, instant: datetime, key: str) -> Decision[P]:
         """Only the timers due at or before an instant. Superseded when none acts: an earlier event had fired them."""
         after, derived, late = self._fire_due(state, instant, key)
-        return Decision(after, Outcome.SUPERSEDED if after is state else Outcome.APPLIED, "", derived, late)
+        return Decision(after, _SUPERSEDED if after is state else _APPLIED, "", derived, late)
 
     def settle(self, state: P, instant: datetime, key: str) -> tuple[P, tuple[Late, ...]]:
         """What a reader at an instant sees: due timers fired, whatever is still parked rejected."""
         state, _, late = self._fire_due(state, instant, key)
-        left = tuple(Late(fact, Outcome.REJECTED, ILLEGAL) for fact in state.parked)
+        left = tuple(Late(fact, _REJECTED, ILLEGAL) for fact in state.parked)
         return self.with_parked(state, ()), late + left
 
     def _fire_due(self, state: P, instant: datetime, key: str) -> tuple[P, tuple[Derived, ...], tuple[Late, ...]]:
@@ -118,11 +120,11 @@ class Lifecycle(Generic[P]):
                     continue
                 state = self.with_parked(state, tuple(other for other in state.parked if other is not fact))
                 if row.guard is not None and (reason := row.guard(state, fact)) is not None:
-                    late += (Late(fact, Outcome.REJECTED, reason),)
+                    late += (Late(fact, _REJECTED, reason),)
                     continue
                 before, state = state, self.apply(state, fact, row)
                 derived += self.moved(before, state, key, fact.name, fact.id, fact.time)
-                late += (Late(fact, Outcome.APPLIED),)
+                late += (Late(fact, _APPLIED),)
                 again = True
                 break
         return state, derived, late
@@ -134,5 +136,5 @@ class Lifecycle(Generic[P]):
         if len(parked) >= PARKED_MAX:
             first = min(parked, key=lambda other: other.order)
             parked = tuple(other for other in parked if other is not first)
-            displaced = (Late(first, Outcome.REJECTED, ILLEGAL),)
+            displaced = (Late(first, _REJECTED, ILLEGAL),)
         return self.with_parked(state, (*parked, fact)), displaced

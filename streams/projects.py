@@ -25,6 +25,7 @@ AT_RISK_WINDOW = timedelta(days=30)
 SILENT_AFTER = timedelta(days=365)
 
 _S = State
+_CONTRACTED, _EXECUTING = State.CONTRACTED, State.EXECUTING  # looked up for every event
 _SAME = None  # the state stays
 _PAYABLE = (
     _S.CONTRACTED,
@@ -237,9 +238,9 @@ def _apply(project: Project, fact: Fact, row: Row) -> Project:
 def _due_at(project: Project) -> datetime | None:
     """When the next timer would act. While suspended none does; the end then moves with the resumption."""
     day = None
-    if project.state is State.CONTRACTED:
+    if project.state is _CONTRACTED:
         day = project.start
-    elif project.state is State.EXECUTING:
+    elif project.state is _EXECUTING:
         day = project.end
     return None if day is None else day_instant(day)
 

@@ -8,7 +8,6 @@ from sqlalchemy import Column, DateTime, Integer, LargeBinary, Text, func
 from sqlalchemy.dialects.postgresql import JSONB
 
 from engine.database import copy_bytes, copy_instant, copy_text
-from engine.entity import HASH_BYTES
 from engine.ports import Entity, Rejection, S
 
 COLUMNS = ("applied", "duplicates", "superseded", "rejected", "seen", "timer_at")
@@ -41,7 +40,7 @@ def fields(entity: Entity[Any]) -> tuple[str, ...]:
         str(entity.duplicates),
         str(entity.superseded),
         copy_json(entity.rejected) if entity.rejected else "[]",
-        copy_bytes(b"".join(entity.seen)),
+        copy_bytes(entity.seen),
         copy_instant(entity.timer_at),
     )
 
@@ -57,13 +56,9 @@ def entity(
 ) -> Entity[S]:
     """An entity from a row's columns, in the order of COLUMNS."""
     rejections = tuple(Rejection(event_id, reason) for event_id, reason in rejected)
-    return Entity(state, _unpacked(seen), applied, duplicates, superseded, rejections, timer_at)
+    return Entity(state, seen, applied, duplicates, superseded, rejections, timer_at)
 
 
 def copy_json(value: object) -> str:
     """A jsonb field."""
     return copy_text(msgspec.json.encode(value).decode())
-
-
-def _unpacked(seen: bytes) -> dict[bytes, None]:
-    return dict.fromkeys([seen[at : at + HASH_BYTES] for at in range(0, len(seen), HASH_BYTES)])

@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from engine.database import NULL, copy_instant, copy_text, copy_texts
 from engine.tables import metadata
-from schemas.contract import Fact, day_text, instant_text
+from schemas.contract import Fact, day_text, instant_text, plain
 from schemas.projects import CONTRACTS, Milestone, MilestoneStatus, Project, State
 from sinks.status import account
 from sinks.status.writer import Form
@@ -67,7 +67,7 @@ def _fields(project: Project) -> tuple[str, ...]:
         day_text(project.start) if project.start else NULL,
         day_text(project.end) if project.end else NULL,
         str(project.disbursed),
-        _milestones(project.milestones) if project.milestones else "[]",
+        account.copy_json(project.milestones) if project.milestones else "[]",
         "t" if project.is_extended else "f",
         "t" if project.is_retried else "f",
         copy_instant(project.suspended_at),
@@ -131,12 +131,8 @@ def _state(
     )
 
 
-def _milestones(milestones: tuple[Milestone, ...]) -> str:
-    return account.copy_json([(name, day_text(due), status) for name, due, status in milestones])
-
-
 def _parked_out(fact: Fact) -> list[Any]:
-    return [fact.name, fact.id, fact.source, fact.key, instant_text(fact.time), fact.data.model_dump(mode="json")]
+    return [fact.name, fact.id, fact.source, fact.key, instant_text(fact.time), plain(fact.data)]
 
 
 def _parked_in(item: list[Any]) -> Fact:

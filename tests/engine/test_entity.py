@@ -1,6 +1,5 @@
 """Arrival at an entity, whatever the batches: pure properties of `arrive` and of the step's handler."""
 
-from dataclasses import replace as changed
 from typing import Any, cast
 
 from hypothesis import given, settings
@@ -10,7 +9,7 @@ from psycopg import Cursor
 
 from dujiang.wiring import STEPS
 from engine.database import Database
-from engine.entity import SEEN_MAX, arrive
+from engine.entity import HASH_BYTES, SEEN_MAX, arrive
 from engine.handlers import StepHandler
 from engine.kafka import Message, partition_of
 from engine.ports import Entity, Outcome
@@ -94,7 +93,7 @@ class NoTimers:
 
 
 def states(shelf: Shelf) -> dict[str, Entity[Any]]:
-    return {key: changed(entity, timer_at=None) for key, entity in shelf.entities.items()}
+    return {key: replace(entity, timer_at=None) for key, entity in shelf.entities.items()}
 
 
 def alone(log: list[Decoded]) -> dict[str, Entity[Any]]:
@@ -157,7 +156,7 @@ def test_a_repeat_changes_nothing_but_the_count_of_repeats(seed: int, again: lis
         assert decision.derived == ()
     for key, entity in entities.items():
         repeats = sum(log[at].fact.key == key for at in again)
-        assert entity == changed(before[key], duplicates=before[key].duplicates + repeats)
+        assert entity == replace(before[key], duplicates=before[key].duplicates + repeats)
 
 
 def test_no_more_ids_are_remembered_than_the_limit() -> None:
@@ -165,6 +164,6 @@ def test_no_more_ids_are_remembered_than_the_limit() -> None:
     template = log_of(1, 10)[0].fact
     for number in range(SEEN_MAX + 50):
         arrive(STEP, entity, replace(template, id=f"e{number}"))
-    assert len(entity.seen) == SEEN_MAX
+    assert len(entity.seen) == SEEN_MAX * HASH_BYTES
     assert arrive(STEP, entity, replace(template, id=f"e{SEEN_MAX + 49}")).outcome is Outcome.DUPLICATE
     assert arrive(STEP, entity, replace(template, id="e0")).outcome is not Outcome.DUPLICATE
