@@ -100,11 +100,13 @@ class StepHandler(Generic[S]):
     def decide(self, decoded: Sequence[Decoded], work: Work) -> None:
         entities = self._entities(decoded)
         fired: set[str] = set()
-        step, place, mine, counter = self._step, None, {}, Counter[str]()
+        step, told = self._step, work.event_times.append
+        place, mine, counter = None, {}, Counter[str]()
         for item in decoded:
             record, fact = item.record, item.fact
             if place != (place := (record.partition, record.timestamp_ms // DAY_MS)):
                 mine, counter = entities[record.partition], work.counter(record)
+            told(fact.time.timestamp())
             decision = arrive(step, mine[fact.key], fact)
             counter[decision.outcome] += 1
             if decision.late:
@@ -113,7 +115,6 @@ class StepHandler(Generic[S]):
                 work.messages += self._messages(record, fact, decision.derived)
             if fact.name == TIMER_FIRED:
                 fired.add(fact.key)
-        work.event_times = [item.fact.time.timestamp() for item in decoded]
         due = self._timers(entities, fired)
         rows = [row for mine in entities.values() for row in mine.items()]
 

@@ -71,10 +71,11 @@ class Work:
     records: Sequence[Record]
     start: dict[Place, int]
     next: dict[Place, int]
+    arrivals: list[float] = field(default_factory=list)  # unix times of the records
     outcomes: dict[tuple[str, int, date], Counter[str]] = field(default_factory=dict)
     refused: list[Refused] = field(default_factory=list)
     messages: list[Message] = field(default_factory=list)
-    event_times: list[float] = field(default_factory=list)
+    event_times: list[float] = field(default_factory=list)  # unix times
     committed_s: float = 0.0  # unix time
     save: Callable[[Cursor[Any]], None] = lambda _: None
     keep: Callable[[], None] = lambda: None

@@ -198,9 +198,11 @@ class Runner:
         start: dict[Place, int] = {}
         following: dict[Place, int] = {}
         gaps: list[tuple[Record, int]] = []
+        arrivals: list[float] = []
         holes = self._intake.gaps
         for record in records:
             place, offset = (record.topic, record.partition), record.offset
+            arrivals.append(record.timestamp_ms / 1000)
             begin = offset
             if holes and (hole := holes.get(place, {}).pop(offset, 0)):
                 gaps.append((record, hole))
@@ -209,7 +211,7 @@ class Runner:
                 start[place] = begin
             if offset >= following.get(place, 0):
                 following[place] = offset + 1
-        work = Work(records, start, following)
+        work = Work(records, start, following, arrivals)
         for record, size in gaps:
             work.book_gap(record, size)
         return work
@@ -331,7 +333,7 @@ class Runner:
         for item in work.refused:
             metrics.quarantined.labels(name, item.fault.reason).inc()
         now_s = work.committed_s
-        metrics.arrival_delay_seconds.observe((name,), [now_s - record.timestamp_ms / 1000 for record in work.records])
+        metrics.arrival_delay_seconds.observe((name,), [now_s - at for at in work.arrivals])
         metrics.event_delay_seconds.observe((name,), [now_s - at for at in work.event_times])
         metrics.last_commit_timestamp_seconds.labels(name).set(now_s)
 
