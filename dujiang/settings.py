@@ -75,8 +75,11 @@ class Worker(_Group):
         default_factory=lambda: ["projects", "calls", "alerts", "history"],
         description="steps and sinks that this worker runs",
     )
+    processes: int = Field(1, ge=1, le=64, description="processes of one `dujiang worker`; as many as cores that are free")
     http_host: str = Field("127.0.0.1", description="address of health and metrics")
-    http_port: int = Field(8601, ge=0, le=65_535, description="TCP port of health and metrics; 0: a free one")
+    http_port: int = Field(
+        8601, ge=0, le=65_535, description="TCP port of health and metrics, of the first of several processes; 0: free ones"
+    )
     timer_poll_ms: int = Field(500, ge=50, le=60_000, description="ms between looks for due timers")
     timers: bool = Field(True, description="false: due timers are not published by themselves (see `dujiang timers advance`)")
 

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 from prometheus_client import CollectorRegistry
 
-from dujiang.settings import Settings
+from dujiang.settings import Settings, SettingsError
 from engine.clock import Clock, SystemClock
 from engine.database import Database
 from engine.handlers import Handler, SinkHandler, StepHandler
@@ -49,6 +49,13 @@ class Services:
         """One connection for a command; committed at its end."""
         with psycopg.connect(self.dsn, application_name="dujiang cli", options="-c timezone=UTC") as connection:
             yield connection
+
+
+def check_parts(names: list[str]) -> None:
+    """Raises SettingsError for steps or sinks that there are not, and for none."""
+    unknown = [name for name in names if name not in PARTS]
+    if unknown or not names:
+        raise SettingsError(f"worker.steps: no step or sink {unknown}; there are {', '.join(PARTS)}")
 
 
 def code_version() -> str:

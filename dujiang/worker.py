@@ -9,8 +9,8 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from dujiang.embedded.ports import free_port
-from dujiang.settings import Settings, SettingsError
-from dujiang.wiring import SINKS, STEPS, Services, build_runners, registry_of
+from dujiang.settings import Settings
+from dujiang.wiring import Services, build_runners, check_parts, registry_of
 from engine import failpoints
 from engine.clock import SystemClock
 from engine.host import build_app, run_app
@@ -20,9 +20,7 @@ log = structlog.get_logger()
 
 def run_worker(settings: Settings, services: Services) -> None:
     """Until SIGTERM or SIGINT; then at most ten seconds."""
-    unknown = [name for name in settings.worker.steps if name not in STEPS and name not in SINKS]
-    if unknown or not settings.worker.steps:
-        raise SettingsError(f"worker.steps: no step or sink {unknown}; there are {', '.join([*STEPS, *SINKS])}")
+    check_parts(settings.worker.steps)
     if "DUJIANG_FAILPOINT" in os.environ:
         failpoints.arm_from(os.environ["DUJIANG_FAILPOINT"])
     metrics = CollectorRegistry()

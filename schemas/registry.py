@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from schemas.cloudevents import ABSENT, CloudEvent
 from schemas.contract import KEY_CHARS_MAX, Contract, Data, Fact, plain
 from schemas.quick import QuickReader
+from schemas.structs import data_of_fact
 
 _encode = msgspec.json.Encoder().encode
 DEFAULT_PREFIX = "gov.stiib"
@@ -64,7 +65,8 @@ class Registry:
             raise ContractError("subject_long", "/subject", f"'subject' has {len(key)} characters, at most {KEY_CHARS_MAX}")
         if event.time is None:
             raise ContractError("time_missing", "/time", "'time' is missing; it says when the fact happened (RFC 3339)")
-        return Fact(contract.name, event.id, event.source, key, event.time.astimezone(UTC), data_of(contract, event.data))
+        data = data_of_fact(contract.data, plain(data_of(contract, event.data)))
+        return Fact(contract.name, event.id, event.source, key, event.time.astimezone(UTC), data)
 
     def encode(
         self, name: str, event_id: str, source: str, key: str, time: datetime, data: dict[str, Any], cause: str

@@ -7,6 +7,7 @@ what a Struct accepts, the model accepts with equal values; a model that has som
 import types
 from collections.abc import Callable
 from datetime import date
+from functools import cache
 from inspect import signature
 from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin, get_type_hints
 
@@ -26,6 +27,13 @@ class _Unsayable(Exception):
     """A field that a Struct cannot hold to the model's rules."""
 
 
+def data_of_fact(model: type[Data], data: dict[str, Any]) -> Struct | Data:
+    """A JSON object that the model accepts, as every fact carries it, whichever way its event was read."""
+    form = struct_of(model)
+    return model.model_validate(data) if form is None else msgspec.convert(data, form)
+
+
+@cache
 def struct_of(model: type[Data]) -> type[Struct] | None:
     """The Struct of a model, or None. U+0000 in texts is for the caller to look for: a pattern would cost what is saved."""
     try:

@@ -48,20 +48,23 @@ def worker(
     step: Annotated[list[str] | None, typer.Option(help="Only these steps or sinks (repeat it); default: as set.")] = None,
     http_port: Annotated[int | None, typer.Option(help="TCP port of health and metrics; 0: a free one.")] = None,
     timers: Annotated[bool | None, typer.Option("--timers/--no-timers", help="Publish due timers; default: as set.")] = None,
+    processes: Annotated[int | None, typer.Option(min=1, max=64, help="Processes, one a core; default: as set.")] = None,
 ) -> None:
     """Run the stream processors until Ctrl-C or SIGTERM."""
+    from dujiang.pool import run_pool
     from dujiang.worker import run_worker
 
     settings = settings_with_logging()
     chosen = settings.worker.model_copy(
         update={
             name: value
-            for name, value in {"steps": step, "http_port": http_port, "timers": timers}.items()
+            for name, value in {"steps": step, "http_port": http_port, "timers": timers, "processes": processes}.items()
             if value is not None
         }
     )
     with services_of(settings) as services:
-        run_worker(settings.model_copy(update={"worker": chosen}), services)
+        run = run_worker if chosen.processes == 1 else run_pool
+        run(settings.model_copy(update={"worker": chosen}), services)
 
 
 @speaks

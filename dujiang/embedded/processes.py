@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,7 +86,7 @@ def _stat_fields(pid: int) -> list[str] | None:
 def spawn(
     command: Sequence[str],
     *,
-    log: Path,
+    log: Path | None,
     cwd: Path,
     env: Mapping[str, str],
     account: str | None = None,
@@ -94,16 +95,16 @@ def spawn(
     """Start a server in a session of its own, so that Ctrl-C in our terminal does not reach it.
 
     With a death_signal the kernel sends it that signal when we end, even by SIGKILL (Linux only). `account` is the user
-    to run as, for a caller that is root. Output is appended to `log`.
+    to run as, for a caller that is root. Output is appended to `log`; without one it goes where ours goes.
     """
 
     def start() -> subprocess.Popen[bytes]:
-        with log.open("ab") as output:
+        with log.open("ab") if log else nullcontext() as output:
             return subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
-                stderr=subprocess.STDOUT,
+                stderr=None if output is None else subprocess.STDOUT,
                 cwd=cwd,
                 env=dict(env),
                 start_new_session=True,

@@ -10,6 +10,7 @@ from engine.database import NULL, copy_instant, copy_text, copy_texts
 from engine.tables import metadata
 from schemas.contract import Fact, day_text, instant_text, plain
 from schemas.projects import CONTRACTS, Milestone, MilestoneStatus, Project, State
+from schemas.structs import data_of_fact
 from sinks.status import account
 from sinks.status.writer import Form
 
@@ -137,7 +138,7 @@ def _parked_out(fact: Fact) -> list[Any]:
 
 def _parked_in(item: list[Any]) -> Fact:
     name, event_id, source, key, time, data = item
-    return Fact(name, event_id, source, key, datetime.fromisoformat(time).astimezone(UTC), _DATA[name].model_validate(data))
+    return Fact(name, event_id, source, key, datetime.fromisoformat(time).astimezone(UTC), data_of_fact(_DATA[name], data))
 
 
 PROJECTS = Form(
