@@ -10,14 +10,12 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from threading import Event
-from typing import Any
 
 import structlog
 from confluent_kafka import Consumer
-from psycopg import Cursor
 
 from engine import ledger, quarantine, timers
-from engine.breaker import Breaker
+from engine.breakers import Breakers
 from engine.clock import Clock
 from engine.database import Database, StoreRefused
 from engine.errors import EnvironmentFault, Fault, Fenced, RecordFault
@@ -78,11 +76,12 @@ class Runner:
         self._tries = 0
         self._batch_max = options.batch.records_max
         self._unstorable: dict[tuple[Place, int], RecordFault] = {}
-        self._breakers: dict[Place, Breaker] = {}
-        self._probe_at: dict[Place, float] = {}
         self._tidied_s = self._balanced_s = self._timed_s = 0.0
         self._log = log.bind(step=handler.name)
         self._intake = Intake(consumer, handler.topics, on_assign=self._assigned, on_revoke=self._revoked)
+        self._breakers = Breakers(
+            options.breaker, intake=self._intake, database=self._tending, status=self.status, metrics=metrics, clock=clock
+        )
 
     # --- the loop -----------------------------------------------------------------------------------------------------------
 
@@ -168,8 +167,8 @@ class Runner:
                 continue
             item = judge(record)
             is_bad = type(item) is Refused
-            if is_bad or self._breakers:
-                back_to = self._breaker(record.place).judge(record.offset, is_bad)
+            if is_bad or not self._breakers.are_quiet:
+                back_to = self._breakers.judge(record.place, record.offset, is_bad)
                 if back_to is not None:
                     # A run's part in earlier batches is committed or in flight.
                     cut[record.place] = max(back_to, min(r.offset for r in records if r.place == record.place))
@@ -179,7 +178,7 @@ class Runner:
             else:
                 good.append(item)
         for place, offset in cut.items():
-            self._trip(place, offset)
+            self._breakers.trip(place, offset)
         if cut:
             good = [item for item in good if item.record.offset < cut.get(item.record.place, 1 << 62)]
             refused = [item for item in refused if item.record.offset < cut.get(item.record.place, 1 << 62)]
@@ -350,7 +349,7 @@ class Runner:
         logs = {place: self._intake.bounds_of(place) for place in places}
         with self._tending.transaction() as cursor:
             offsets = {place: ledger.place(cursor, self._handler.name, place, low) for place, (low, _) in logs.items()}
-            self._recall(cursor, places)
+            self._breakers.recall(cursor, places)
         for place, offset in offsets.items():
             low, high = logs[place]
             if not low <= offset <= high:
@@ -359,8 +358,7 @@ class Runner:
                     "the topic was made anew or its retention is shorter than the outage; see docs/runbook/ledger.md",
                 )
             self._intake.stand(place, offset)
-            if place in self._breakers:
-                self._breakers[place].rewind(offset)
+            self._breakers.rewind(place, offset)
         return offsets
 
     def _revoked(self, places: list[Place]) -> None:
@@ -375,11 +373,8 @@ class Runner:
         # A batch decided but not launched, or remembered state, may hold records of these partitions.
         self._lost = True
         for place in places:
-            self._breakers.pop(place, None)
-            self._probe_at.pop(place, None)
             self._metrics.lag_records.remove(self.status.name, place[0], str(place[1]))
-            self._metrics.breaker_open.remove(self.status.name, place[0], str(place[1]))
-        self.status.paused = {place: why for place, why in self.status.paused.items() if place not in places}
+        self._breakers.forget(places)
         self.status.lag = {place: lag for place, lag in self.status.lag.items() if place not in places}
         self._log.info("revoked", partitions=[f"{topic} p{partition}" for topic, partition in places])
 
@@ -393,86 +388,11 @@ class Runner:
         self._intake.release()
         self._lost = False
 
-    # --- the breaker --------------------------------------------------------------------------------------------------------
-
-    def _breaker(self, place: Place) -> Breaker:
-        breaker = self._breakers.get(place)
-        if breaker is None:
-            breaker = self._breakers[place] = Breaker(self._options.breaker)
-        return breaker
-
-    def _trip(self, place: Place, offset: int) -> None:
-        topic, partition = place
-        breaker = self._breakers[place]
-        breaker.rewind(offset)
-        self._intake.shut(place)
-        self._intake.seek(place, offset)
-        self._probe_at[place] = self._clock.monotonic_s() + self._options.breaker.probe_s
-        message = (
-            f"{topic} p{partition}@{offset}: {breaker.describe()}; a wrong deploy or contract? Nothing went to quarantine."
-            " Look: `dujiang breaker list`. If they are bad indeed:"
-            f" `dujiang breaker allow {self._handler.name} {topic} {partition}`"
-        )
-        if self.status.paused.get(place) == message:
-            return
-        with self._tending.transaction() as cursor:
-            cursor.execute(
-                "INSERT INTO breaker (step, topic, partition, opened_at, next_offset, message)"
-                " VALUES (%s, %s, %s, now(), %s, %s)"
-                " ON CONFLICT (step, topic, partition) DO UPDATE SET opened_at = now(), next_offset = excluded.next_offset,"
-                " message = excluded.message, allowed_until = NULL, allowed_by = NULL",
-                (self._handler.name, topic, partition, offset, message),
-            )
-        self._pause(place, message)
-        self._log.error("breaker open", message=message)
-
-    def _pause(self, place: Place, why: str) -> None:
-        self.status.paused = {**self.status.paused, place: why}
-        self._metrics.breaker_open.labels(self.status.name, place[0], str(place[1])).set(1)
-
-    def _probe(self, now_s: float) -> None:
-        """Look again at a paused partition: a corrected contract, or an operator's word, lets it go on."""
-        due = [place for place, at in self._probe_at.items() if at <= now_s]
-        if not due:
-            return
-        with self._tending.transaction() as cursor:
-            self._recall(cursor, due)
-        for place in due:
-            del self._probe_at[place]
-            self._intake.open(place)
-
-    def _recall(self, cursor: Cursor[Any], places: Sequence[Place]) -> None:
-        """What the table knows of these partitions: paused by us or by a worker before us, and what an operator allowed."""
-        cursor.execute("SELECT topic, partition, allowed_until, message FROM breaker WHERE step = %s", (self._handler.name,))
-        for topic, partition, allowed_until, message in cursor.fetchall():
-            place = (topic, partition)
-            if place not in places:
-                continue
-            self._pause(place, message)
-            if allowed_until is not None:
-                self._breaker(place).allowed_until = allowed_until
-
-    def _settle_breakers(self) -> None:
-        """A partition that passed the offset it was paused at is open again."""
-        for place in [place for place in self.status.paused if place not in self._probe_at]:
-            with self._tending.transaction() as cursor:
-                cursor.execute(
-                    "DELETE FROM breaker WHERE step = %s AND topic = %s AND partition = %s AND next_offset <"
-                    " (SELECT next_offset FROM ledger WHERE step = %s AND topic = %s AND partition = %s)",
-                    (self._handler.name, *place, self._handler.name, *place),
-                )
-                is_past = cursor.rowcount > 0
-            if is_past:
-                self.status.paused = {at: why for at, why in self.status.paused.items() if at != place}
-                self._metrics.breaker_open.labels(self.status.name, place[0], str(place[1])).set(0)
-                self._log.info("breaker closed", topic=place[0], partition=place[1])
-
     # --- between batches ----------------------------------------------------------------------------------------------------
 
     def _tend(self) -> None:
         now_s = self._clock.monotonic_s()
-        if self._probe_at:
-            self._probe(now_s)
+        self._breakers.probe()
         if self._options.timers_enabled and now_s - self._timed_s >= self._options.timer_poll_s:
             self._timed_s = now_s
             self._fire_timers()
@@ -505,7 +425,7 @@ class Runner:
             self._metrics.lag_records.labels(self.status.name, topic, str(partition)).set(behind)
         self._metrics.cached_entities.labels(self.status.name).set(self._handler.remembered)
         if self.status.paused:
-            self._settle_breakers()
+            self._breakers.settle()
         is_troubled = self.status.condition in (Condition.DEGRADED, Condition.BLOCKED, Condition.STARTING)
         if is_troubled and not self._lost and self._flying is None and self._intake.is_joined:
             self.status.condition, self.status.message, self.status.remedy = Condition.RUNNING, "", ""
