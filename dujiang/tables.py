@@ -1,5 +1,13 @@
 """All tables of the database: importing this module completes the engine's metadata."""
 
+from engine.subscriptions.tables import (
+    SUBSCRIPTION,
+    SUBSCRIPTION_ATTEMPT,
+    SUBSCRIPTION_DEAD_LETTER,
+    SUBSCRIPTION_POSITION,
+    SUBSCRIPTION_PROGRESS,
+    SUBSCRIPTION_SECRET,
+)
 from engine.tables import metadata
 from gateway.tables import PARTNER, PARTNER_TOKEN, RECEIPT
 from sinks.history.tables import EVENT_HISTORY
@@ -15,5 +23,11 @@ __all__ = [
     "PARTNER_TOKEN",
     "PROJECT_STATUS",
     "RECEIPT",
+    "SUBSCRIPTION",
+    "SUBSCRIPTION_ATTEMPT",
+    "SUBSCRIPTION_DEAD_LETTER",
+    "SUBSCRIPTION_POSITION",
+    "SUBSCRIPTION_PROGRESS",
+    "SUBSCRIPTION_SECRET",
     "metadata",
 ]

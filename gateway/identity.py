@@ -5,7 +5,8 @@ A right is a scope, `operation:pattern`:
 | scope | gives |
 | --- | --- |
 | publish:gov.stiib.research.* | to publish events whose type begins so; without the star, that one type |
-| subscribe:gov.stiib.infra.* | to receive them |
+| subscribe:gov.stiib.infra.* | to receive them, as far as they are public |
+| clearance:internal, clearance:restricted | to receive what is classified so; restricted includes internal |
 | call:/hooks/alertmanager/plant-7 | to use that path of the gateway: webhooks of monitors, /metrics |
 
 The partner's scopes and the token's must both allow; a token without scopes has all of its partner's.
@@ -24,6 +25,7 @@ from gateway.languages import Text
 from gateway.limits import Allowance
 from gateway.problems import Place, Problem
 from schemas.cloudevents import CloudEvent
+from schemas.subscriptions import allows
 
 Operation = Literal["publish", "subscribe", "call"]
 
@@ -31,7 +33,7 @@ TOKEN_BYTES: Final = 32
 TOKEN_MARK: Final = "dj_"  # noqa: S105 - lets scanners of repositories find a token that was checked in
 TOKEN: Final = re.compile(r"dj_[A-Za-z0-9_-]{43}")
 PREFIX_CHARS: Final = len(TOKEN_MARK) + 8
-SCOPE: Final = re.compile(r"(?:publish|subscribe):[a-z0-9.]*\*?|call:/[A-Za-z0-9._/-]*\*?")
+SCOPE: Final = re.compile(r"(?:publish|subscribe):[a-z0-9.]*\*?|clearance:(?:internal|restricted)|call:/[A-Za-z0-9._/-]*\*?")
 PARTNER_ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 SOURCE: Final = re.compile(r"[!-~]{1,255}")
 SCOPES_MAX: Final = 50
@@ -61,7 +63,7 @@ class Identity:
     def may(self, operation: Operation, what: str) -> bool:
         """Whether this token lets its partner do that to this type, or on this path."""
         wanted = f"{operation}:{what}"
-        return _allows(self.partner.scopes, wanted) and (not self.scopes or _allows(self.scopes, wanted))
+        return allows(self.partner.scopes, wanted) and (not self.scopes or allows(self.scopes, wanted))
 
     def owns(self, source: str) -> bool:
         """Whether the partner may speak as this source: one of its own, or one below."""
@@ -124,7 +126,3 @@ def digest_of(token: str) -> bytes:
 def prefix_of(token: str) -> str:
     """What people call it by."""
     return token[:PREFIX_CHARS]
-
-
-def _allows(scopes: Sequence[str], wanted: str) -> bool:
-    return any(wanted.startswith(scope[:-1]) if scope.endswith("*") else wanted == scope for scope in scopes)

@@ -1,0 +1,142 @@
+"""Tables of subscriptions and of what was delivered to them."""
+
+from sqlalchemy import BigInteger, Column, DateTime, ForeignKey, Identity, Index, Integer, LargeBinary, Table, Text, func
+from sqlalchemy import UniqueConstraint as Unique
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
+
+from engine.tables import metadata
+
+
+def _subscription(*, is_key: bool) -> Column[object]:
+    key = ForeignKey("subscription.subscription_id", ondelete="CASCADE")
+    return Column("subscription_id", UUID, key, primary_key=is_key, nullable=False)
+
+
+def _instant(name: str, *, nullable: bool = True, now: bool = False, comment: str | None = None) -> Column[object]:
+    default = func.now() if now else None
+    return Column(name, DateTime(timezone=True), nullable=nullable, server_default=default, comment=comment)
+
+
+SUBSCRIPTION = Table(
+    "subscription",
+    metadata,
+    Column("subscription_id", UUID, primary_key=True),
+    Column("owner", Text, nullable=False, comment="a partner's id; - where nobody is asked who he is"),
+    Column("revision", BigInteger, nullable=False, server_default="1", comment="counts every change"),
+    Column("protocol", Text, nullable=False, comment="HTTP, SSE, PULL, KAFKA"),
+    Column("source", Text),
+    Column("types", ARRAY(Text), nullable=False, comment="empty: every type the owner may receive"),
+    Column("filters", JSONB, nullable=False),
+    Column("sink", Text),
+    Column("protocolsettings", JSONB, nullable=False),
+    Column("config", JSONB, nullable=False),
+    Column("start_at", Text, nullable=False, comment="now, earliest, instant, cursor"),
+    _instant("start_instant"),
+    _instant("expires_at"),
+    Column("purpose", Text),
+    Column("legal_basis", Text),
+    Column("approver", Text, comment="an office, never a person"),
+    Column("state", Text, nullable=False, comment="pending_validation, enabled, paused, disabled, expired"),
+    Column("state_reason", Text, nullable=False),
+    Column("state_by", Text, nullable=False, comment="partner, operator, platform"),
+    Column("state_note", Text, comment="an operator's words"),
+    _instant("state_since", nullable=False),
+    _instant("validated_at", comment="null: the endpoint has not consented yet, or must again"),
+    _instant("created_at", nullable=False),
+    _instant("changed_at", nullable=False),
+    Index(None, "owner"),
+    comment="who receives what, and where that stands",
+)
+
+SUBSCRIPTION_POSITION = Table(
+    "subscription_position",
+    metadata,
+    _subscription(is_key=True),
+    Column("topic", Text, primary_key=True),
+    Column("partition", Integer, primary_key=True),
+    Column("start_offset", BigInteger, nullable=False, comment="where the subscription began"),
+    Column("next_offset", BigInteger, nullable=False, comment="moved by deliveries (HTTP); readers with a cursor carry theirs"),
+    _instant("moved_at", nullable=False, now=True),
+    postgresql_with={"fillfactor": "50"},
+    comment="next offset per subscription and partition",
+)
+
+SUBSCRIPTION_PROGRESS = Table(
+    "subscription_progress",
+    metadata,
+    _subscription(is_key=True),
+    Column("last_number", BigInteger, nullable=False, server_default="0", comment="gap-free number of the last delivery"),
+    Column("withheld_right", BigInteger, nullable=False, server_default="0"),
+    Column("withheld_classification", BigInteger, nullable=False, server_default="0"),
+    Column("granted_per_min", Integer, comment="what the endpoint allowed in its handshake; null: no limit"),
+    Column("failures_in_row", Integer, nullable=False, server_default="0"),
+    _instant("failing_since"),
+    _instant("retry_at", comment="not before: back-off or Retry-After of the endpoint"),
+    _instant("moved_at", nullable=False, now=True),
+    postgresql_with={"fillfactor": "50"},
+    comment="how far deliveries have come, and how the endpoint fares",
+)
+
+SUBSCRIPTION_DEAD_LETTER = Table(
+    "subscription_dead_letter",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    _subscription(is_key=False),
+    Column("number", BigInteger, nullable=False, comment="the delivery's gap-free number"),
+    Column("topic", Text, nullable=False),
+    Column("partition", Integer, nullable=False),
+    Column("record_offset", BigInteger, nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("event_source", Text, nullable=False),
+    Column("event_type", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False, comment="the event as it was to be delivered: structured JSON"),
+    Column("attempts", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("status", Integer, comment="the last HTTP answer; null: there was none"),
+    Column("message", Text, nullable=False),
+    _instant("first_failed_at", nullable=False),
+    _instant("last_failed_at", nullable=False),
+    Column("state", Text, nullable=False, server_default="waiting", comment="waiting, redriven, discarded"),
+    _instant("settled_at"),
+    Column("settled_by", Text),
+    Unique("subscription_id", "topic", "partition", "record_offset"),
+    Index(None, "subscription_id", "state"),
+    comment="deliveries given up, for the partner to see and to drive again",
+)
+
+SUBSCRIPTION_ATTEMPT = Table(
+    "subscription_attempt",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    _subscription(is_key=False),
+    Column("number", BigInteger, comment="the delivery's gap-free number; null for what was withheld"),
+    Column("topic", Text, nullable=False),
+    Column("partition", Integer, nullable=False),
+    Column("record_offset", BigInteger, nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("event_source", Text, nullable=False),
+    Column("event_type", Text, nullable=False),
+    Column("attempt", Integer, nullable=False, comment="from 1"),
+    _instant("started_at", nullable=False),
+    Column("duration_ms", Integer),
+    Column("outcome", Text, nullable=False, comment="acknowledged, failed, dead_lettered, withheld"),
+    Column("reason", Text, comment="a stable code of the failure"),
+    Column("status", Integer, comment="the HTTP answer; null: there was none"),
+    _instant("retry_at", comment="when the next attempt is due"),
+    Index(None, "subscription_id", "event_id"),
+    Index(None, "started_at"),
+    comment="trace of every attempt to deliver, readable by the partner; kept for a while",
+)
+
+SUBSCRIPTION_SECRET = Table(
+    "subscription_secret",
+    metadata,
+    _subscription(is_key=True),
+    Column("version", Integer, primary_key=True, comment="from 1; the newest signs first"),
+    Column("kind", Text, nullable=False, comment="v1 (HMAC-SHA256), v1a (Ed25519), bearer"),
+    Column("secret", LargeBinary, nullable=False),
+    Column("public_key", LargeBinary, comment="of v1a"),
+    _instant("created_at", nullable=False, now=True),
+    _instant("expires_at", comment="end of the overlap with its successor; null: in force"),
+    comment="what deliveries are signed with; never shown again, never logged",
+)

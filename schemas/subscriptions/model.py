@@ -1,0 +1,110 @@
+"""A subscription as every part sees it: frozen, its filters and settings as the subscriber sent them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, Literal, NamedTuple
+from uuid import UUID
+
+from schemas.filters import Filters, compile_filters
+
+Protocol = Literal["HTTP", "SSE", "PULL", "KAFKA"]
+State = Literal["pending_validation", "enabled", "paused", "disabled", "expired"]
+StartFrom = Literal["now", "earliest", "instant", "cursor"]
+Actor = Literal["partner", "operator", "platform"]
+# Stable codes: why a subscription is in its state.
+Reason = Literal[
+    "created",
+    "validated",
+    "paused",
+    "resumed",
+    "renewed",
+    "sink_changed",
+    "validation_failed",
+    "endpoint_gone",
+    "endpoint_failing",
+    "right_lost",
+    "disabled",
+    "expired",
+]
+
+PROTOCOLS: Final[tuple[Protocol, ...]] = ("HTTP", "SSE", "PULL", "KAFKA")
+# HTTP: the endpoint must consent (webhook handshake). KAFKA: the broker must know the user and its rights.
+NEEDS_VALIDATION: Final[frozenset[Protocol]] = frozenset({"HTTP", "KAFKA"})
+# The owner where nobody is asked who he is (gateway.auth none). No partner can have this id.
+NOBODY: Final = "-"
+
+# A change is read by every gateway and worker within READ_EVERY_S, so it is in force EFFECTIVE_S after it was stored.
+READ_EVERY_S: Final = 0.5
+EFFECTIVE_S: Final = 1.0
+
+TYPES_MAX: Final = 100
+TEXT_CHARS_MAX: Final = 500
+SUBSCRIPTIONS_OF_OWNER_MAX: Final = 100
+SUBSCRIPTIONS_MAX: Final = 10_000
+
+
+class Place(NamedTuple):
+    """One partition of one topic."""
+
+    topic: str
+    partition: int
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """Why somebody may have what is not public. Names of offices and norms, never of persons."""
+
+    purpose: str
+    legal_basis: str
+    approver: str
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where reading begins, as it was asked for; the offsets that follow from it are stored beside the subscription."""
+
+    at: StartFrom = "now"
+    instant: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Where a subscription stands in its lifecycle, why, since when, and whose word that was. `note`: an operator's words."""
+
+    state: State
+    reason: Reason
+    by: Actor
+    since: datetime
+    validated_at: datetime | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """`types` empty: every type that the owner may receive. `revision` counts changes of any kind, from 1."""
+
+    id: UUID
+    owner: str
+    protocol: Protocol
+    status: Status
+    created_at: datetime
+    changed_at: datetime
+    revision: int = 1
+    source: str | None = None
+    types: tuple[str, ...] = ()
+    filters: Sequence[Any] = ()
+    sink: str | None = None
+    protocolsettings: Mapping[str, Any] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict)
+    start: Start = Start()
+    expires_at: datetime | None = None
+    basis: Basis | None = None
+
+    def compiled(self) -> Filters:
+        """Its filters, to be kept as long as the revision. Raises FilterError; what is stored was checked."""
+        return compile_filters(list(self.filters), pointer="/filters")
+
+    def selects(self, wire_type: str, source: str) -> bool:
+        """Whether its `types` and `source` let an event pass; the filters come after."""
+        return (not self.types or wire_type in self.types) and (self.source is None or self.source == source)
