@@ -20,6 +20,9 @@ from gateway.receipt_store import StoredReceipts
 from gateway.receipts import Receipts
 from gateway.server import run
 from gateway.store import Store
+from gateway.subscriptions.service import SubscriptionService
+from gateway.subscriptions.store import Subscriptions
+from gateway.subscriptions.tail import SharedLog
 from monitoring.metrics import GatewayMetrics
 
 
@@ -42,8 +45,9 @@ def run_gateway(settings: Settings, services: Services, on_listening: Callable[[
 async def _opened(settings: Settings, services: Services) -> AsyncIterator[FastAPI]:
     registry, clock, prometheus = registry_of(settings), SystemClock(), CollectorRegistry()
     options = publishing_options(settings.kafka_options(services.bootstrap))
-    with BrokerHealth(options, clock) as health, _stores(settings, services, clock) as (directory, receipts):
-        async with AsyncPublisher(Publisher(options)) as publisher:
+    reading = settings.kafka_options(services.bootstrap)
+    with BrokerHealth(options, clock) as health, _stores(settings, services, clock) as (directory, receipts, subscriptions):
+        async with AsyncPublisher(Publisher(options)) as publisher, SharedLog(reading, registry) as log:
             yield create_app(
                 registry=registry,
                 publisher=publisher,
@@ -54,6 +58,7 @@ async def _opened(settings: Settings, services: Services) -> AsyncIterator[FastA
                 prometheus=prometheus,
                 directory=directory if _asks_for_tokens(settings) else None,
                 receipts=receipts,
+                subscriptions=SubscriptionService(log=log, subscriptions=subscriptions, registry=registry, clock=clock),
             )
 
 
@@ -62,15 +67,16 @@ def _asks_for_tokens(settings: Settings) -> bool:
 
 
 @contextmanager
-def _stores(settings: Settings, services: Services, clock: Clock) -> Iterator[tuple[StoredDirectory, Receipts]]:
-    """Who may, and what was accepted: a connection each, so that many receipts do not delay the question who asks."""
-    identities, receipts = (Store(services.dsn, f"dujiang gateway {name}") for name in ("identities", "receipts"))
+def _stores(settings: Settings, services: Services, clock: Clock) -> Iterator[tuple[StoredDirectory, Receipts, Subscriptions]]:
+    """Who may, what was accepted, who receives: a connection each, so that many receipts do not delay the question who asks."""
+    names = ("identities", "receipts", "subscriptions")
+    identities, receipts, subscriptions = (Store(services.dsn, f"dujiang gateway {name}") for name in names)
     try:
         kept = StoredReceipts(receipts, clock, kept_days=settings.gateway.receipts_days)
-        yield StoredDirectory(identities, clock), Receipts(kept)
+        yield StoredDirectory(identities, clock), Receipts(kept), Subscriptions(subscriptions, clock)
     finally:
-        identities.close()
-        receipts.close()
+        for store in (identities, receipts, subscriptions):
+            store.close()
 
 
 def _all_or_fault(publisher: RecordPublisher) -> Publish:

@@ -12,7 +12,7 @@ import msgspec
 
 from engine.kafka import Message
 from gateway import catalogue
-from gateway.catalogue import Kind
+from gateway.kind import Kind
 from gateway.languages import Text, problems_of
 from gateway.problems import Place, Problem
 from schemas.cloudevents import (

@@ -23,11 +23,13 @@ from gateway.problems import DEFAULT_BASE, ProblemWriter
 from gateway.publish import PATH, PublishEndpoint
 from gateway.publisher import RecordPublisher
 from gateway.receipts import Receipts
+from gateway.subscriptions import routes as subscription_routes
+from gateway.subscriptions.service import SubscriptionService
 from schemas.registry import Registry
 
 TITLE = "Dujiang gateway"
 VERSION = "1"
-DESCRIPTION = "Publish events as CloudEvents 1.0.2. Errors are problem details (RFC 9457) in English or Chinese."
+DESCRIPTION = "Publish and receive events as CloudEvents 1.0.2. Errors are problem details (RFC 9457) in English or Chinese."
 # FastAPI's own telemetry would put query strings and messages of exceptions where nobody looks after them, and costs
 # every request 10 µs. What we measure stands in monitoring/metrics.py.
 NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
@@ -46,6 +48,7 @@ def create_app(
     bodies: BodyReader | None = None,
     directory: Directory | None = None,
     receipts: Receipts | None = None,
+    subscriptions: SubscriptionService | None = None,
 ) -> FastAPI:
     """Everything comes from the caller, who also opens and closes it; the app holds no resource of its own.
 
@@ -54,13 +57,14 @@ def create_app(
     """
     writer = ProblemWriter(problems_base)
     metrics = metrics or NoMetrics()
+    bodies = bodies or BodyReader()
     publish = PublishEndpoint(
         registry=registry,
         publisher=publisher,
         clock=clock,
         metrics=metrics,
         problems=writer,
-        bodies=bodies or BodyReader(),
+        bodies=bodies,
         receipts=receipts,
     )
     app = FastAPI(
@@ -78,6 +82,8 @@ def create_app(
     problems.install(app, writer)
     contracts.install(app, registry)
     health_routes.install(app, health=health, publisher=publisher, prometheus=prometheus)
+    if subscriptions is not None:
+        app.include_router(subscription_routes.router(subscriptions, clock, writer, bodies))
     for router in routers:
         app.include_router(router)
     if directory is not None:

@@ -6,7 +6,7 @@ from typing import Final
 from starlette.types import Receive
 
 from gateway import catalogue
-from gateway.catalogue import Kind
+from gateway.kind import Kind
 from gateway.languages import Text
 from gateway.problems import Problem
 

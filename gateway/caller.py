@@ -1,6 +1,6 @@
 """The partner of one request: the guard puts it into the request's scope, the endpoints ask it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 from starlette.types import Scope
@@ -15,9 +15,11 @@ _KEY: Final = "caller"
 class Caller:
     """What one token lets its partner do, and how much of it is left."""
 
-    def __init__(self, identity: Identity, meter: Meter) -> None:
+    def __init__(self, identity: Identity, meter: Meter, renewed: Callable[[], Awaitable[Identity | None]]) -> None:
         self.partner_id = identity.partner.partner_id
         self.identity = identity
+        # The identity as it is now, for requests that last; None once the token is no longer in force. Raises faults.
+        self.renewed = renewed
         self._meter = meter
 
     def admit(self, events: Sequence[CloudEvent], *, is_batch: bool) -> None:

@@ -3,23 +3,9 @@
 A slug is stable: clients branch on it. `GET /problems` serves this table.
 """
 
-from dataclasses import dataclass
-
+from gateway.kind import Kind
 from gateway.languages import Text
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """One problem type. `next` is what the reader can do; `rule` is the norm, contract or limit that decided."""
-
-    slug: str
-    status: int
-    title: Text
-    meaning: Text
-    next: Text
-    rule: str
-    retry_after_s: int | None = None
-
+from gateway.subscriptions.kinds import SUBSCRIPTION_KINDS
 
 HTTP = "RFC 9110"
 CLOUDEVENTS = "CloudEvents 1.0.2"
@@ -460,5 +446,6 @@ KINDS: dict[str, Kind] = {
         OVERLOADED,
         BROKER_REFUSED,
         INTERNAL_ERROR,
+        *SUBSCRIPTION_KINDS,
     )
 }

@@ -1,5 +1,6 @@
 """Nobody passes without a token of a partner, but to what is open to all. Only built when `gateway.auth` is token."""
 
+from functools import partial
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -15,6 +16,8 @@ from gateway.metrics import GatewayMetrics
 from gateway.problems import Problem, ProblemWriter
 from gateway.publish import PATH
 from gateway.store import store_away
+from gateway.subscriptions.requests import PATH as SUBSCRIPTIONS
+from gateway.subscriptions.requests import subscribe_right_missing
 
 # Descriptions and health. Whatever is not named here needs a token, so that a new route is closed until somebody opens it.
 OPEN: Final = ("/health/", "/problems", "/openapi.json", "/types", "/schemas/", "/asyncapi.json", "/registry")
@@ -38,17 +41,18 @@ class Guard:
             await self._app(scope, receive, send)
             return
         try:
-            identity = await self._identity(scope)
+            digest = digest_of(bearer_token([value for name, value in scope["headers"] if name == b"authorization"]))
+            identity = await self._identity(digest)
         except Problem as problem:
             await self._refuse(problem, scope, receive, send)
             return
         # An organisation's id, for whoever looks into a refusal; nothing of the token.
         with bound_contextvars(partner=identity.partner.partner_id):
-            caller = Caller(identity, self._meters.of(identity.partner.partner_id, identity.partner.allowance))
+            meter = self._meters.of(identity.partner.partner_id, identity.partner.allowance)
+            caller = Caller(identity, meter, partial(self._directory.find, digest))
             try:
                 caller.enter(scope)
-                if scope["path"] != PATH and not identity.may("call", scope["path"]):
-                    raise right_missing()
+                _refuse_path(identity, scope["path"])
             except Problem as problem:
                 await self._refuse(problem, scope, receive, send)
             else:
@@ -60,15 +64,25 @@ class Guard:
         await discard(receive, declared_length(length))
         await self._problems.response(problem, scope)(scope, receive, send)
 
-    async def _identity(self, scope: Scope) -> Identity:
-        token = bearer_token([value for name, value in scope["headers"] if name == b"authorization"])
+    async def _identity(self, digest: bytes) -> Identity:
         try:
-            found = await self._directory.find(digest_of(token))
+            found = await self._directory.find(digest)
         except Fault as fault:
             raise store_away(fault) from None
         if found is None:
             raise token_invalid()
         return found
+
+
+def _refuse_path(identity: Identity, path: str) -> None:
+    """What may be published or received is looked at where the events are known. Raises Problem."""
+    if path == PATH:
+        return
+    if path == SUBSCRIPTIONS or path.startswith(f"{SUBSCRIPTIONS}/"):
+        if not identity.may_receive():
+            raise subscribe_right_missing()
+    elif not identity.may("call", path):
+        raise right_missing()
 
 
 def _with_limits(send: Send, caller: Caller) -> Send:

@@ -62,8 +62,16 @@ class Identity:
 
     def may(self, operation: Operation, what: str) -> bool:
         """Whether this token lets its partner do that to this type, or on this path."""
-        wanted = f"{operation}:{what}"
-        return allows(self.partner.scopes, wanted) and (not self.scopes or allows(self.scopes, wanted))
+        return all(allows(scopes, f"{operation}:{what}") for scopes in self.all_scopes)
+
+    def may_receive(self) -> bool:
+        """Whether there is any type that it lets its partner receive."""
+        return all(any(scope.startswith("subscribe:") for scope in scopes) for scopes in self.all_scopes)
+
+    @property
+    def all_scopes(self) -> tuple[tuple[str, ...], ...]:
+        """Each list must allow: the partner's, and the token's if it has one."""
+        return (self.partner.scopes, self.scopes) if self.scopes else (self.partner.scopes,)
 
     def owns(self, source: str) -> bool:
         """Whether the partner may speak as this source: one of its own, or one below."""

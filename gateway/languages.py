@@ -63,6 +63,7 @@ _DATA_ZH: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern + r"\Z"), text)
     for pattern, text in (
         (r"Field required", "缺少必填字段"),
+        (r"Extra inputs are not permitted", "没有该成员，请核对名称"),
         (r"Input should be a valid string", "应为字符串"),
         (r"Input should be a valid integer.*", "应为整数"),
         (r"Input should be a valid number.*", "应为数字"),
@@ -96,9 +97,11 @@ def problems_of(error: ContractError) -> list[tuple[str, Text]]:
 
 
 def _chinese(reason: str, message: str) -> str:
-    fixed = _CONTRACT_ZH.get(reason)
-    if fixed is not None:
-        return fixed
+    return _CONTRACT_ZH.get(reason) or chinese_of(message)
+
+
+def chinese_of(message: str) -> str:
+    """What pydantic says, in Chinese."""
     for pattern, text in _DATA_ZH:
         match = pattern.match(message)
         if match:

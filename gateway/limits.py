@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from engine.clock import Clock
 from gateway import catalogue
-from gateway.catalogue import Kind
+from gateway.kind import Kind
 from gateway.problems import Problem
 
 DAY_S: Final = 86_400

@@ -7,8 +7,12 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from gateway import catalogue, problems
-from gateway.catalogue import KINDS, Kind
+from gateway.catalogue import KINDS
+from gateway.kind import Kind
 from gateway.publish import PATH
+from gateway.subscriptions.description import schemas as subscription_schemas
+from gateway.subscriptions.kinds import SUBSCRIPTION_KINDS
+from gateway.subscriptions.requests import PATH as SUBSCRIPTIONS
 from schemas.cloudevents.json_format import BATCH_MEDIA_TYPE, MEDIA_TYPE
 from schemas.registry import Registry
 
@@ -83,9 +87,15 @@ def describe(app: FastAPI, registry: Registry) -> dict[str, Any]:
     _describe_refusals(document["paths"])
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
+    for path, item in document["paths"].items():
+        if path.startswith(SUBSCRIPTIONS):
+            for operation in item.values():
+                operation["security"] = _SECURITY
     document["paths"][PATH] = {"post": _publish_operation()}
     document["components"]["securitySchemes"] = {"token": _PARTNER_TOKEN}
-    schemas |= {"CloudEvent": ENVELOPE, "Receipt": _RECEIPT, "Problem": _PROBLEM} | _contracts(registry)
+    schemas |= (
+        {"CloudEvent": ENVELOPE, "Receipt": _RECEIPT, "Problem": _PROBLEM} | _contracts(registry) | subscription_schemas()
+    )
     document["paths"] = dict(sorted(document["paths"].items()))
     return document
 
@@ -114,8 +124,7 @@ def _publish_operation() -> dict[str, Any]:
             " headers, whose body is the data alone. 202 means that all in-sync replicas have every event. All events"
             " of a batch are checked before any is written. Repeat after 503 and 207 with the same ids."
         ),
-        # {}: a gateway that asks nobody (gateway.auth none) is described by the same document.
-        "security": [{"token": []}, {}],
+        "security": _SECURITY,
         "parameters": [
             _IDEMPOTENCY_KEY,
             *(
@@ -152,7 +161,7 @@ def _responses() -> dict[str, Any]:
         "207": _response("Some events are written; the others were not confirmed.", "application/json", partial)
         | {"headers": _RETRY_AFTER | _DEPRECATION},
     }
-    elsewhere = {catalogue.REQUEST_INVALID, catalogue.NOT_FOUND}
+    elsewhere = {catalogue.REQUEST_INVALID, catalogue.NOT_FOUND, *SUBSCRIPTION_KINDS}
     for kind in sorted(set(KINDS.values()) - elsewhere, key=lambda kind: (kind.status, kind.slug)):
         known = responses.get(str(kind.status))
         response = _problem_response(kind)
@@ -169,6 +178,8 @@ def _problem_response(kind: Kind) -> dict[str, Any]:
     return _response(f"`{kind.slug}`: {kind.title.en}.", problems.MEDIA_TYPE, {"$ref": f"{_REF}Problem"})
 
 
+# {}: a gateway that asks nobody (gateway.auth none) is described by the same document.
+_SECURITY: list[dict[str, list[str]]] = [{"token": []}, {}]
 _PARTNER_TOKEN = {"type": "http", "scheme": "bearer", "description": "a partner's token, dj_…; where the gateway asks for one"}
 _IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",

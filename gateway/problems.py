@@ -5,7 +5,7 @@ Problem            raised anywhere in a request; `responses` turns it into appli
 
 import json
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ from starlette.types import Scope
 
 from engine.errors import EnvironmentFault, Fault
 from gateway import catalogue
-from gateway.catalogue import Kind
+from gateway.kind import Kind
 from gateway.languages import Language, Text, language_of
 
 MEDIA_TYPE = "application/problem+json"
@@ -48,6 +48,7 @@ class Problem(Exception):
     rule: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
     events: int = 1
+    more: Mapping[str, Any] = field(default_factory=dict)  # extension members (RFC 9457, 3.2)
 
     @property
     def reasons(self) -> list[str]:
@@ -79,7 +80,7 @@ class ProblemWriter:
                 {"detail": place.detail.in_language(language), "pointer": place.pointer, "reason": place.reason}
                 for place in problem.places[:ERRORS_MAX]
             ]
-        return members
+        return members | dict(problem.more)
 
     def response(self, problem: Problem, scope: Scope, instance: str | None = None) -> Response:
         """The answer to a request, in its reader's language; logged by codes."""

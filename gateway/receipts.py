@@ -17,7 +17,7 @@ from engine.errors import Fault
 from engine.kafka import Message
 from gateway import catalogue
 from gateway.admission import Admitted
-from gateway.catalogue import Kind
+from gateway.kind import Kind
 from gateway.languages import Text
 from gateway.problems import Place, Problem
 from gateway.publisher import Acked, Outcome, Overloaded, RecordPublisher

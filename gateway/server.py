@@ -18,6 +18,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from engine.errors import EnvironmentFault
+from gateway.ending import put_ending
 
 CONNECTIONS_MAX = 1024
 HEADER_TIMEOUT_S = 15
@@ -92,6 +93,7 @@ async def serve(
         on_listening(f"http://{f'[{address}]' if ':' in address else address}:{port}")
         await _first_of(serving, stop)
     finally:
+        requests.ask_to_end()
         await _stop(server, serving, requests)
 
 
@@ -169,6 +171,7 @@ class _InFlight:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._ending = asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         task = asyncio.current_task()
@@ -176,6 +179,7 @@ class _InFlight:
             await self._app(scope, receive, send)
             return
         self._tasks.add(task)
+        put_ending(scope, self._ending)
         try:
             await self._app(scope, receive, send)
         except asyncio.CancelledError:
@@ -183,6 +187,10 @@ class _InFlight:
             await Response(status_code=503, headers=headers)(scope, receive, send)
         finally:
             self._tasks.discard(task)
+
+    def ask_to_end(self) -> None:
+        """Requests that wait or last by their nature answer with what they have."""
+        self._ending.set()
 
     def give_up(self) -> None:
         for task in self._tasks:

@@ -75,6 +75,15 @@ def listed(cursor: Cursor[Any], owner: str | None, after_id: UUID | None, limit:
     return [_of_row(row) for row in cursor.fetchall()]
 
 
+def found(cursor: Cursor[Any], subscription_ids: Collection[UUID]) -> list[Subscription]:
+    """Those of them that there are."""
+    cursor.execute(
+        f"SELECT {_COLUMNS} FROM subscription WHERE subscription_id = ANY(%s)",  # noqa: S608
+        (list(subscription_ids),),
+    )
+    return [_of_row(row) for row in cursor.fetchall()]
+
+
 def in_force(cursor: Cursor[Any], protocols: Collection[Protocol], now: datetime) -> list[Subscription]:
     """All that are to be delivered to, or validated, at this moment: enabled or pending, and not expired."""
     cursor.execute(

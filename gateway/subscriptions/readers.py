@@ -1,0 +1,132 @@
+"""Who reads now: seats are counted, and each reader is a session that judges by what holds at this moment."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final, TypeVar
+from uuid import UUID
+
+from engine.clock import Clock
+from engine.errors import Fault
+from gateway.caller import Caller
+from gateway.identity import Identity, token_invalid
+from gateway.problems import Problem
+from gateway.store import store_away
+from gateway.subscriptions import kinds
+from gateway.subscriptions.cursors import Positions
+from gateway.subscriptions.log import Log
+from gateway.subscriptions.reading import Page, Selection, next_page
+from gateway.subscriptions.store import Subscriptions
+from schemas.subscriptions import Reader, Subscription, state_at
+
+OF_SUBSCRIPTION_MAX: Final = 2
+OF_OWNER_MAX: Final = 20
+OF_GATEWAY_MAX: Final = 500
+K = TypeVar("K")
+
+READABLE: Final = frozenset(("PULL", "SSE"))
+
+
+class Seats:
+    """How many read at once."""
+
+    def __init__(self) -> None:
+        self._subscriptions: Counter[UUID] = Counter()
+        self._owners: Counter[str] = Counter()
+
+    @contextmanager
+    def taken(self, subscription: Subscription) -> Iterator[None]:
+        """Raises Problem when all are taken."""
+        if (
+            self._subscriptions[subscription.id] >= OF_SUBSCRIPTION_MAX
+            or self._owners[subscription.owner] >= OF_OWNER_MAX
+            or self._owners.total() >= OF_GATEWAY_MAX
+        ):
+            raise Problem(kinds.READERS_TOO_MANY, kinds.READERS_TOO_MANY.meaning)
+        self._subscriptions[subscription.id] += 1
+        self._owners[subscription.owner] += 1
+        try:
+            yield
+        finally:
+            _give_back(self._subscriptions, subscription.id)
+            _give_back(self._owners, subscription.owner)
+
+
+class Session:
+    """One reader of one subscription. `positions` is where it stands; each page is judged by state and rights of now."""
+
+    def __init__(
+        self,
+        *,
+        log: Log,
+        subscriptions: Subscriptions,
+        clock: Clock,
+        caller: Caller | None,
+        subscription: Subscription,
+        positions: Positions,
+        ending: asyncio.Event,
+    ) -> None:
+        self.positions = positions
+        self._log = log
+        self._subscriptions = subscriptions
+        self._clock = clock
+        self._caller = caller
+        self._selection = Selection.of(subscription)
+        self._ending = ending
+
+    @property
+    def is_ending(self) -> bool:
+        """The gateway ends; whoever waits or lasts answers with what he has."""
+        return self._ending.is_set()
+
+    async def page(self, limit: int) -> Page:
+        """What is there now. The positions are moved by the caller, once the page is on its way. Raises Problem."""
+        subscription = await self._subscriptions.current(self._selection.subscription.id)
+        refuse_unreadable(subscription, self._clock)
+        if subscription.revision != self._selection.subscription.revision:
+            self._selection = Selection.of(subscription)
+        reader = reader_of(await self._identity(), is_stated=subscription.basis is not None)
+        return await next_page(self._log, self._selection, reader, self.positions, limit)
+
+    async def wait(self, seconds: float) -> None:
+        """Until something may have come, or the gateway ends; at most so long."""
+        ending = asyncio.ensure_future(self._ending.wait())
+        moved = asyncio.ensure_future(self._log.moved(seconds))
+        try:
+            await asyncio.wait((ending, moved), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            ending.cancel()
+            moved.cancel()
+
+    async def _identity(self) -> Identity | None:
+        if self._caller is None:
+            return None
+        try:
+            identity = await self._caller.renewed()
+        except Fault as fault:
+            raise store_away(fault) from None
+        if identity is None:
+            raise token_invalid()
+        return identity
+
+
+def reader_of(identity: Identity | None, *, is_stated: bool) -> Reader:
+    """None where nobody is asked who he is."""
+    return Reader(None if identity is None else identity.all_scopes, is_stated)
+
+
+def refuse_unreadable(subscription: Subscription, clock: Clock) -> None:
+    """Raises Problem."""
+    if subscription.protocol not in READABLE:
+        raise Problem(kinds.PROTOCOL_MISMATCH, kinds.PROTOCOL_MISMATCH.meaning)
+    state = state_at(subscription.status, subscription.expires_at, clock.now())
+    if state != "enabled":
+        reason = "expired" if state == "expired" else subscription.status.reason
+        raise Problem(kinds.NOT_ENABLED, kinds.NOT_ENABLED.meaning, more={"state": state, "state_reason": reason})
+
+
+def _give_back(seats: Counter[K], key: K) -> None:
+    seats[key] -= 1
+    if not seats[key]:
+        del seats[key]
