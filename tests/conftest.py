@@ -176,6 +176,11 @@ class Stage:
         with psycopg.connect(self.dsn, options="-c timezone=UTC") as connection:
             return connection.execute(query, values).fetchall()
 
+    def execute(self, query: str, *values: Any) -> None:
+        """As somebody else would change the database."""
+        with psycopg.connect(self.dsn, options="-c timezone=UTC") as connection:
+            connection.execute(query, values)
+
     def ends(self) -> dict[tuple[str, int], int]:
         with connected(self.bootstrap, Kafka()) as broker:
             return broker.ends(TOPICS)

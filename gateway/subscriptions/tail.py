@@ -9,7 +9,7 @@ import threading
 from bisect import bisect_left
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Final, Self
@@ -200,7 +200,7 @@ class SharedLog:
             found: dict[Place, list[Record]] = {}
             ends: dict[Place, int] = {}
             while records_max > 0 and len(ends) < len(positions):
-                messages = consumer.consume(min(records_max, BATCH_RECORDS_MAX), CATCH_UP_S)
+                messages = _taken(consumer, min(records_max, BATCH_RECORDS_MAX), CATCH_UP_S)
                 if not messages:
                     break
                 for message in messages:
@@ -294,16 +294,14 @@ class _Follower:
     def _run(self) -> None:
         admin = AdminClient(_settings(self._options))
         while not self._stopping.is_set():
-            consumer = _new_consumer(self._options)
             try:
-                self._follow(consumer, admin)
+                with closing(_new_consumer(self._options)) as consumer:
+                    self._follow(consumer, admin)
             except KafkaException as error:
                 fault = fault_of(error.args[0])
                 log.warning("tail_interrupted", fault=str(fault))
                 self._in_loop(self._fail, fault)
                 self._stopping.wait(RESTART_S)
-            finally:
-                consumer.close()
 
     def _follow(self, consumer: Consumer, admin: AdminClient) -> None:
         """Until stopped. Raises KafkaException; then everything begins anew at the ends, and readers catch up."""
@@ -312,7 +310,7 @@ class _Follower:
         consumer.assign([TopicPartition(*place, bound.end) for place, bound in bounds.items()])
         look_s = self._loop.time() + LOOK_EVERY_S
         while not self._stopping.is_set():
-            records = self._records(consumer.consume(BATCH_RECORDS_MAX, POLL_S))
+            records = self._records(_taken(consumer, BATCH_RECORDS_MAX, POLL_S))
             if records:
                 self._hand_over(records)
             if self._loop.time() >= look_s:
@@ -342,6 +340,12 @@ class _Follower:
             self._loop.call_soon_threadsafe(work, *arguments)
         except RuntimeError:  # the loop is closed: nobody reads any more
             self._stopping.set()
+
+
+def _taken(consumer: Consumer, count_max: int, timeout_s: float) -> list[Message]:
+    """What is there, as soon as there is something; `consume` alone would wait until it is so many."""
+    first = consumer.poll(timeout_s)
+    return [] if first is None else [first, *consumer.consume(count_max - 1, 0)]
 
 
 def _record(message: Message, registry: Registry) -> Record:
@@ -379,9 +383,12 @@ def _is_passing(error: KafkaError) -> bool:
 
 
 def _new_consumer(options: KafkaOptions, **more: Any) -> Consumer:
-    """For assigned partitions: it joins no group and commits nothing."""
-    small = {"queued.min.messages": 1_000, "queued.max.messages.kbytes": 8_192, "fetch.wait.max.ms": 100}
-    return new_consumer(options, _NAME, **small, **more)
+    """For assigned partitions: it joins no group and commits nothing. Raises KafkaException."""
+    small = {"queued.min.messages": 1_000, "queued.max.messages.kbytes": 8_192, "fetch.wait.max.ms": 50}
+    consumer = new_consumer(options, _NAME, **small, **more)
+    # Else the client finds the leaders of what it is assigned in its round of every second.
+    consumer.list_topics(timeout=ANSWER_S)
+    return consumer
 
 
 def _settings(options: KafkaOptions) -> dict[str, Any]:

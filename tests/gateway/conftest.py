@@ -5,7 +5,7 @@ import http.client
 import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -23,7 +23,7 @@ from gateway.app import create_app
 from gateway.body import BodyReader
 from gateway.identity import Identity, Partner, digest_of, new_token
 from gateway.limits import Allowance
-from gateway.publisher import Acked, AsyncPublisher, Outcome, Overloaded, RecordPublisher
+from gateway.publisher import Acked, Outcome, Overloaded, RecordPublisher
 from gateway.receipts import CLAIM_S, Blocked, Claimed, Claims, Receipts, Settlement
 from gateway.server import serve
 from monitoring.metrics import GatewayMetrics
@@ -83,6 +83,7 @@ class FakeDirectory:
     """Tokens in force, in memory; `fault` as a database that is away."""
 
     def __init__(self) -> None:
+        self.clock = FakeClock(NOW)
         self.known: dict[bytes, Identity] = {}
         self.fault: Fault | None = None
 
@@ -203,7 +204,8 @@ def run_gateway(publisher: RecordPublisher, **options: Any) -> Iterator[Gateway]
     """A gateway in a thread with a loop of its own; ended when the generator is closed."""
     listening: list[str] = []
     started = threading.Event()
-    health, clock = FakeHealth(), FakeClock(NOW)
+    health, clock = FakeHealth(), options.pop("clock", None) or FakeClock(NOW)
+    resources = options.pop("resources", ())
     stop, loop = asyncio.Event(), asyncio.new_event_loop()
     prometheus = CollectorRegistry()
     app = create_app(
@@ -222,8 +224,9 @@ def run_gateway(publisher: RecordPublisher, **options: Any) -> Iterator[Gateway]
 
     async def run() -> None:
         async with AsyncExitStack() as stack:
-            if isinstance(publisher, AsyncPublisher):
-                await stack.enter_async_context(publisher)
+            for resource in (publisher, *resources):
+                if isinstance(resource, AbstractAsyncContextManager):
+                    await stack.enter_async_context(resource)
             await serve(app, host="127.0.0.1", port=0, stop=stop, on_listening=on_listening)
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(run()))

@@ -1,0 +1,201 @@
+"""What a subscriber sends, judged without any service."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from gateway.problems import Problem
+from gateway.subscriptions import cursors, requests
+from gateway.subscriptions.kinds import SUBSCRIPTION_KINDS
+from schemas.filters.limits import FILTER_NESTING_MAX, FILTERS_MAX
+from schemas.registry import Registry
+from schemas.subscriptions import Basis, Place, Reader, Start, Status, Subscription
+from tests.gateway.subscriptions.cast import BASIS
+from tests.gateway.subscriptions.memory import ANNOUNCED, MONITORED, SUSPENDED
+
+NOW = datetime(2026, 3, 1, 8, tzinfo=UTC)
+ALL = Reader((("subscribe:*", "clearance:internal"),), is_stated=True)
+PULL = {"protocol": "PULL"}
+
+
+def refusal(work: Any, *arguments: Any) -> tuple[str, list[tuple[str, str]]]:
+    with pytest.raises(Problem) as raised:
+        work(*arguments)
+    return raised.value.kind.slug, [(place.pointer, place.reason) for place in raised.value.places]
+
+
+def parse(body: bytes, content_type: str | None = "application/json", encoding: str | None = None) -> Any:
+    return requests.parsed(body, content_type, encoding)
+
+
+def judge(members: dict[str, Any], registry: Registry, reader: Reader = ALL) -> None:
+    body = requests.subscription_of(members)
+    requests.refuse_filters(body)
+    requests.refuse_types(body, registry, reader)
+    requests.refuse_unstated(body, registry, reader)
+
+
+@pytest.mark.parametrize(
+    "content_type", [None, "text/plain", "application/x-www-form-urlencoded", "application/cloudevents+json"]
+)
+def test_a_body_that_a_web_page_could_send_unasked_is_refused(content_type: str | None) -> None:
+    assert refusal(parse, b"{}", content_type) == ("json_expected", [])
+
+
+@pytest.mark.parametrize(
+    ("body", "slug", "places"),
+    [
+        (b"", "body_empty", []),
+        (b"{", "json_invalid", [("", "invalid_json")]),
+        (b'{"a":1,"a":2}', "json_invalid", [("/a", "duplicate_key")]),
+        (b"[]", "subscription_invalid", [("", "not_an_object")]),
+        (rb'{"config":{"note":"\u0000"}}', "subscription_invalid", [("/config/note", "unstorable")]),
+        (
+            rb'{"filters":[{"exact":{"subject":"\u0000"}}]}',
+            "subscription_invalid",
+            [("/filters/0/exact/subject", "unstorable")],
+        ),
+    ],
+)
+def test_a_body_that_cannot_be_read_or_kept_is_refused(body: bytes, slug: str, places: list[tuple[str, str]]) -> None:
+    assert refusal(parse, body) == (slug, places)
+
+
+@pytest.mark.parametrize(
+    ("members", "place"),
+    [
+        ({}, ("/protocol", "missing")),
+        ({"protocol": "http"}, ("/protocol", "literal_error")),
+        (PULL | {"filter": []}, ("/filter", "extra_forbidden")),
+        (PULL | {"types": SUSPENDED}, ("/types", "list_type")),
+        (PULL | {"types": [""]}, ("/types/0", "string_too_short")),
+        (PULL | {"types": ["t"] * 101}, ("/types", "too_long")),
+        (PULL | {"expires_at": "tomorrow"}, ("/expires_at", "value_error")),
+        (PULL | {"sink": "https://agency.example/"}, ("/sink", "sink_unused")),
+        ({"protocol": "HTTP"}, ("/sink", "sink_invalid")),
+        ({"protocol": "HTTP", "sink": "ftp://agency.example/"}, ("/sink", "sink_invalid")),
+        ({"protocol": "HTTP", "sink": "https://"}, ("/sink", "sink_invalid")),
+        ({"protocol": "HTTP", "sink": "https://[::1"}, ("/sink", "sink_invalid")),
+    ],
+)
+def test_a_wrong_member_is_named(members: dict[str, Any], place: tuple[str, str]) -> None:
+    assert refusal(requests.subscription_of, members) == ("subscription_invalid", [place])
+
+
+def test_an_answer_may_be_sent_back_with_what_is_ours_in_it() -> None:
+    body = requests.subscription_of(PULL | {"id": "x", "state": "paused", "revision": 3, "cursor": "x"})
+    assert body == requests.subscription_of(PULL)
+
+
+@pytest.mark.parametrize(
+    ("filters", "place"),
+    [
+        ([{"regex": {"subject": "P"}}], ("/filters/0/regex", "unknown_dialect")),
+        ([{"sql": "subject ="}], ("/filters/0/sql", "expression")),
+        ([{"exact": {"id": "x"}}] * (FILTERS_MAX + 1), (f"/filters/{FILTERS_MAX}", "too_many")),
+    ],
+)
+def test_a_filter_that_cannot_be_used_is_named(registry: Registry, filters: list[Any], place: tuple[str, str]) -> None:
+    assert refusal(judge, PULL | {"filters": filters}, registry) == ("filter_invalid", [place])
+
+
+def test_a_filter_that_nests_too_deeply_is_refused(registry: Registry) -> None:
+    nested: dict[str, Any] = {"exact": {"id": "x"}}
+    for _ in range(FILTER_NESTING_MAX + 1):
+        nested = {"not": nested}
+    slug, places = refusal(judge, PULL | {"filters": [nested]}, registry)
+    assert (slug, [reason for _, reason in places]) == ("filter_invalid", ["too_deep"])
+
+
+def test_types_that_no_contract_has_are_named(registry: Registry) -> None:
+    types = [SUSPENDED, "gov.stiib.research.project.suspended.v9"]
+    assert refusal(judge, PULL | {"types": types}, registry) == ("subscribed_type_unknown", [("/types/1", "type_unknown")])
+
+
+def test_types_that_are_not_granted_are_named(registry: Registry) -> None:
+    reader = Reader((("subscribe:gov.stiib.research.call.*",),), is_stated=True)
+    found = refusal(judge, PULL | {"types": [ANNOUNCED, SUSPENDED]}, registry, reader)
+    assert found == ("subscribe_right_missing", [("/types/1", "type_not_granted")])
+
+
+def test_a_type_above_the_clearance_is_refused_at_once(registry: Registry) -> None:
+    reader = Reader((("subscribe:*",),), is_stated=True)
+    found = refusal(judge, PULL | {"types": [ANNOUNCED, MONITORED]}, registry, reader)
+    assert found == ("subscribe_right_missing", [("/types/1", "clearance_missing")])
+
+
+@pytest.mark.parametrize("types", [[SUSPENDED], [ANNOUNCED, SUSPENDED], []])
+def test_what_is_not_public_needs_a_basis(registry: Registry, types: list[str]) -> None:
+    unstated = Reader(ALL.scopes, is_stated=False)
+    slug, places = refusal(judge, PULL | {"types": types}, registry, unstated)
+    assert (slug, [pointer for pointer, _ in places]) == ("basis_missing", ["/purpose", "/legal_basis", "/approver"])
+
+
+def test_public_types_need_neither_basis_nor_clearance(registry: Registry) -> None:
+    judge(PULL | {"types": [ANNOUNCED]}, registry, Reader((("subscribe:*",),), is_stated=False))
+    judge(PULL, registry, Reader((("subscribe:gov.stiib.research.call.*",),), is_stated=False))
+
+
+def test_half_a_basis_is_none() -> None:
+    body = requests.subscription_of(PULL | {"purpose": "统计"})
+    assert refusal(requests.basis_of, body) == ("basis_missing", [("/legal_basis", "missing"), ("/approver", "missing")])
+    assert requests.basis_of(requests.subscription_of(PULL | BASIS)) == Basis(**BASIS)
+
+
+@pytest.mark.parametrize(
+    ("text", "start"),
+    [
+        ("now", Start("now")),
+        ("earliest", Start("earliest")),
+        ("2026-03-01T10:00:00+02:00", Start("instant", NOW)),
+        (cursors.encode({Place("research.call.event", 0): 7}), Start("cursor")),
+    ],
+)
+def test_a_start_is_a_word_an_instant_or_a_cursor(text: str, start: Start) -> None:
+    assert requests.start_of(text).start == start
+
+
+@pytest.mark.parametrize("text", ["later", "2026-03-01", "2026-03-01T10:00:00", "Now"])
+def test_any_other_start_is_refused(text: str) -> None:
+    assert refusal(requests.start_of, text) == ("subscription_invalid", [("/start", "start_unknown")])
+
+
+def stored(**changes: Any) -> Subscription:
+    status = Status("enabled", "validated", "platform", NOW, NOW)
+    made = Subscription(UUID(int=1), "a", "HTTP", status, NOW, NOW, sink="https://a.example/", start=Start("instant", NOW))
+    return replace(made, **changes)
+
+
+@pytest.mark.parametrize("start", ["2026-03-01T08:00:00Z", "2026-03-01T10:00:00+02:00"])
+def test_the_same_start_may_be_sent_again(start: str) -> None:
+    sent = {"protocol": "HTTP", "sink": "https://a.example/", "start": start}
+    requests.refuse_changed(requests.subscription_of(sent), stored())
+
+
+def test_protocol_and_start_stay_as_they_are() -> None:
+    assert refusal(requests.refuse_changed, requests.subscription_of(PULL), stored()) == ("protocol_fixed", [])
+    other = {"protocol": "HTTP", "sink": "https://a.example/", "start": "earliest"}
+    found = refusal(requests.refuse_changed, requests.subscription_of(other), stored())
+    assert found == ("subscription_invalid", [("/start", "start_fixed")])
+
+
+def test_a_new_sink_must_consent_again() -> None:
+    found = requests.status_after_change(stored(), stored(sink="https://b.example/"), NOW)
+    assert found == Status("pending_validation", "sink_changed", "partner", NOW)
+
+
+def test_more_time_lets_an_expired_subscription_go_on() -> None:
+    expired = stored(protocol="PULL", status=Status("expired", "expired", "platform", NOW, NOW), expires_at=NOW)
+    later = requests.status_after_change(expired, stored(protocol="PULL", expires_at=NOW + timedelta(days=1)), NOW)
+    assert later == Status("enabled", "renewed", "partner", NOW, NOW)
+    assert requests.status_after_change(expired, expired, NOW) == expired.status
+
+
+def test_every_kind_of_problem_speaks_both_languages() -> None:
+    for kind in SUBSCRIPTION_KINDS:
+        for text in (kind.title, kind.meaning, kind.next):
+            assert text.en.isascii()
+            assert any("\u4e00" <= letter <= "\u9fff" for letter in text.zh)

@@ -1,0 +1,117 @@
+"""Three agencies at one gateway: one subscribed to all, one in part, one that must see nothing."""
+
+import json
+from typing import Any
+
+import pytest
+
+from gateway.identity import Identity, digest_of
+from tests.conftest import Stage
+from tests.gateway.subscriptions.cast import Partner
+from tests.gateway.subscriptions.memory import ANNOUNCED, MONITORED, SUSPENDED, body_of
+
+pytestmark = pytest.mark.services
+
+# Planted in every event that must not leak.
+SECRET = "绝密样本"
+CALL = {"type": ANNOUNCED, "subject": "C-1", "data": {"title": "Quiet pumps", "opens": "2026-03-01", "closes": "2026-04-01"}}
+EVENTS = [
+    body_of("project"),
+    body_of("secret", dataclassification="restricted", data={"reason": SECRET}),
+    body_of("call", **CALL),
+    body_of(
+        "secret-call",
+        **CALL | {"data": {"title": SECRET, "opens": "2026-03-01", "closes": "2026-04-01"}},
+        dataclassification="核心",
+    ),
+]
+
+
+@pytest.fixture
+def statistics(subscribers: Any, directory: Any) -> Partner:
+    """May receive all of research, whatever its classification."""
+    return Partner(subscribers, directory.register("statistics", "subscribe:gov.stiib.research.*", "clearance:restricted"))
+
+
+@pytest.fixture
+def library(subscribers: Any, directory: Any) -> Partner:
+    """May receive research, as far as it is public or internal."""
+    return Partner(subscribers, directory.register("library", "subscribe:gov.stiib.research.*", "clearance:internal"))
+
+
+@pytest.fixture
+def waterworks(subscribers: Any, directory: Any) -> Partner:
+    """May receive the infrastructure's events, and nothing of research."""
+    return Partner(subscribers, directory.register("waterworks", "subscribe:gov.stiib.infra.*", "clearance:restricted"))
+
+
+def test_each_agency_pulls_what_is_its_own(statistics: Partner, library: Partner, waterworks: Partner, stage: Stage) -> None:
+    made = [agency.subscribe().json["id"] for agency in (statistics, library, waterworks)]
+    stage.send(EVENTS)
+    told = [sorted(agency.pull_all(one)[0]) for agency, one in zip((statistics, library, waterworks), made, strict=True)]
+    assert told == [["call", "project", "secret", "secret-call"], ["call", "project"], []]
+
+
+def test_nothing_of_a_withheld_event_is_in_any_answer(library: Partner, stage: Stage) -> None:
+    made = library.subscribe(SUSPENDED, ANNOUNCED, start="earliest").json["id"]
+    stage.send(EVENTS)
+    stage.until(lambda: sum(library.pull(made).json["withheld"].values()) == 2)
+    page = library.pull(made)
+    assert page.json["withheld"] == {"right": 0, "classification": 2}
+    rehearsed = library.send(
+        "POST",
+        "/subscriptions/rehearse",
+        {"types": [SUSPENDED, ANNOUNCED], "days": 31, "purpose": "a", "legal_basis": "b", "approver": "c"},
+    )
+    assert rehearsed.json["withheld"] == {"right": 0, "classification": 2}
+    assert sorted(sample["id"] for sample in rehearsed.json["samples"]) == ["call", "project"]
+    with library.stream(made) as stream:
+        stage.until(lambda: len(stream.came.events()) == 2)
+        shown = json.dumps(stream.came.frames, ensure_ascii=False)
+    assert not any(SECRET in text for text in (page.body.decode(), rehearsed.body.decode(), shown))
+
+
+def test_what_is_not_granted_cannot_be_subscribed_to_or_rehearsed(waterworks: Partner) -> None:
+    refused = waterworks.subscribe(MONITORED, SUSPENDED)
+    assert (refused.status, refused.kind, refused.faults) == (
+        403,
+        "subscribe_right_missing",
+        [("/types/1", "type_not_granted")],
+    )
+    rehearsed = waterworks.send("POST", "/subscriptions/rehearse", {"types": [SUSPENDED]})
+    assert rehearsed.kind == "subscribe_right_missing"
+
+
+def test_without_a_basis_only_public_events_go_out(statistics: Partner, stage: Stage) -> None:
+    made = statistics.send("POST", "/subscriptions", {"protocol": "PULL", "types": [ANNOUNCED]}).json["id"]
+    stage.send(EVENTS)
+    assert statistics.pull_all(made)[0] == ["call"]
+
+
+def test_a_narrower_token_narrows_what_comes(subscribers: Any, directory: Any, statistics: Partner, stage: Stage) -> None:
+    assert statistics.token is not None
+    made = statistics.subscribe().json["id"]
+    stage.send(EVENTS)
+    digest = digest_of(statistics.token)
+    known = directory.known[digest]
+    directory.known[digest] = Identity(known.partner, ("subscribe:gov.stiib.research.call.*",), known.expires_at)
+    assert statistics.pull_all(made)[0] == ["call"]
+
+
+def test_a_right_that_ends_while_a_stream_runs_ends_what_comes(statistics: Partner, directory: Any, stage: Stage) -> None:
+    made = statistics.subscribe(SUSPENDED, ANNOUNCED).json["id"]
+    with statistics.stream(made) as stream:
+        stage.send([body_of("before")])
+        stage.until(lambda: stream.came.ids() == ["before"])
+        directory.register("statistics", "subscribe:gov.stiib.research.call.*", token=statistics.token)
+        stage.send([body_of("after"), body_of("call", **CALL)])
+        stage.until(lambda: len(stream.came.events()) == 2)
+        assert stream.came.ids() == ["before", "call"]
+
+
+def test_a_token_that_is_revoked_ends_the_stream(statistics: Partner, directory: Any) -> None:
+    made = statistics.subscribe(SUSPENDED).json["id"]
+    with statistics.stream(made) as stream:
+        directory.known.clear()
+        assert stream.ended()
+        assert [json.loads(frame["data"])["reason"] for frame in stream.came.named("end")] == ["token_invalid"]
