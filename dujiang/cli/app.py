@@ -11,6 +11,7 @@ from dujiang.cli.contracts import app as contracts
 from dujiang.cli.filter import filter_event
 from dujiang.cli.partners import app as partners
 from dujiang.cli.quarantine import app as quarantine
+from dujiang.cli.subscriptions import app as subscriptions
 from dujiang.cli.timers import app as timers
 from dujiang.cli.topics import app as topics
 
@@ -59,6 +60,7 @@ app.command(rich_help_panel=_LOOK)(look.topology)
 app.command(rich_help_panel=_LOOK)(look.settings)
 app.add_typer(contracts, name="contracts", rich_help_panel=_LOOK)
 app.add_typer(partners, name="partners", rich_help_panel=_OPERATE)
+app.add_typer(subscriptions, name="subscriptions", rich_help_panel=_OPERATE)
 app.add_typer(topics, name="topics", rich_help_panel=_OPERATE)
 app.add_typer(quarantine, name="quarantine", rich_help_panel=_OPERATE)
 app.add_typer(breaker, name="breaker", rich_help_panel=_OPERATE)

@@ -21,7 +21,10 @@ Prefix = Annotated[str, typer.Argument(help="The token's beginning, as `dujiang 
 Days = Annotated[int, typer.Option(min=1, max=730, help="Days until the token expires.")]
 Scope = Annotated[
     list[str] | None,
-    typer.Option(help="publish:TYPE, subscribe:TYPE or call:/PATH, a star at the end for all that begin so (repeat it)."),
+    typer.Option(
+        help="publish:TYPE, subscribe:TYPE or call:/PATH, a star at the end for all that begin so; clearance:internal or"
+        " clearance:restricted (repeat it)."
+    ),
 ]
 
 
