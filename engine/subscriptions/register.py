@@ -39,10 +39,11 @@ def add(cursor: Cursor[Any], subscription: Subscription, positions: Mapping[Plac
 
 
 def begin_at(cursor: Cursor[Any], subscription_id: UUID, positions: Mapping[Place, int]) -> None:
-    """Where reading begins in these partitions; a partition that has a position already keeps it."""
+    """Where reading begins in these partitions, whatever stood there before."""
     cursor.executemany(
         "INSERT INTO subscription_position (subscription_id, topic, partition, start_offset, next_offset)"
-        " VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+        " VALUES (%s, %s, %s, %s, %s) ON CONFLICT (subscription_id, topic, partition)"
+        " DO UPDATE SET start_offset = excluded.start_offset, next_offset = excluded.next_offset, moved_at = now()",
         [(subscription_id, topic, partition, offset, offset) for (topic, partition), offset in positions.items()],
     )
 

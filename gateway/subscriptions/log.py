@@ -31,8 +31,8 @@ class Log(Protocol):
         """Whoever reads is inside this; while nobody is, nothing need be followed."""
         ...
 
-    async def bounds(self) -> Mapping[Place, Bounds]:
-        """Of every partition of every topic, at most two seconds old."""
+    async def bounds(self, *, fresh: bool = False) -> Mapping[Place, Bounds]:
+        """Of every partition of every topic, at most two seconds old; `fresh`: looked at after the call."""
         ...
 
     async def at(self, topics: Sequence[str], instant: datetime) -> Mapping[Place, int]:

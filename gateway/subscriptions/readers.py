@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, TypeVar
 from uuid import UUID
@@ -13,7 +13,7 @@ from gateway.caller import Caller
 from gateway.identity import Identity, token_invalid
 from gateway.problems import Problem
 from gateway.store import store_away
-from gateway.subscriptions import kinds
+from gateway.subscriptions import cursors, kinds
 from gateway.subscriptions.cursors import Positions
 from gateway.subscriptions.log import Log
 from gateway.subscriptions.reading import Page, Selection, next_page
@@ -65,6 +65,7 @@ class Session:
         caller: Caller | None,
         subscription: Subscription,
         positions: Positions,
+        stand: Callable[[Subscription, str | None], Awaitable[Positions]],
         ending: asyncio.Event,
     ) -> None:
         self.positions = positions
@@ -73,6 +74,7 @@ class Session:
         self._clock = clock
         self._caller = caller
         self._selection = Selection.of(subscription)
+        self._stand = stand
         self._ending = ending
 
     @property
@@ -85,6 +87,8 @@ class Session:
         subscription = await self._subscriptions.current(self._selection.subscription.id)
         refuse_unreadable(subscription, self._clock)
         if subscription.revision != self._selection.subscription.revision:
+            # Its types may flow through other topics now.
+            self.positions = await self._stand(subscription, cursors.encode(self.positions))
             self._selection = Selection.of(subscription)
         reader = reader_of(await self._identity(), is_stated=subscription.basis is not None)
         return await next_page(self._log, self._selection, reader, self.positions, limit)

@@ -24,7 +24,6 @@ from schemas.subscriptions import Place, Reader, Subscription, Withheld
 EXAMINED_MAX: Final = 5_000  # a page, also when nothing passes
 EXAMINED_A_TURN: Final = 200  # then others get their turn
 PAGE_BYTES_MAX: Final = 4 * 1024 * 1024
-AHEAD_WAIT_S: Final = 1.2  # a cursor from another gateway may be ahead of what this one has seen, but not for longer
 
 _turns = count()
 logger = structlog.get_logger("gateway")
@@ -114,9 +113,8 @@ async def begin(log: Log, topics: Sequence[str], starts: Mapping[Place, int], cu
             raise _cursor_invalid() from None
     bounds = await bounds_of(log)
     positions = {place: known.get(place, bound.earliest) for place, bound in bounds.items() if place.topic in topics}
-    if _is_ahead(positions, bounds):
-        await asyncio.sleep(AHEAD_WAIT_S)
-        bounds = await bounds_of(log)
+    if _is_ahead(positions, bounds):  # another gateway may have seen more than this one
+        bounds = await bounds_of(log, fresh=True)
         if _is_ahead(positions, bounds):
             raise _cursor_invalid()
     refuse_gone(positions, bounds)
@@ -131,10 +129,10 @@ def refuse_gone(positions: Mapping[Place, int], bounds: Mapping[Place, Bounds]) 
         raise Problem(kind, kind.meaning, more={"earliest_cursor": cursors.encode(earliest)})
 
 
-async def bounds_of(log: Log) -> Mapping[Place, Bounds]:
+async def bounds_of(log: Log, *, fresh: bool = False) -> Mapping[Place, Bounds]:
     """Raises Problem when Kafka is away."""
     try:
-        return await log.bounds()
+        return await log.bounds(fresh=fresh)
     except Fault as fault:
         raise log_away(fault) from None
 

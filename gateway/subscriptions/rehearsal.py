@@ -76,7 +76,7 @@ async def _range(log: Log, topics: list[str], since: datetime) -> tuple[Position
         begins = await log.at(topics, since)
     except Fault as fault:
         raise log_away(fault) from None
-    bounds = await bounds_of(log)
+    bounds = await bounds_of(log, fresh=True)
     begins = {place: max(offset, bounds[place].earliest) for place, offset in begins.items() if place in bounds}
     return begins, {place: bounds[place].end for place in begins}
 

@@ -288,14 +288,18 @@ def _refuse_sink(body: SubscriptionBody) -> None:
             raise _invalid([Fault("sink_unused", "/sink", said)])
         return
     if body.sink is None or not _is_http_url(body.sink):
-        said = Text("expected the URL of your endpoint, https://...", "应为接收端点的 URL，如 https://…")
+        said = Text(
+            "expected the URL of your endpoint, https://..., without user or fragment",
+            "应为接收端点的 URL，如 https://…，不带用户名和片段",
+        )
         raise _invalid([Fault("sink_invalid", "/sink", said)])
 
 
 def _is_http_url(text: str) -> bool:
     try:
         url = urlsplit(text)
-        return url.scheme in {"https", "http"} and bool(url.hostname) and url.port != 0 and not url.fragment
+        is_bare = url.username is None and not url.fragment  # a password in a URL ends up in logs
+        return url.scheme in {"https", "http"} and bool(url.hostname) and url.port != 0 and is_bare
     except ValueError:
         return False
 

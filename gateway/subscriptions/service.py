@@ -93,15 +93,17 @@ class SubscriptionService:
         async with self._log.joined():
             ends = await self._begin(requests.topics_of(body.types, self._registry), StartAsked(Start()))
 
-        def change(known: Subscription) -> Subscription:
+        def change(known: Subscription) -> tuple[Subscription, Positions]:
             if if_match not in {None, "*", etag(known)}:
                 raise Problem(kinds.REVISION_OUTDATED, kinds.REVISION_OUTDATED.meaning)
             requests.refuse_changed(body, known)
             changed = replace(_filled(known, body), basis=basis)
             status = requests.status_after_change(known, changed, now)
-            return replace(changed, status=status)
+            before = requests.topics_of(known.types, self._registry)
+            added = {place: end for place, end in ends.items() if place.topic not in before}
+            return replace(changed, status=status), added
 
-        return await self._subscriptions.replace(subscription_id, owner_of(caller), change, ends)
+        return await self._subscriptions.replace(subscription_id, owner_of(caller), change)
 
     async def remove(self, subscription_id: UUID, caller: Caller | None) -> None:
         await self._subscriptions.remove(subscription_id, owner_of(caller))
@@ -126,15 +128,14 @@ class SubscriptionService:
         refuse_unreadable(found, self._clock)
         with self._seats.taken(found), self._subscriptions.watched(found.id):
             async with self._log.joined():
-                starts = await self._subscriptions.starts(found.id)
-                topics = requests.topics_of(found.types, self._registry)
                 yield Session(
                     log=self._log,
                     subscriptions=self._subscriptions,
                     clock=self._clock,
                     caller=caller,
                     subscription=found,
-                    positions=await begin(self._log, topics, starts, cursor),
+                    positions=await self._stand(found, cursor),
+                    stand=self._stand,
                     ending=ending,
                 )
 
@@ -173,9 +174,14 @@ class SubscriptionService:
         requests.refuse_types(body, self._registry, reader)
         requests.refuse_unstated(body, self._registry, reader)
 
+    async def _stand(self, subscription: Subscription, cursor: str | None) -> Positions:
+        """Where a reader with this cursor stands in what the subscription selects."""
+        topics = requests.topics_of(subscription.types, self._registry)
+        return await begin(self._log, topics, await self._subscriptions.starts(subscription.id), cursor)
+
     async def _begin(self, topics: list[str], asked: StartAsked) -> Positions:
         """The offset in every partition where reading begins."""
-        bounds = {place: bound for place, bound in (await bounds_of(self._log)).items() if place.topic in topics}
+        bounds = {place: bound for place, bound in (await bounds_of(self._log, fresh=True)).items() if place.topic in topics}
         if asked.start.at == "earliest":
             return {place: bound.earliest for place, bound in bounds.items()}
         if asked.start.instant is not None:

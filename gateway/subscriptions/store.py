@@ -61,13 +61,16 @@ class Subscriptions:
         return await self._call(lambda cursor: register.starts(cursor, subscription_id))
 
     async def replace(
-        self, subscription_id: UUID, owner: str, change: Callable[[Subscription], Subscription], positions: Positions
+        self, subscription_id: UUID, owner: str, change: Callable[[Subscription], tuple[Subscription, Positions]]
     ) -> Subscription:
-        """Store what `change` makes of it, which may raise Problem; unchanged, it keeps its revision."""
+        """Store what `change` makes of it, and where what is added begins. It may raise Problem.
+
+        What stays the same keeps its revision.
+        """
 
         def work(cursor: Cursor[Any]) -> Subscription:
             known = _known(register.find(cursor, subscription_id, owner, for_update=True))
-            changed = change(known)
+            changed, positions = change(known)
             register.begin_at(cursor, subscription_id, positions)
             return known if changed == known else register.replace_with(cursor, changed, self._clock.now())
 

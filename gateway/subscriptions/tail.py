@@ -117,9 +117,9 @@ class SharedLog:
             if self._readers == 0:
                 self._idle = asyncio.get_running_loop().call_later(IDLE_S, self._rest)
 
-    async def bounds(self) -> Mapping[Place, Bounds]:
+    async def bounds(self, *, fresh: bool = False) -> Mapping[Place, Bounds]:
         """See Log."""
-        return await self._followed().bounds()
+        return await self._followed().bounds(fresh=fresh)
 
     async def at(self, topics: Sequence[str], instant: datetime) -> Mapping[Place, int]:
         """See Log."""
@@ -235,16 +235,20 @@ class _Follower:
         self._fault: Fault | None = None
         self._news = asyncio.Event()
         self._ahead = threading.BoundedSemaphore(BATCHES_AHEAD_MAX)
+        self._look_wanted = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=_NAME, daemon=True)
         self._thread.start()
 
     # --- in the loop ---
 
-    async def bounds(self) -> Mapping[Place, Bounds]:
-        """Waits for a look that is not older than FRESH_S."""
-        end_s = self._loop.time() + ANSWER_S
-        while self._looked_s is None or self._loop.time() - self._looked_s > FRESH_S:
+    async def bounds(self, *, fresh: bool) -> Mapping[Place, Bounds]:
+        """Waits for a look that is not older than FRESH_S, or than this call."""
+        asked_s = self._loop.time()
+        end_s = asked_s + ANSWER_S
+        if fresh:
+            self._look_wanted.set()
+        while self._looked_s is None or self._looked_s < (asked_s if fresh else self._loop.time() - FRESH_S):
             if self._loop.time() >= end_s:
                 raise self._fault or TransientFault(f"Kafka: no answer within {ANSWER_S:g} s")
             await self.moved(POLL_S)
@@ -268,13 +272,13 @@ class _Follower:
         self._news.set()
         self._news = asyncio.Event()
 
-    def _begin(self, bounds: dict[Place, Bounds]) -> None:
+    def _begin(self, bounds: dict[Place, Bounds], looked_s: float) -> None:
         self.rings = {place: Ring(bound.end) for place, bound in bounds.items()}
-        self._look(bounds)
+        self._look(bounds, looked_s)
 
-    def _look(self, bounds: dict[Place, Bounds]) -> None:
+    def _look(self, bounds: dict[Place, Bounds], looked_s: float) -> None:
         # A copy: the thread compares its own with the next, and `_append` goes on from here.
-        self._bounds, self._looked_s, self._fault = dict(bounds), self._loop.time(), None
+        self._bounds, self._looked_s, self._fault = dict(bounds), looked_s, None
         self._tell()
 
     def _append(self, records: Sequence[Record]) -> None:
@@ -305,20 +309,21 @@ class _Follower:
 
     def _follow(self, consumer: Consumer, admin: AdminClient) -> None:
         """Until stopped. Raises KafkaException; then everything begins anew at the ends, and readers catch up."""
+        looked_s = self._loop.time()
         bounds = _bounds(admin)
-        self._in_loop(self._begin, bounds)
+        self._in_loop(self._begin, bounds, looked_s)
         consumer.assign([TopicPartition(*place, bound.end) for place, bound in bounds.items()])
-        look_s = self._loop.time() + LOOK_EVERY_S
         while not self._stopping.is_set():
             records = self._records(_taken(consumer, BATCH_RECORDS_MAX, POLL_S))
             if records:
                 self._hand_over(records)
-            if self._loop.time() >= look_s:
+            if self._look_wanted.is_set() or self._loop.time() - looked_s >= LOOK_EVERY_S:
+                self._look_wanted.clear()
+                looked_s = self._loop.time()
                 seen = _bounds(admin)
                 if seen.keys() != bounds.keys():
                     return  # a topic has grown or gone
-                self._in_loop(self._look, seen)
-                look_s = self._loop.time() + LOOK_EVERY_S
+                self._in_loop(self._look, seen, looked_s)
 
     def _records(self, messages: Sequence[Message]) -> list[Record]:
         for message in messages:

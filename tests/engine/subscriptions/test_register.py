@@ -89,10 +89,10 @@ def test_what_has_expired_is_written_down_and_no_longer_in_force(cursor: psycopg
     assert found.status == Status("expired", "expired", "platform", LATER, NOW)
 
 
-def test_a_position_that_stands_is_kept(cursor: psycopg.Cursor[Any]) -> None:
+def test_a_partition_may_begin_anew(cursor: psycopg.Cursor[Any]) -> None:
     register.add(cursor, subscription(), {Place("research.call.event", 0): 7})
     register.begin_at(cursor, FIRST, {Place("research.call.event", 0): 9, Place("research.call.event", 1): 3})
-    assert register.starts(cursor, FIRST) == {Place("research.call.event", 0): 7, Place("research.call.event", 1): 3}
+    assert register.starts(cursor, FIRST) == {Place("research.call.event", 0): 9, Place("research.call.event", 1): 3}
 
 
 def test_removing_takes_all_that_belongs_to_it(cursor: psycopg.Cursor[Any]) -> None:

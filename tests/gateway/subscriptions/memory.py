@@ -42,7 +42,7 @@ class MemoryLog:
     async def joined(self) -> AsyncIterator[None]:
         yield
 
-    async def bounds(self) -> Mapping[Place, Bounds]:
+    async def bounds(self, *, fresh: bool = False) -> Mapping[Place, Bounds]:  # noqa: ARG002 - always fresh
         if self.fault is not None:
             raise self.fault
         return {place: Bounds(self.earliest.get(place, 0), len(records)) for place, records in self.records.items()}

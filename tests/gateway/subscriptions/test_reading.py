@@ -185,8 +185,7 @@ def test_retention_that_passes_a_slow_reader_on_his_way_is_told_as_well(memory_l
     assert problem_of(lambda: read(memory_log, selection())).kind.slug == "cursor_gone"
 
 
-def test_a_cursor_ahead_of_the_log_is_refused(memory_log: MemoryLog, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "AHEAD_WAIT_S", 0)
+def test_a_cursor_ahead_of_the_log_is_refused(memory_log: MemoryLog) -> None:
     problem = problem_of(lambda: asyncio.run(begin(memory_log, TOPIC, {}, cursors.encode({FIRST: 1}))))
     assert problem.kind.slug == "cursor_invalid"
 

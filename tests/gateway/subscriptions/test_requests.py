@@ -79,6 +79,7 @@ def test_a_body_that_cannot_be_read_or_kept_is_refused(body: bytes, slug: str, p
         ({"protocol": "HTTP", "sink": "ftp://agency.example/"}, ("/sink", "sink_invalid")),
         ({"protocol": "HTTP", "sink": "https://"}, ("/sink", "sink_invalid")),
         ({"protocol": "HTTP", "sink": "https://[::1"}, ("/sink", "sink_invalid")),
+        ({"protocol": "HTTP", "sink": "https://user:secret@agency.example/"}, ("/sink", "sink_invalid")),
     ],
 )
 def test_a_wrong_member_is_named(members: dict[str, Any], place: tuple[str, str]) -> None:

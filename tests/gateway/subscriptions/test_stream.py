@@ -16,7 +16,7 @@ from schemas.registry import Registry
 from schemas.subscriptions import Place
 from tests.conftest import Stage
 from tests.gateway.subscriptions.cast import Partner
-from tests.gateway.subscriptions.memory import STRUCTURED_HEADERS, SUSPENDED, body_of
+from tests.gateway.subscriptions.memory import ANNOUNCED, STRUCTURED_HEADERS, SUSPENDED, body_of
 
 PLACE = Place("research.project.event", 0)
 
@@ -130,6 +130,15 @@ class TestAtAGateway:
             stage.execute(query)
             assert stream.ended(1.5)
             assert len(stream.came.named("end")) == 1
+
+    def test_a_type_that_is_added_comes_on_the_running_stream(self, agency: Partner, stage: Stage) -> None:
+        call = {"type": ANNOUNCED, "subject": "C-1", "data": {"title": "x", "opens": "2026-03-01", "closes": "2026-04-01"}}
+        made = agency.subscribe(SUSPENDED).json
+        with agency.stream(made["id"]) as stream:
+            stage.until(lambda: bool(stream.came.frames))
+            agency.send("PUT", f"/subscriptions/{made['id']}", made | {"types": [SUSPENDED, ANNOUNCED]})
+            stage.send([body_of("call", **call), body_of("project")])
+            stage.until(lambda: sorted(stream.came.ids()) == ["call", "project"])
 
     def test_an_expiry_ends_it(self, agency: Partner) -> None:
         made = agency.subscribe(SUSPENDED, expires_at="2026-03-01T09:00:00Z").json["id"]
