@@ -23,7 +23,7 @@ from gateway.store import Store
 from gateway.subscriptions.service import SubscriptionService
 from gateway.subscriptions.store import Subscriptions
 from gateway.subscriptions.tail import SharedLog
-from monitoring.metrics import GatewayMetrics
+from monitoring.metrics import GatewayMetrics, ReaderMetrics
 
 
 def run_gateway(settings: Settings, services: Services, on_listening: Callable[[str], None] = lambda _: None) -> None:
@@ -58,7 +58,13 @@ async def _opened(settings: Settings, services: Services) -> AsyncIterator[FastA
                 prometheus=prometheus,
                 directory=directory if _asks_for_tokens(settings) else None,
                 receipts=receipts,
-                subscriptions=SubscriptionService(log=log, subscriptions=subscriptions, registry=registry, clock=clock),
+                subscriptions=SubscriptionService(
+                    log=log,
+                    subscriptions=subscriptions,
+                    registry=registry,
+                    clock=clock,
+                    metrics=ReaderMetrics(prometheus),
+                ),
             )
 
 

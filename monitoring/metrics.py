@@ -118,3 +118,31 @@ class GatewayMetrics:
     def publish_seconds(self, seconds: float) -> None:
         """One request's wait for the broker."""
         self._publish_seconds.observe(seconds)
+
+
+class ReaderMetrics:
+    """Of subscribers that read through the gateway."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._delivered = Counter(
+            "dujiang_gateway_delivered_events", "Events that readers got: by pull or by stream", ["way"], registry=registry
+        )
+        self._withheld = Counter(
+            "dujiang_gateway_withheld_events",
+            "Events of the types asked for that a reader may not see, by reason: right, classification",
+            ["reason"],
+            registry=registry,
+        )
+        self._readers = Gauge("dujiang_gateway_readers", "Pulls and streams under way", registry=registry)
+
+    def delivered(self, way: str, count: int) -> None:
+        """A page that went out."""
+        self._delivered.labels(way).inc(count)
+
+    def withheld(self, reason: str, count: int) -> None:
+        """What was left out of it."""
+        self._withheld.labels(reason).inc(count)
+
+    def reading(self, readers: int) -> None:
+        """As many as there are now."""
+        self._readers.set(readers)

@@ -16,6 +16,7 @@ from gateway.store import store_away
 from gateway.subscriptions import cursors, kinds
 from gateway.subscriptions.cursors import Positions
 from gateway.subscriptions.log import Log
+from gateway.subscriptions.metrics import ReaderMetrics, Way
 from gateway.subscriptions.reading import Page, Selection, next_page
 from gateway.subscriptions.store import Subscriptions
 from schemas.subscriptions import Reader, Subscription, state_at
@@ -31,7 +32,8 @@ READABLE: Final = frozenset(("PULL", "SSE"))
 class Seats:
     """How many read at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, metrics: ReaderMetrics) -> None:
+        self._metrics = metrics
         self._subscriptions: Counter[UUID] = Counter()
         self._owners: Counter[str] = Counter()
 
@@ -46,11 +48,13 @@ class Seats:
             raise Problem(kinds.READERS_TOO_MANY, kinds.READERS_TOO_MANY.meaning)
         self._subscriptions[subscription.id] += 1
         self._owners[subscription.owner] += 1
+        self._metrics.reading(self._owners.total())
         try:
             yield
         finally:
             _give_back(self._subscriptions, subscription.id)
             _give_back(self._owners, subscription.owner)
+            self._metrics.reading(self._owners.total())
 
 
 class Session:
@@ -67,6 +71,8 @@ class Session:
         positions: Positions,
         stand: Callable[[Subscription, str | None], Awaitable[Positions]],
         ending: asyncio.Event,
+        way: Way,
+        metrics: ReaderMetrics,
     ) -> None:
         self.positions = positions
         self._log = log
@@ -76,6 +82,8 @@ class Session:
         self._selection = Selection.of(subscription)
         self._stand = stand
         self._ending = ending
+        self._way = way
+        self._metrics = metrics
 
     @property
     def is_ending(self) -> bool:
@@ -83,7 +91,7 @@ class Session:
         return self._ending.is_set()
 
     async def page(self, limit: int) -> Page:
-        """What is there now. The positions are moved by the caller, once the page is on its way. Raises Problem."""
+        """What is there now; `sent` moves on behind it. Raises Problem."""
         subscription = await self._subscriptions.current(self._selection.subscription.id)
         refuse_unreadable(subscription, self._clock)
         if subscription.revision != self._selection.subscription.revision:
@@ -92,6 +100,13 @@ class Session:
             self._selection = Selection.of(subscription)
         reader = reader_of(await self._identity(), is_stated=subscription.basis is not None)
         return await next_page(self._log, self._selection, reader, self.positions, limit)
+
+    def sent(self, page: Page) -> None:
+        """The page is on its way: the next one begins behind it."""
+        self.positions = page.positions
+        self._metrics.delivered(self._way, len(page.events))
+        for reason, count in page.withheld.items():
+            self._metrics.withheld(reason, count)
 
     async def wait(self, seconds: float) -> None:
         """Until something may have come, or the gateway ends; at most so long."""

@@ -211,7 +211,7 @@ def _add_reading(routes: APIRouter, service: SubscriptionService, writer: Proble
         wait: Annotated[float, Query(ge=0, le=WAIT_S_MAX, description="s to wait for an event")] = 0,
     ) -> Response:
         caller, ending = caller_of(request.scope), ending_of(request.scope)
-        async with service.session(subscription_id, cursor, caller, ending) as session:
+        async with service.session(subscription_id, cursor, caller, ending, "pull") as session:
             return answer(page_members(await pulled(session, limit, wait)))
 
     @routes.get(
@@ -228,7 +228,7 @@ def _add_reading(routes: APIRouter, service: SubscriptionService, writer: Proble
         request: Request, subscription_id: UUID, cursor: Cursor = None, last_event_id: LastEventId = None
     ) -> Response:
         caller, ending = caller_of(request.scope), ending_of(request.scope)
-        return _Streaming(service.session(subscription_id, last_event_id or cursor, caller, ending), writer)
+        return _Streaming(service.session(subscription_id, last_event_id or cursor, caller, ending, "stream"), writer)
 
 
 def _add_rehearsing(routes: APIRouter, service: SubscriptionService, bodies: BodyReader) -> None:

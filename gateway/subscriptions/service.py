@@ -15,6 +15,7 @@ from gateway.subscriptions import kinds, requests
 from gateway.subscriptions.answers import etag
 from gateway.subscriptions.cursors import Positions
 from gateway.subscriptions.log import Log
+from gateway.subscriptions.metrics import NoReaderMetrics, ReaderMetrics, Way
 from gateway.subscriptions.readers import Seats, Session, reader_of, refuse_unreadable
 from gateway.subscriptions.reading import Page, Selection, begin, bounds_of, log_away
 from gateway.subscriptions.rehearsal import Rehearsal, rehearse
@@ -37,6 +38,7 @@ class SubscriptionService:
         subscriptions: Subscriptions,
         registry: Registry,
         clock: Clock,
+        metrics: ReaderMetrics | None = None,
         new_id: Callable[[], UUID] = uuid4,
     ) -> None:
         self._log = log
@@ -44,7 +46,8 @@ class SubscriptionService:
         self._registry = registry
         self._clock = clock
         self._new_id = new_id
-        self._seats = Seats()
+        self._metrics = metrics or NoReaderMetrics()
+        self._seats = Seats(self._metrics)
         self._rehearsing: set[str] = set()
 
     # --- keep ---
@@ -121,7 +124,7 @@ class SubscriptionService:
 
     @asynccontextmanager
     async def session(
-        self, subscription_id: UUID, cursor: str | None, caller: Caller | None, ending: asyncio.Event
+        self, subscription_id: UUID, cursor: str | None, caller: Caller | None, ending: asyncio.Event, way: Way
     ) -> AsyncIterator[Session]:
         """A reader, with a seat for as long as it lasts."""
         found = await self._subscriptions.find(subscription_id, owner_of(caller))
@@ -137,6 +140,8 @@ class SubscriptionService:
                     positions=await self._stand(found, cursor),
                     stand=self._stand,
                     ending=ending,
+                    way=way,
+                    metrics=self._metrics,
                 )
 
     async def rehearse(self, body: RehearsalBody, caller: Caller | None) -> Rehearsal:
@@ -206,7 +211,7 @@ async def pulled(session: Session, limit: int, wait_s: float) -> Page:
         page = await session.page(limit)
         for reason, counted in page.withheld.items():
             withheld[reason] += counted
-        session.positions = page.positions
+        session.sent(page)
         left_s = end_s - loop.time()
         if page.events or left_s <= 0 or session.is_ending:
             return replace(page, withheld=withheld)

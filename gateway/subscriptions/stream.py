@@ -15,6 +15,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+import structlog
 from starlette.types import Receive, Scope, Send
 
 from gateway.problems import Problem, ProblemWriter, request_language
@@ -36,6 +37,8 @@ HEADERS: Final = (
 )
 # Not the subscriber's doing, and nothing is sent meanwhile: the stream waits.
 _PASSING: Final = frozenset(("log_away", "store_away"))
+
+log = structlog.get_logger("gateway")
 
 
 class EventStream:
@@ -65,9 +68,10 @@ class EventStream:
             await self._send(send, f"retry: {RETRY_MS}\n\n".encode())
             end = await self._until_end(send)
             await self._send(send, self._end(end, scope))
+            await self._send(send, b"", more_body=False)
         except TimeoutError:
-            pass  # put out: it did not read for send_s
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+            # It did not read for so long; an end would wait for it as well.
+            log.info("stream_put_out", send_s=self._send_s)
 
     async def _until_end(self, send: Send) -> Problem:
         quiet_since_s = _now_s()
@@ -82,7 +86,7 @@ class EventStream:
             if page.events:
                 await self._send(send, frames(self._session.positions, page))
                 quiet_since_s = _now_s()
-            self._session.positions = page.positions
+            self._session.sent(page)
             if not page.events and _now_s() - quiet_since_s >= self._heartbeat_s:
                 await self._send(send, heartbeat(page))
                 quiet_since_s = _now_s()
@@ -90,9 +94,9 @@ class EventStream:
                 await self._session.wait(min(WAIT_S, self._heartbeat_s))
         return Problem(kinds.GATEWAY_ENDING, kinds.GATEWAY_ENDING.meaning)
 
-    async def _send(self, send: Send, body: bytes) -> None:
+    async def _send(self, send: Send, body: bytes, *, more_body: bool = True) -> None:
         async with asyncio.timeout(self._send_s):
-            await send({"type": "http.response.body", "body": body, "more_body": True})
+            await send({"type": "http.response.body", "body": body, "more_body": more_body})
 
     def _end(self, problem: Problem, scope: Scope) -> bytes:
         members = self._problems.members(problem, request_language(scope))

@@ -83,6 +83,11 @@ class Partner:
     def headers(self) -> dict[str, str]:
         return {} if self.token is None else {"authorization": f"Bearer {self.token}"}
 
+    @property
+    def raw_headers(self) -> str:
+        """As they stand on the wire."""
+        return "".join(f"{name}: {value}\r\n" for name, value in self.headers.items())
+
     def send(self, method: str, path: str, content: Any = None, **headers: str) -> Any:
         named = self.headers | {name.replace("_", "-"): value for name, value in headers.items()}
         if content is None:

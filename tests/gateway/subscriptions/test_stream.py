@@ -2,13 +2,15 @@
 
 import asyncio
 import json
+import socket
+from functools import partial
 from typing import Any
 
 import pytest
 
 from gateway.catalogue import KINDS
 from gateway.problems import Problem, ProblemWriter
-from gateway.subscriptions import kinds, records
+from gateway.subscriptions import kinds, records, routes
 from gateway.subscriptions.reading import Page, Passed
 from gateway.subscriptions.records import readable
 from gateway.subscriptions.stream import EventStream
@@ -40,6 +42,9 @@ class TestWithAScriptedSession:
             if isinstance(told, Problem):
                 raise told
             return told
+
+        def sent(self, page: Page) -> None:
+            self.positions = page.positions
 
         async def wait(self, seconds: float) -> None:  # noqa: ARG002 - the port
             await asyncio.sleep(0)
@@ -90,7 +95,7 @@ class TestWithAScriptedSession:
 
     def test_one_who_does_not_read_is_put_out(self, page: Page) -> None:
         sent = self.run(self.Session(page, page, page), is_stuck=True, send_s=0.05)
-        assert [message.get("more_body") for message in sent] == [None, True, False]
+        assert [message.get("more_body") for message in sent] == [None, True]
 
 
 @pytest.mark.services
@@ -147,6 +152,25 @@ class TestAtAGateway:
             assert stream.ended(3)
             (end,) = stream.came.named("end")
             assert json.loads(end["data"])["state"] == "expired"
+
+    def test_one_who_does_not_read_gives_his_seat_back(
+        self, agency: Partner, stage: Stage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(routes, "EventStream", partial(EventStream, send_s=0.5))
+        made = agency.subscribe(SUSPENDED).json["id"]
+        large = "x" * 900_000
+        stage.send([body_of(f"{number}", data={"reason": large}) for number in range(40)])
+        host, port = agency.gateway.host, agency.gateway.port
+        stuck = [socket.create_connection((host, port)) for _ in range(2)]
+        try:
+            for one in stuck:
+                asked = f"GET /subscriptions/{made}/stream HTTP/1.1\r\nhost: {host}\r\n{agency.raw_headers}\r\n"
+                one.sendall(asked.encode())
+            stage.until(lambda: agency.pull(made, limit=1).status == 429)
+            stage.until(lambda: agency.pull(made, limit=1).status == 200)
+        finally:
+            for one in stuck:
+                one.close()
 
     def test_many_readers_share_what_is_decoded(self, agency: Partner, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
         decoded: list[str] = []

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from gateway.identity import Identity, digest_of
 from tests.conftest import Stage
@@ -69,6 +70,26 @@ def test_nothing_of_a_withheld_event_is_in_any_answer(library: Partner, stage: S
         stage.until(lambda: len(stream.came.events()) == 2)
         shown = json.dumps(stream.came.frames, ensure_ascii=False)
     assert not any(SECRET in text for text in (page.body.decode(), rehearsed.body.decode(), shown))
+
+
+def test_what_went_out_and_what_was_withheld_is_counted(
+    library: Partner, stage: Stage, reader_counts: CollectorRegistry
+) -> None:
+    made = library.subscribe(SUSPENDED, ANNOUNCED).json["id"]
+    stage.send(EVENTS)
+    assert len(library.pull_all(made)[0]) == 2
+    counted = {
+        (sample.name, *sample.labels.values()): sample.value
+        for metric in reader_counts.collect()
+        for sample in metric.samples
+        if not sample.name.endswith("_created")
+    }
+    assert counted == {
+        ("dujiang_gateway_delivered_events_total", "pull"): 2,
+        ("dujiang_gateway_withheld_events_total", "classification"): 2,
+        ("dujiang_gateway_withheld_events_total", "right"): 0,
+        ("dujiang_gateway_readers",): 0,
+    }
 
 
 def test_what_is_not_granted_cannot_be_subscribed_to_or_rehearsed(waterworks: Partner) -> None:
