@@ -79,6 +79,17 @@ DOOR = lines(
     Prom("sum by (reason) (rate(dujiang_gateway_refused_events_total[$__rate_interval]))", "{{reason}}"),
     unit="cps",
 )
+READERS = lines(
+    Words("网关：读取者", "Gateway: readers"),
+    Words(
+        "正在读取的数量；每秒送出的事件，以及按原因不予送出的事件。",
+        "Readers under way; events a second that went out, and that were withheld by reason.",
+    ),
+    Prom("sum(dujiang_gateway_readers)", "readers"),
+    Prom("sum by (way) (rate(dujiang_gateway_delivered_events_total[$__rate_interval]))", "{{way}}"),
+    Prom("sum by (reason) (rate(dujiang_gateway_withheld_events_total[$__rate_interval]))", "withheld: {{reason}}"),
+    unit="short",
+)
 
 DASHBOARD = Dashboard(
     "dujiang-quality",
@@ -86,6 +97,7 @@ DASHBOARD = Dashboard(
     Words("谁迟报、失联或出错，隔离区里有什么、为什么。", "Who is late, silent or wrong; what is in quarantine and why."),
     (
         Row(Words("来源", "Publishers"), (PUBLISHERS, DOOR, DUPLICATES)),
+        Row(Words("订阅", "Subscribers"), (READERS,)),
         Row(Words("隔离区", "Quarantine"), (CAUSES, RECORDS)),
         Row(Words("规则与发现", "Rules and findings"), (REJECTIONS, FINDINGS)),
         Row(Words("连接器", "Connectors"), (FILES,)),
