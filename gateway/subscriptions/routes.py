@@ -14,7 +14,7 @@ from engine.clock import Clock
 from gateway import catalogue, problems
 from gateway.body import BodyReader, declared_length
 from gateway.caller import caller_of
-from gateway.ending import ending_of
+from gateway.ending import ending_of, unless_gone
 from gateway.kind import Kind
 from gateway.problems import ProblemWriter
 from gateway.subscriptions import cursors, kinds, requests
@@ -212,7 +212,8 @@ def _add_reading(routes: APIRouter, service: SubscriptionService, writer: Proble
     ) -> Response:
         caller, ending = caller_of(request.scope), ending_of(request.scope)
         async with service.session(subscription_id, cursor, caller, ending, "pull") as session:
-            return answer(page_members(await pulled(session, limit, wait)))
+            page = await unless_gone(request.receive, pulled(session, limit, wait))
+        return Response(status_code=204) if page is None else answer(page_members(page))
 
     @routes.get(
         "/{subscription_id}/stream",

@@ -18,6 +18,7 @@ from typing import Any, Final
 import structlog
 from starlette.types import Receive, Scope, Send
 
+from gateway.ending import unless_gone
 from gateway.problems import Problem, ProblemWriter, request_language
 from gateway.subscriptions import cursors, kinds
 from gateway.subscriptions.cursors import Positions
@@ -52,16 +53,7 @@ class EventStream:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": list(HEADERS)})
-        gone = asyncio.ensure_future(_disconnected(receive))
-        sending = asyncio.ensure_future(self._run(scope, send))
-        try:
-            await asyncio.wait((gone, sending), return_when=asyncio.FIRST_COMPLETED)
-            if sending.done():
-                sending.result()
-        finally:
-            for task in (gone, sending):
-                task.cancel()
-            await asyncio.gather(gone, sending, return_exceptions=True)
+        await unless_gone(receive, self._run(scope, send))
 
     async def _run(self, scope: Scope, send: Send) -> None:
         try:
@@ -119,11 +111,6 @@ def heartbeat(page: Page) -> bytes:
 
 def _frame(name: str, cursor: str, data: Mapping[str, Any]) -> bytes:
     return f"event: {name}\nid: {cursor}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
-
-
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 def _now_s() -> float:

@@ -1,5 +1,6 @@
 """Reading by cursor: in order, without loss or repeat, waiting where there is nothing yet."""
 
+import socket
 import threading
 import time
 from typing import Any
@@ -163,6 +164,19 @@ def test_a_subscription_has_only_so_many_readers(agency: Partner, stage: Stage) 
         refused = agency.pull(made)
         assert (refused.status, refused.kind, refused.headers["retry-after"]) == (429, "readers_too_many", "5")
     stage.until(lambda: agency.pull(made).status == 200)
+
+
+def test_who_goes_away_while_he_waits_gives_his_seat_back(agency: Partner, stage: Stage) -> None:
+    made = agency.subscribe(SUSPENDED).json["id"]
+    host, port = agency.gateway.host, agency.gateway.port
+    asked = f"GET /subscriptions/{made}/events?wait=30 HTTP/1.1\r\nhost: {host}\r\n{agency.raw_headers}\r\n".encode()
+    waiting = [socket.create_connection((host, port)) for _ in range(2)]
+    for one in waiting:
+        one.sendall(asked)
+    stage.until(lambda: agency.pull(made).status == 429)
+    for one in waiting:
+        one.close()
+    stage.until(lambda: agency.pull(made).status == 200, seconds_max=10)
 
 
 def test_a_rehearsal_shows_matches_by_day_samples_and_what_it_looked_at(agency: Partner, stage: Stage) -> None:
