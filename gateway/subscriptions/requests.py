@@ -24,6 +24,7 @@ from schemas.subscriptions import (
     Basis,
     NotAllowed,
     Order,
+    Place,
     Protocol,
     Reader,
     Start,
@@ -218,6 +219,13 @@ def start_of(text: str) -> StartAsked:
         return _start_at_cursor(text)
     assert isinstance(instant, datetime)  # noqa: S101 - of a text it is one
     return StartAsked(Start("instant", instant))
+
+
+def refuse_ahead(asked: StartAsked, ends: Mapping[Place, int]) -> None:
+    """Raises Problem for a cursor that is ahead of the log: it comes from elsewhere, and would never be reached in order."""
+    if any(offset > ends[place] for place, offset in (asked.positions or {}).items() if place in ends):
+        said = Text("this cursor is ahead of all that was ever written here", "该游标超出此处已写入的内容")
+        raise _invalid([Fault("start_ahead", "/start", said)])
 
 
 def start_text(start: Start) -> str:

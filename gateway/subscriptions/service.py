@@ -195,6 +195,7 @@ class SubscriptionService:
             except Fault as fault:
                 raise log_away(fault) from None
         ends = {place: bound.end for place, bound in bounds.items()}
+        requests.refuse_ahead(asked, ends)
         return ends | {place: offset for place, offset in (asked.positions or {}).items() if place in ends}
 
 

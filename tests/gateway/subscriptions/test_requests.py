@@ -164,6 +164,13 @@ def test_any_other_start_is_refused(text: str) -> None:
     assert refusal(requests.start_of, text) == ("subscription_invalid", [("/start", "start_unknown")])
 
 
+def test_a_start_ahead_of_the_log_is_refused() -> None:
+    here, there = Place("research.call.event", 0), Place("infra.alert.event", 0)
+    asked = requests.start_of(cursors.encode({here: 7, there: 9}))
+    requests.refuse_ahead(asked, {here: 7})
+    assert refusal(requests.refuse_ahead, asked, {here: 6}) == ("subscription_invalid", [("/start", "start_ahead")])
+
+
 def stored(**changes: Any) -> Subscription:
     status = Status("enabled", "validated", "platform", NOW, NOW)
     made = Subscription(UUID(int=1), "a", "HTTP", status, NOW, NOW, sink="https://a.example/", start=Start("instant", NOW))
