@@ -146,3 +146,59 @@ class ReaderMetrics:
     def reading(self, readers: int) -> None:
         """As many as there are now."""
         self._readers.set(readers)
+
+
+class DeliveryMetrics:
+    """Of a deliverer: webhooks to subscribers."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._attempts = Counter(
+            "dujiang_delivery_attempts",
+            "Attempts to deliver, by outcome: acknowledged, throttled, timeout, …",
+            ["outcome"],
+            registry=registry,
+        )
+        self._attempt_seconds = Histogram(
+            "dujiang_delivery_attempt_seconds",
+            "From an attempt's beginning to its outcome",
+            buckets=(*_PHASE_S, 30),
+            registry=registry,
+        )
+        self._delay_seconds = Histogram(
+            "dujiang_delivery_delay_seconds",
+            "From the broker's record time to the subscriber's acknowledgement",
+            buckets=(*_DELAY_S, 3600, 6 * 3600, 86_400),
+            registry=registry,
+        )
+        self._withheld = Counter(
+            "dujiang_delivery_withheld_events",
+            "Events that a filter selects and the subscriber may not have, by right or classification",
+            registry=registry,
+        )
+        self._dead_letters = Counter(
+            "dujiang_delivery_dead_letters", "Deliveries given up, by reason", ["reason"], registry=registry
+        )
+        self.subscriptions = Gauge("dujiang_delivery_subscriptions", "Subscriptions delivered to", registry=registry)
+        self.waiting = Gauge("dujiang_delivery_waiting_events", "Deliveries numbered and not settled", registry=registry)
+        self.in_flight = Gauge("dujiang_delivery_in_flight_attempts", "Attempts under way", registry=registry)
+        self.circuits_open = Gauge(
+            "dujiang_delivery_circuits_open", "Endpoints that get nothing but probes, since they do not work", registry=registry
+        )
+
+    def attempt(self, outcome: str, seconds: float) -> None:
+        """One attempt has ended."""
+        self._attempts.labels(outcome).inc()
+        self._attempt_seconds.observe(seconds)
+
+    def delay_seconds(self, seconds: float) -> None:
+        """One delivery was acknowledged."""
+        self._delay_seconds.observe(seconds)
+
+    def withheld(self, count: int) -> None:
+        """Events that must not go out."""
+        if count:
+            self._withheld.inc(count)
+
+    def dead_letter(self, reason: str) -> None:
+        """One delivery was given up."""
+        self._dead_letters.labels(reason).inc()

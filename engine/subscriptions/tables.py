@@ -124,6 +124,7 @@ SUBSCRIPTION_ATTEMPT = Table(
     Column("status", Integer, comment="the HTTP answer; null: there was none"),
     _instant("retry_at", comment="when the next attempt is due"),
     Index(None, "subscription_id", "event_id"),
+    Index(None, "subscription_id", "number"),
     Index(None, "started_at"),
     comment="trace of every attempt to deliver, readable by the partner; kept for a while",
 )
@@ -139,4 +140,22 @@ SUBSCRIPTION_SECRET = Table(
     _instant("created_at", nullable=False, now=True),
     _instant("expires_at", comment="end of the overlap with its successor; null: in force"),
     comment="what deliveries are signed with; never shown again, never logged",
+)
+
+SUBSCRIPTION_DELIVERY = Table(
+    "subscription_delivery",
+    metadata,
+    _subscription(is_key=True),
+    Column("number", BigInteger, primary_key=True, comment="gap-free per subscription, the same for every attempt"),
+    Column("topic", Text, nullable=False),
+    Column("partition", Integer, nullable=False),
+    Column("record_offset", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("failures", Integer, nullable=False, server_default="0", comment="attempts that the receiver did not put off"),
+    _instant("first_at", comment="first attempt"),
+    _instant("retry_at"),
+    Column("body", LargeBinary, comment="of a dead letter driven again; else the log has it"),
+    _instant("planned_at", nullable=False, now=True),
+    postgresql_with={"fillfactor": "50"},
+    comment="numbered and not settled yet: what a deliverer takes up again after a crash",
 )

@@ -1,0 +1,84 @@
+"""What deliveries of a subscription are signed with: kept as bytes, shown once, replaced with an overlap."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Final, Literal, NamedTuple
+from uuid import UUID
+
+from psycopg import Cursor
+
+Kind = Literal["v1", "v1a", "bearer"]
+SECRETS_MAX: Final = 8  # in force at once
+
+
+class SecretsFull(Exception):
+    """Too many in force; end one first."""
+
+
+class Secret(NamedTuple):
+    """One version. `secret`: the key's bytes, or the bearer token's."""
+
+    version: int
+    kind: Kind
+    secret: bytes
+
+
+def add(
+    cursor: Cursor[Any],
+    subscription_id: UUID,
+    kind: Kind,
+    secret: bytes,
+    public_key: bytes | None,
+    now: datetime,
+    overlap_ends: datetime | None,
+) -> int:
+    """A new version beside the present ones of its kind, which end at `overlap_ends`; None leaves them in force.
+
+    Raises SecretsFull.
+    """
+    cursor.execute("SELECT 1 FROM subscription WHERE subscription_id = %s FOR UPDATE", (subscription_id,))
+    if overlap_ends is not None:
+        cursor.execute(
+            "UPDATE subscription_secret SET expires_at = least(coalesce(expires_at, %(ends)s), %(ends)s)"
+            " WHERE subscription_id = %(id)s AND kind = %(kind)s AND (expires_at IS NULL OR expires_at > %(now)s)",
+            {"ends": overlap_ends, "id": subscription_id, "kind": kind, "now": now},
+        )
+    cursor.execute(
+        "SELECT coalesce(max(version), 0), count(*) FILTER (WHERE expires_at IS NULL OR expires_at > %s)"
+        " FROM subscription_secret WHERE subscription_id = %s",
+        (now, subscription_id),
+    )
+    last, in_use = cursor.fetchall()[0]
+    if in_use >= SECRETS_MAX:
+        raise SecretsFull(f"{SECRETS_MAX} secrets are in force; rotate with a shorter overlap, or wait for one to end")
+    cursor.execute(
+        "INSERT INTO subscription_secret (subscription_id, version, kind, secret, public_key, created_at)"
+        " VALUES (%s, %s, %s, %s, %s, %s)",
+        (subscription_id, last + 1, kind, secret, public_key, now),
+    )
+    cursor.execute("UPDATE subscription SET revision = revision + 1 WHERE subscription_id = %s", (subscription_id,))
+    return int(last) + 1
+
+
+def in_force(cursor: Cursor[Any], subscription_ids: Iterable[UUID], now: datetime) -> dict[UUID, list[Secret]]:
+    """Newest first."""
+    cursor.execute(
+        "SELECT subscription_id, version, kind, secret FROM subscription_secret WHERE subscription_id = ANY(%s)"
+        " AND (expires_at IS NULL OR expires_at > %s) ORDER BY subscription_id, version DESC",
+        (list(subscription_ids), now),
+    )
+    found: dict[UUID, list[Secret]] = {}
+    for subscription_id, version, kind, secret in cursor.fetchall():
+        found.setdefault(subscription_id, []).append(Secret(version, kind, bytes(secret)))
+    return found
+
+
+def described(cursor: Cursor[Any], subscription_id: UUID) -> list[dict[str, Any]]:
+    """All versions without the secrets themselves."""
+    cursor.execute(
+        "SELECT version, kind, public_key, created_at, expires_at FROM subscription_secret"
+        " WHERE subscription_id = %s ORDER BY version",
+        (subscription_id,),
+    )
+    names = [column.name for column in cursor.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

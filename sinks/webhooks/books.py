@@ -1,0 +1,123 @@
+"""What is written down of deliveries: many couriers, one connection, one transaction a turn."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, TypeVar
+from uuid import UUID
+
+import structlog
+from psycopg import Cursor
+
+from engine.database import Database, StoreRefused
+from engine.errors import Fault
+from engine.subscriptions import deliveries
+from engine.subscriptions.deliveries import EndpointHealth, Plan, Settlement
+
+T = TypeVar("T")
+
+TURN_S: Final = 0.01  # at the least; what comes meanwhile goes into the next
+RETRY_S: Final = 1.0
+ROWS_MAX: Final = 5_000
+
+log = structlog.get_logger("webhooks")
+
+
+class Books:
+    """Plans and settlements. A turn that fails is repeated until the database takes it; couriers wait that long."""
+
+    def __init__(self, dsn: str) -> None:
+        self._database = Database(dsn, "dujiang deliveries")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="webhook-books")
+        self._plans: list[tuple[Plan, asyncio.Future[bool]]] = []
+        self._settlements: list[tuple[Settlement, Callable[[], None]]] = []
+        self._healths: dict[UUID, EndpointHealth] = {}
+        self._work = asyncio.Event()
+        self._turning = asyncio.Lock()
+        self._task = asyncio.create_task(self._run())
+
+    async def plan(self, plan: Plan) -> bool:
+        """Number deliveries; False: somebody else did, or the subscription is gone. On return it is stored."""
+        held: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._plans.append((plan, held))
+        self._work.set()
+        return await held
+
+    def settle(self, settlement: Settlement, on_stored: Callable[[], None]) -> None:
+        """Store an outcome with the next turn."""
+        self._settlements.append((settlement, on_stored))
+        self._work.set()
+
+    def note_health(self, health: EndpointHealth) -> None:
+        """The last one counts."""
+        self._healths[health.subscription_id] = health
+        self._work.set()
+
+    async def call(self, work: Callable[[Cursor[Any]], T]) -> T:
+        """Anything else, in a transaction of its own. Raises a fault."""
+
+        def in_transaction() -> T:
+            with self._database.transaction() as cursor:
+                return work(cursor)
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread, in_transaction)
+
+    async def close(self) -> None:
+        """Writes what is there, if the database takes it at once."""
+        self._task.cancel()
+        await asyncio.wait((self._task,))
+        try:
+            await self._turn()
+        except Fault as fault:
+            log.warning("outcomes are not stored; these deliveries come again", error=str(fault), count=len(self._settlements))
+        self._thread.shutdown()
+        self._database.close()
+
+    async def _run(self) -> None:
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            try:
+                await asyncio.shield(self._turn())
+            except (Fault, StoreRefused) as fault:
+                log.warning("the books cannot be written; trying again", error=str(fault))
+                await asyncio.sleep(RETRY_S)
+                self._work.set()
+            else:
+                await asyncio.sleep(TURN_S)
+
+    async def _turn(self) -> None:
+        async with self._turning:  # at the end two may be under way
+            await self._write()
+
+    async def _write(self) -> None:
+        plans, settlements, healths = self._plans[:ROWS_MAX], self._settlements[:ROWS_MAX], list(self._healths.values())
+        if not (plans or settlements or healths):
+            return
+        held = await self.call(lambda cursor: _written(cursor, plans, settlements, healths))
+        del self._plans[: len(plans)]
+        del self._settlements[: len(settlements)]
+        for health in healths:
+            if self._healths.get(health.subscription_id) is health:
+                del self._healths[health.subscription_id]
+        for plan, future in plans:
+            if not future.done():
+                future.set_result(plan.subscription_id in held)
+        for _, on_stored in settlements:
+            on_stored()
+        if self._plans or self._settlements:
+            self._work.set()
+
+
+def _written(
+    cursor: Cursor[Any],
+    plans: Sequence[tuple[Plan, Any]],
+    settlements: Sequence[tuple[Settlement, Any]],
+    healths: Sequence[EndpointHealth],
+) -> set[UUID]:
+    held = deliveries.plan(cursor, [plan for plan, _ in plans]) if plans else set()
+    if settlements:
+        deliveries.settle(cursor, [settlement for settlement, _ in settlements])
+    if healths:
+        deliveries.note_health(cursor, healths)
+    return held

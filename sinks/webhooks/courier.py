@@ -1,0 +1,543 @@
+"""One subscription's deliveries: read, number, send in order per key, settle. Each has its own, so none waits for another.
+
+An event's next of the same key waits until it is acknowledged or a dead letter. Events of other keys go on meanwhile, up to
+IN_FLIGHT_MAX at once. What is numbered and not settled is bounded; beyond that the subscription stays where it is in the log.
+"""
+
+import asyncio
+import heapq
+import random
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal, Protocol
+
+import structlog
+
+from engine.clock import Clock
+from engine.errors import Fault
+from engine.subscriptions import deliveries
+from engine.subscriptions.deliveries import EndpointHealth, Outcome, Outstanding, Plan, Planned, Settlement
+from monitoring.metrics import DeliveryMetrics
+from schemas.cloudevents import json_format
+from schemas.filters import Filters
+from schemas.subscriptions import Place, Reader, Subscription, classification_of
+from sinks.webhooks import schedule
+from sinks.webhooks.books import Books
+from sinks.webhooks.log import HistoryGone, Log, Record, numbered
+from sinks.webhooks.schedule import (
+    ENDPOINT_DOWN,
+    Acknowledged,
+    Answer,
+    Dead,
+    Disable,
+    Endpoint,
+    History,
+    Policy,
+    RetryAt,
+)
+from sinks.webhooks.signing import Signer, sign, webhook_id
+
+IN_FLIGHT_MAX: Final = 32
+PENDING_MAX: Final = 10_000  # a key that waits for hours must not hold up the others
+PENDING_BYTES_MAX: Final = 8 * 1_048_576
+PENDING_DOWN_MAX: Final = 100  # while the endpoint does not work at all
+READ_MAX: Final = 250  # records a look at a partition
+LOOK_S: Final = 1.0  # for letters driven again, and for news that nobody told
+JUMP_RECORDS: Final = 2_000  # farther than that, taking up a delivery reads from its own place
+RETRY_S: Final = 2.0
+CONTENT_TYPE: Final = "application/cloudevents+json; charset=utf-8"
+
+log = structlog.get_logger("webhooks")
+
+
+class Post(Protocol):
+    """What sends: `sender.Sender.post`."""
+
+    async def __call__(self, url: str, body: bytes, headers: dict[str, str]) -> Answer: ...
+
+
+@dataclass(frozen=True)
+class Subscriber:
+    """A subscription in one revision, ready to be delivered to."""
+
+    subscription: Subscription
+    filters: Filters
+    signers: tuple[Signer, ...]
+    bearer: str | None = None
+
+    @property
+    def sink(self) -> str:
+        return self.subscription.sink or ""
+
+
+@dataclass(slots=True)
+class Item:
+    """One delivery on its way. `record` is None when the log has lost it."""
+
+    number: int
+    place: Place
+    offset: int
+    record: Record | None
+    history: History
+    due: datetime
+    is_endpoint_down: bool = False  # the last failure says nothing about this event
+
+    @property
+    def lane(self) -> tuple[str, object]:
+        """Its key; without one nothing is promised, so it has a lane of its own."""
+        if self.record is None or not self.record.key:
+            return self.place.topic, (self.place.partition, self.offset)
+        return self.place.topic, self.record.key
+
+    @property
+    def size(self) -> int:
+        return 0 if self.record is None else len(self.record.body)
+
+
+class Courier:
+    """Runs until it is cancelled or `stop`ped."""
+
+    def __init__(
+        self,
+        subscriber: Subscriber,
+        *,
+        log: Log,
+        books: Books,
+        post: Post,
+        clock: Clock,
+        policy: Policy,
+        metrics: DeliveryMetrics,
+        reader: Callable[[], Reader],
+        disable: Callable[[Literal["endpoint_gone", "endpoint_failing"]], Awaitable[None]],
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._subscriber = subscriber
+        self._id = subscriber.subscription.id
+        self._log = log
+        self._books = books
+        self._post = post
+        self._clock = clock
+        self._policy = policy
+        self._metrics = metrics
+        self._reader = reader
+        self._disable = disable
+        self._chance = chance
+        self._wake = asyncio.Event()
+        self._room = asyncio.Event()
+        self._in_flight: dict[int, asyncio.Task[None]] = {}
+        self._is_over = False
+        self.endpoint = Endpoint()
+        self._forget()
+
+    @property
+    def in_flight(self) -> int:
+        """Attempts under way."""
+        return len(self._in_flight)
+
+    @property
+    def waiting(self) -> int:
+        """Numbered and not settled."""
+        return len(self._pending)
+
+    async def run(self) -> None:
+        """Deliver. A fault of log or database is waited out here; what is numbered stays."""
+        while not self._is_over:
+            try:
+                if not await self._begin():
+                    return
+                await self._deliver()
+            except Fault as fault:
+                log.warning("deliveries wait", subscription=str(self._id), error=str(fault))
+                await asyncio.sleep(RETRY_S)
+
+    async def stop(self, grace_s: float) -> None:
+        """Start nothing more; what is under way may end within `grace_s`."""
+        self._is_over = True
+        self._wake.set()
+        if self._in_flight:
+            await asyncio.wait(list(self._in_flight.values()), timeout=grace_s)
+        for task in list(self._in_flight.values()):
+            task.cancel()
+
+    # --- the beginning ---
+
+    def _forget(self) -> None:
+        self._pending: dict[int, Item] = {}
+        self._bytes = 0
+        self._lanes: dict[tuple[str, object], deque[Item]] = {}
+        self._ready: list[tuple[datetime, int, Item]] = []
+        self._positions: dict[Place, int] = {}
+        self._stored: dict[Place, int] = {}
+        self._number = 0
+        self._slot_s = 0.0
+        self._looked_s = 0.0
+        self._stored_s = 0.0
+
+    async def _begin(self) -> bool:
+        """As the database has it; False: the subscription is gone."""
+        if self._in_flight:  # of before: their outcomes must not meet the new state
+            await asyncio.wait(list(self._in_flight.values()))
+        progress = await self._books.call(lambda cursor: deliveries.progress(cursor, self._id))
+        if progress is None:
+            return False
+        self._forget()
+        self._number = progress.last_number
+        topics = {place.topic for place in progress.positions}
+        self._positions = {place: progress.positions.get(place, 0) for place in self._log.places if place.topic in topics}
+        self._stored = dict(self._positions)
+        health = progress.health
+        self.endpoint = Endpoint(
+            cap_per_s=None if progress.granted_per_min is None else progress.granted_per_min / 60,
+            failures=health.failures,
+            failing_since=health.failing_since,
+            trips=1 if health.failures >= self._policy.circuit_failures else 0,
+            closed_until=health.retry_at,
+        )
+        await self._take_up()
+        return True
+
+    async def _take_up(self) -> None:
+        """What is numbered already: after a start, and letters driven again."""
+        self._looked_s = self._clock.monotonic_s()
+        limit = PENDING_MAX - len(self._pending)
+        held = list(self._pending)
+        rows = await self._books.call(lambda cursor: deliveries.outstanding(cursor, self._id, held, limit))
+        rows = [row for row in rows if row.planned.number not in self._pending]
+        if not rows:
+            return
+        records = await self._records_of(rows)
+        now = self._clock.now()
+        for row in rows:
+            place, offset = row.planned.place, row.planned.offset
+            history = History(row.attempts, row.failures, row.first_at)
+            self._add(Item(row.planned.number, place, offset, records.get((place, offset)), history, row.retry_at or now))
+        self._wake.set()
+
+    async def _records_of(self, rows: Sequence[Outstanding]) -> dict[tuple[Place, int], Record]:
+        found: dict[tuple[Place, int], Record] = {}
+        wanted: list[tuple[Place, int]] = []
+        for row in rows:
+            place, offset = row.planned.place, row.planned.offset
+            if row.body:
+                event = json_format.decode(row.body)
+                found[place, offset] = Record(place, offset, (event.subject or "").encode(), -1, event)
+            else:
+                wanted.append((place, offset))
+        read: tuple[Place, int] | None = None  # up to here
+        for place, offset in sorted(wanted):
+            if place not in self._log.places:
+                continue
+            at = offset if read is None or read[0] != place or offset > read[1] + JUMP_RECORDS else read[1]
+            try:
+                while at <= offset:
+                    chunk = await self._log.read(place, at, READ_MAX)
+                    found.update({(place, record.offset): record for record in chunk.records})
+                    if chunk.next_offset <= at:
+                        break
+                    at = chunk.next_offset
+            except HistoryGone as gone:
+                at = max(gone.earliest, offset + 1)
+            read = (place, at)
+        return found
+
+    # --- reading ---
+
+    async def _read_on(self) -> None:
+        while True:
+            if self._clock.monotonic_s() - self._looked_s >= LOOK_S and self._has_room():
+                await self._take_up()
+            if not self._has_room():
+                self._room.clear()
+                await _within(self._room.wait(), LOOK_S)
+                continue
+            seen = self._log.version
+            if not await self._read_round():
+                await self._log.news(seen, LOOK_S)
+
+    def _has_room(self) -> bool:
+        pending_max = PENDING_DOWN_MAX if self.endpoint.is_open else PENDING_MAX - READ_MAX
+        return len(self._pending) <= pending_max and self._bytes < PENDING_BYTES_MAX
+
+    async def _read_round(self) -> bool:
+        """One look at each partition, numbered as one plan; whether anything was read."""
+        reader = self._reader()
+        found: list[tuple[Place, int, Record | None]] = []
+        positions = dict(self._positions)
+        withheld = {"right": 0, "classification": 0}
+        size = self._bytes
+        for place in self._positions:
+            if len(self._pending) + len(found) + READ_MAX > PENDING_MAX or size >= PENDING_BYTES_MAX:
+                break
+            try:
+                chunk = await self._log.read(place, positions[place], READ_MAX)
+            except HistoryGone as gone:
+                log.error(
+                    "events were removed by retention before they were read; the subscriber finds a dead letter in their place",
+                    subscription=str(self._id),
+                    topic=place.topic,
+                    partition=place.partition,
+                    first=positions[place],
+                    next=gone.earliest,
+                )
+                found.append((place, positions[place], None))
+                positions[place] = gone.earliest
+                continue
+            positions[place] = chunk.next_offset
+            for record in chunk.records:
+                if not self._is_selected(record):
+                    continue
+                reason = reader.withholds(record.event.type, self._classification(record))
+                if reason is None:
+                    found.append((place, record.offset, record))
+                    size += len(record.body)
+                else:
+                    withheld[reason] += 1
+        if positions == self._positions:
+            return False
+        await self._number_all(found, positions, withheld)
+        return True
+
+    def _is_selected(self, record: Record) -> bool:
+        event = record.event
+        if not self._subscriber.subscription.selects(event.type, event.source):
+            return False
+        return self._subscriber.filters.passes(record.attributes)
+
+    def _classification(self, record: Record) -> Literal["public", "internal", "restricted"]:
+        return classification_of(self._log.classification_of(record.place), record.event.extensions.get("dataclassification"))
+
+    async def _number_all(
+        self, found: list[tuple[Place, int, Record | None]], positions: dict[Place, int], withheld: dict[str, int]
+    ) -> None:
+        planned = [Planned(self._number + 1 + index, place, offset) for index, (place, offset, _) in enumerate(found)]
+        # A filter that selects little moves its position every LOOK_S, which is enough: what it passed is only looked at again.
+        if planned or any(withheld.values()) or self._is_time_to_store(positions):
+            moved = {place: offset for place, offset in positions.items() if offset != self._stored.get(place)}
+            last = self._number + len(planned)
+            plan = Plan(self._id, self._number, last, moved, planned, withheld["right"], withheld["classification"])
+            if not await self._books.plan(plan):
+                raise _Overtaken(f"subscription {self._id}: somebody else numbered its deliveries, or it is gone")
+            self._stored.update(moved)
+            self._number = last
+            self._stored_s = self._clock.monotonic_s()
+        self._positions = positions
+        self._metrics.withheld(sum(withheld.values()))
+        now = self._clock.now()
+        for (number, place, offset), (_, _, record) in zip(planned, found, strict=True):
+            self._add(Item(number, place, offset, record, History(), now))
+        if planned:
+            self._wake.set()
+
+    def _is_time_to_store(self, positions: dict[Place, int]) -> bool:
+        return positions != self._stored and self._clock.monotonic_s() - self._stored_s >= LOOK_S
+
+    # --- sending ---
+
+    async def _deliver(self) -> None:
+        reading = asyncio.create_task(self._read_on())
+        reading.add_done_callback(lambda _: self._wake.set())
+        try:
+            while not self._is_over:
+                self._wake.clear()
+                wait_s = self._start_due()
+                if reading.done():
+                    reading.result()  # raises what ended it
+                await _within(self._wake.wait(), wait_s)
+        finally:
+            reading.cancel()
+            await asyncio.wait((reading,))
+
+    def _add(self, item: Item) -> None:
+        self._pending[item.number] = item
+        self._bytes += item.size
+        lane = self._lanes.setdefault(item.lane, deque())
+        lane.append(item)
+        if len(lane) == 1:
+            heapq.heappush(self._ready, (item.due, item.number, item))
+
+    def _start_due(self) -> float | None:
+        """Begin what may begin; returns the seconds until more may, None: something must happen first."""
+        now = self._clock.now()
+        while self._ready and len(self._in_flight) < IN_FLIGHT_MAX and not self._is_over:
+            if not schedule.may_send(self.endpoint, now, len(self._in_flight)):
+                until = self.endpoint.closed_until
+                return None if until is None or until <= now else (until - now).total_seconds()
+            due, number, item = self._ready[0]
+            if due > now and not self.endpoint.is_open:  # a probe is whatever comes next
+                return (due - now).total_seconds()
+            wait_s = self._wait_for_slot_s()
+            if wait_s > 0:
+                return wait_s
+            heapq.heappop(self._ready)
+            task = asyncio.create_task(self._attempt(item))
+            self._in_flight[number] = task
+            task.add_done_callback(lambda done, number=number: self._ended(number, done))  # type: ignore[misc]
+        return None
+
+    def _wait_for_slot_s(self) -> float:
+        limit = self.endpoint.limit_per_s
+        if limit is None:
+            return 0.0
+        now_s = self._clock.monotonic_s()
+        if self._slot_s > now_s:
+            return self._slot_s - now_s
+        # A tenth of a second may be caught up: timers are not that exact.
+        self._slot_s = max(self._slot_s, now_s - 0.1) + 1 / limit
+        return 0.0
+
+    def _ended(self, number: int, task: "asyncio.Task[None]") -> None:
+        self._in_flight.pop(number, None)
+        self._wake.set()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error(
+                "a delivery stumbled; it comes again after a restart", subscription=str(self._id), number=number, exc_info=error
+            )
+
+    async def _attempt(self, item: Item) -> None:
+        started_at, started_s = self._clock.now(), self._clock.monotonic_s()
+        record = item.record
+        if record is None:
+            self._settle(item, started_at, 0, "dead_lettered", "history_gone", None, message="retention removed the event")
+            return
+        withheld = self._reader().withholds(record.event.type, self._classification(record))
+        if withheld is not None:
+            self._metrics.withheld(1)
+            self._settle(item, started_at, 0, "withheld", f"{withheld}_missing", None)
+            return
+        body = numbered(record.body, item.number)
+        answer = await self._post(self._subscriber.sink, body, self._headers(record, body, started_at))
+        duration_s = self._clock.monotonic_s() - started_s
+        self._metrics.attempt(answer.outcome, duration_s)
+        self._apply(item, answer, started_at, duration_s, body)
+
+    def _headers(self, record: Record, body: bytes, now: datetime) -> dict[str, str]:
+        event = record.event
+        message_id = webhook_id(str(self._id), event.source, event.id)
+        headers = sign(self._subscriber.signers, message_id, int(now.timestamp()), body)
+        headers["Content-Type"] = CONTENT_TYPE
+        if self._subscriber.bearer is not None:
+            headers["Authorization"] = f"Bearer {self._subscriber.bearer}"
+        return headers
+
+    def _apply(self, item: Item, answer: Answer, started_at: datetime, duration_s: float, body: bytes) -> None:
+        now = self._clock.now()
+        was_open, was_failing = self.endpoint.is_open, self.endpoint.failing_since
+        self.endpoint = schedule.after_answer(self._policy, self.endpoint, answer, now, self._clock.monotonic_s())
+        if was_failing is not None or self.endpoint.failing_since is not None:
+            endpoint = self.endpoint
+            self._books.note_health(EndpointHealth(self._id, endpoint.failures, endpoint.failing_since, endpoint.closed_until))
+        if was_open and not self.endpoint.is_open:
+            self._bring_forward(now)
+        item.history, decision = schedule.decide(self._policy, item.history, answer, now, self._chance())
+        item.is_endpoint_down = answer.outcome in ENDPOINT_DOWN
+        duration_ms = round(duration_s * 1000)
+        if isinstance(decision, Acknowledged):
+            if item.record is not None and item.record.at_ms >= 0:
+                self._metrics.delay_seconds(max(0.0, now.timestamp() - item.record.at_ms / 1000))
+            self._settle(item, started_at, duration_ms, "acknowledged", None, answer.status)
+        elif isinstance(decision, Dead):
+            self._metrics.dead_letter(decision.reason)
+            reason = answer.outcome if decision.reason == "exhausted" else decision.reason
+            self._settle(item, started_at, duration_ms, "dead_lettered", reason, answer.status, body, _said(answer))
+        else:
+            item.due = decision.at if isinstance(decision, RetryAt) else now
+            self._settle(item, started_at, duration_ms, "failed", answer.outcome, answer.status)
+            heapq.heappush(self._ready, (item.due, item.number, item))
+            if isinstance(decision, Disable) or schedule.is_given_up(self._policy, self.endpoint, now):
+                self._is_over = True
+                reason_ = "endpoint_gone" if isinstance(decision, Disable) else "endpoint_failing"
+                self._ending = asyncio.create_task(self._end(reason_))  # type: ignore[arg-type]
+
+    async def _end(self, reason: Literal["endpoint_gone", "endpoint_failing"]) -> None:
+        """Disabled; what is outstanding waits in the database until somebody resumes."""
+        log.warning("the subscription is disabled", subscription=str(self._id), reason=reason)
+        while True:
+            try:
+                await self._disable(reason)
+                return
+            except Fault as fault:
+                log.warning("the subscription could not be disabled; trying again", error=str(fault))
+                await asyncio.sleep(RETRY_S)
+
+    def _bring_forward(self, now: datetime) -> None:
+        """The endpoint works again: what waits only because it did not need not wait on."""
+        for lane in self._lanes.values():
+            head = lane[0]
+            if head.is_endpoint_down and head.due > now:
+                head.due = now
+        self._ready = [(item.due, number, item) for _, number, item in self._ready]
+        heapq.heapify(self._ready)
+
+    def _settle(
+        self,
+        item: Item,
+        started_at: datetime,
+        duration_ms: int,
+        outcome: Outcome,
+        reason: str | None,
+        status: int | None,
+        body: bytes | None = None,
+        message: str = "",
+    ) -> None:
+        record = item.record
+        self._books.settle(
+            Settlement(
+                subscription_id=self._id,
+                number=item.number,
+                place=item.place,
+                offset=item.offset,
+                event_id=record.event.id if record else "",
+                event_source=record.event.source if record else "",
+                event_type=record.event.type if record else "",
+                attempt=max(item.history.attempts, 1),
+                failures=item.history.failures,
+                started_at=started_at,
+                first_at=item.history.first_at or started_at,
+                duration_ms=duration_ms,
+                outcome=outcome,
+                reason=reason,
+                status=status,
+                retry_at=item.due if outcome == "failed" else None,
+                body=(body or b"") if outcome == "dead_lettered" else None,
+                message=message,
+            ),
+            lambda: self._is_stored(item, outcome),
+        )
+        if outcome != "failed":
+            self._next_of(item)
+
+    def _next_of(self, item: Item) -> None:
+        lane = self._lanes[item.lane]
+        lane.popleft()
+        if not lane:
+            del self._lanes[item.lane]
+        else:
+            head = lane[0]
+            heapq.heappush(self._ready, (head.due, head.number, head))
+
+    def _is_stored(self, item: Item, outcome: Outcome) -> None:
+        """Only now it leaves the count, so that what a crash would repeat stays bounded."""
+        if outcome == "failed" or self._pending.get(item.number) is not item:
+            return
+        del self._pending[item.number]
+        self._bytes -= item.size
+        self._room.set()
+
+
+class _Overtaken(Fault):
+    """The database knows better: begin anew from it."""
+
+
+def _said(answer: Answer) -> str:
+    status = "no answer" if answer.status is None else f"HTTP {answer.status}"
+    return f"{status}, {answer.outcome}" + (f": {answer.detail}" if answer.detail else "")
+
+
+async def _within(waited: Awaitable[object], timeout_s: float | None) -> None:
+    try:
+        async with asyncio.timeout(timeout_s):
+            await waited
+    except TimeoutError:
+        return

@@ -1,0 +1,286 @@
+"""All webhook subscriptions of the platform: who is delivered to now, by which rights and secrets, and who must consent first.
+
+One deliverer works at a time; others wait for its place (an advisory lock of the database) and take over within seconds.
+"""
+
+import asyncio
+import random
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, Final, Literal
+from uuid import UUID
+
+import structlog
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from psycopg import Cursor
+
+from engine.clock import Clock
+from engine.database import Database
+from engine.errors import Fault
+from engine.subscriptions import deliveries, register, secrets
+from engine.subscriptions.secrets import Secret
+from monitoring.metrics import DeliveryMetrics
+from schemas.subscriptions import NOBODY, Order, Reader, Subscription
+from schemas.subscriptions.model import READ_EVERY_S
+from sinks.webhooks.books import Books
+from sinks.webhooks.courier import Courier, Subscriber
+from sinks.webhooks.handshake import Granted, Pending, Refused
+from sinks.webhooks.log import Log
+from sinks.webhooks.schedule import Policy
+from sinks.webhooks.sender import Sender
+from sinks.webhooks.signing import SharedSecret, Signer, SigningKey
+
+PLACE_LOCK: Final = 7_310_914
+STOP_S: Final = 5.0
+# An endpoint that does not consent is asked again; after the last it is disabled, and a partner's resume begins anew.
+HANDSHAKE_DELAYS_S: Final = (5.0, 30.0, 120.0, 600.0, 1_800.0, 3_600.0, 10_800.0, 21_600.0)
+FORGET_EVERY_S: Final = 3_600.0
+NOTE_CHARS_MAX: Final = 500
+RATE_MEMBER: Final = "rate_per_min"  # of a subscription's config: what we ask the endpoint to grant
+
+log = structlog.get_logger("webhooks")
+
+
+@dataclass(frozen=True)
+class Register:
+    """What one look at the database found."""
+
+    subscriptions: Mapping[UUID, Subscription]
+    secrets: Mapping[UUID, Sequence[Secret]]
+    scopes: Mapping[str, Sequence[str]]
+
+
+@dataclass
+class _Running:
+    courier: Courier
+    revision: int
+    task: "asyncio.Task[None]"
+
+
+@dataclass
+class _Asked:
+    revision: int
+    times: int = 0
+    due_s: float = 0.0
+    task: "asyncio.Task[None] | None" = field(default=None, repr=False)
+
+
+class Deliverer:
+    """Runs in the loop that made it. Everything that it stands on is the caller's to open and close."""
+
+    def __init__(
+        self,
+        *,
+        log: Log,
+        books: Books,
+        sender: Sender,
+        place: Database,
+        clock: Clock,
+        metrics: DeliveryMetrics,
+        policy: Policy | None = None,
+        are_owners_asked: bool = True,
+        trace_days: int = 30,
+    ) -> None:
+        self._log = log
+        self._books = books
+        self._sender = sender
+        self._place = place
+        self._clock = clock
+        self._metrics = metrics
+        self._policy = policy or Policy()
+        self._are_owners_asked = are_owners_asked
+        self._trace_days = trace_days
+        self._running: dict[UUID, _Running] = {}
+        self._asked: dict[UUID, _Asked] = {}
+        self._scopes: Mapping[str, Sequence[str]] = {}
+        self._forgot_s = clock.monotonic_s()
+        self.is_working = False  # not waiting for another's place
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop`; then deliveries under way may end within STOP_S."""
+        try:
+            while not stop.is_set():
+                try:
+                    await self._look()
+                except Fault as fault:
+                    log.warning("the register cannot be read; deliveries go on as before", error=str(fault))
+                await _until(stop, READ_EVERY_S)
+        finally:
+            await self._stop_all()
+
+    async def _look(self) -> None:
+        if not await asyncio.to_thread(_has_place, self._place):
+            if self.is_working:
+                log.warning("another deliverer has taken over")
+            self.is_working = False
+            await self._stop_all()
+            return
+        self.is_working = True
+        now = self._clock.now()
+        found = await self._books.call(lambda cursor: _read(cursor, now))
+        self._scopes = found.scopes
+        await self._follow(found)
+        self._validate(found)
+        self._show()
+        await self._forget_old()
+
+    # --- who is delivered to ---
+
+    async def _follow(self, found: Register) -> None:
+        enabled = {
+            one.id: one for one in found.subscriptions.values() if one.status.state == "enabled" and found.secrets.get(one.id)
+        }
+        ended = [
+            running
+            for key, running in self._running.items()
+            if key not in enabled or enabled[key].revision != running.revision or running.task.done()
+        ]
+        await self._stop(ended)
+        for key, subscription in enabled.items():
+            if key not in self._running:
+                self._start(subscription, found.secrets[key])
+
+    def _start(self, subscription: Subscription, held: Sequence[Secret]) -> None:
+        signers = tuple(map(_signer, [one for one in held if one.kind != "bearer"]))
+        if not signers:
+            return
+        bearers = [one.secret.decode("ascii", "replace") for one in held if one.kind == "bearer"]
+        courier = Courier(
+            Subscriber(subscription, subscription.compiled(), signers, bearers[0] if bearers else None),
+            log=self._log,
+            books=self._books,
+            post=self._sender.post,
+            clock=self._clock,
+            policy=self._policy,
+            metrics=self._metrics,
+            reader=partial(self._reader_of, subscription),
+            disable=partial(self._disable, subscription.id),
+            chance=random.random,
+        )
+        task = asyncio.create_task(courier.run())
+        self._running[subscription.id] = _Running(courier, subscription.revision, task)
+
+    def _reader_of(self, subscription: Subscription) -> Reader:
+        """By the rights of this moment, at most READ_EVERY_S old."""
+        is_stated = subscription.basis is not None
+        if subscription.owner == NOBODY:
+            return Reader(((),) if self._are_owners_asked else None, is_stated)
+        return Reader((self._scopes.get(subscription.owner, ()),), is_stated)
+
+    async def _disable(self, subscription_id: UUID, reason: Literal["endpoint_gone", "endpoint_failing"]) -> None:
+        order = Order("disable", reason, "platform")
+        await self._books.call(lambda cursor: register.move(cursor, subscription_id, order, self._clock.now()))
+
+    async def _stop(self, ended: Collection[_Running]) -> None:
+        await asyncio.gather(*(one.courier.stop(STOP_S) for one in ended))
+        for one in ended:
+            one.task.cancel()
+            await asyncio.wait((one.task,))
+            if not one.task.cancelled() and (error := one.task.exception()) is not None:
+                log.error("a courier stumbled and begins anew", exc_info=error)
+        gone = {id(one) for one in ended}
+        self._running = {key: one for key, one in self._running.items() if id(one) not in gone}
+
+    async def _stop_all(self) -> None:
+        await self._stop(list(self._running.values()))
+        asking = [asked.task for asked in self._asked.values() if asked.task is not None]
+        for task in asking:
+            task.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
+        self._asked.clear()
+
+    # --- who must consent first ---
+
+    def _validate(self, found: Register) -> None:
+        """Endpoints with a secret: a partner needs it before it can refuse what is not signed."""
+        pending = {
+            one.id: one
+            for one in found.subscriptions.values()
+            if one.status.state == "pending_validation" and found.secrets.get(one.id)
+        }
+        for key in [key for key, asked in self._asked.items() if key not in pending and asked.task is None]:
+            del self._asked[key]
+        for key, subscription in pending.items():
+            asked = self._asked.get(key)
+            if asked is None or (asked.revision != subscription.revision and asked.task is None):
+                asked = self._asked[key] = _Asked(subscription.revision)
+            if asked.task is None and self._clock.monotonic_s() >= asked.due_s:
+                asked.task = asyncio.create_task(self._ask(subscription, asked))
+
+    async def _ask(self, subscription: Subscription, asked: _Asked) -> None:
+        try:
+            rate = subscription.config.get(RATE_MEMBER)
+            answer = await self._sender.shake_hands(subscription.sink or "", rate if isinstance(rate, int) else None)
+            await self._books.call(partial(self._note_answer, subscription, asked, answer))
+        except Fault as fault:
+            log.warning("an endpoint's consent could not be stored; it is asked again", error=str(fault))
+        finally:
+            asked.due_s = self._clock.monotonic_s() + HANDSHAKE_DELAYS_S[min(asked.times, len(HANDSHAKE_DELAYS_S) - 1)]
+            asked.times += 1
+            asked.task = None
+
+    def _note_answer(
+        self, subscription: Subscription, asked: _Asked, answer: Granted | Pending | Refused, cursor: Cursor[Any]
+    ) -> None:
+        now = self._clock.now()
+        present = register.find(cursor, subscription.id, for_update=True)
+        if present is None or present.revision != subscription.revision:  # another sink meanwhile
+            return
+        if isinstance(answer, Granted):
+            deliveries.grant(cursor, subscription.id, answer.rate_per_minute)
+            register.move(cursor, subscription.id, Order("validate", "validated", "platform"), now)
+            log.info("an endpoint consented", subscription=str(subscription.id), per_minute=answer.rate_per_minute)
+        elif isinstance(answer, Refused):
+            log.info("an endpoint did not consent", subscription=str(subscription.id), reason=answer.reason)
+            if asked.times + 1 > len(HANDSHAKE_DELAYS_S):
+                note = f"{answer.reason}: {answer.message}"[:NOTE_CHARS_MAX]
+                register.move(cursor, subscription.id, Order("disable", "validation_failed", "platform", note), now)
+
+    # --- around ---
+
+    def _show(self) -> None:
+        couriers = [one.courier for one in self._running.values()]
+        self._metrics.subscriptions.set(len(couriers))
+        self._metrics.waiting.set(sum(one.waiting for one in couriers))
+        self._metrics.in_flight.set(sum(one.in_flight for one in couriers))
+        self._metrics.circuits_open.set(sum(one.endpoint.is_open for one in couriers))
+
+    async def _forget_old(self) -> None:
+        if self._clock.monotonic_s() - self._forgot_s < FORGET_EVERY_S:
+            return
+        self._forgot_s = self._clock.monotonic_s()
+        before: datetime = self._clock.now() - timedelta(days=self._trace_days)
+        await self._books.call(lambda cursor: deliveries.forget_attempts(cursor, before))
+
+
+def _read(cursor: Cursor[Any], now: datetime) -> Register:
+    found = {one.id: one for one in register.in_force(cursor, ["HTTP"], now)}
+    held = secrets.in_force(cursor, found, now)
+    return Register(found, held, register.scopes_of(cursor, {one.owner for one in found.values()}))
+
+
+def _has_place(place: Database) -> bool:
+    """Whether this process is the one that delivers. The lock goes with its connection, so a dead process leaves it."""
+    with place.transaction() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND granted"
+            " AND pid = pg_backend_pid()) OR pg_try_advisory_lock(%s)",
+            (PLACE_LOCK, PLACE_LOCK),
+        )
+        return bool(cursor.fetchall()[0][0])
+
+
+def _signer(secret: Secret) -> Signer:
+    if secret.kind == "v1a":
+        return SigningKey(Ed25519PrivateKey.from_private_bytes(secret.secret))
+    return SharedSecret(secret.secret)
+
+
+async def _until(stop: asyncio.Event, timeout_s: float) -> None:
+    try:
+        async with asyncio.timeout(timeout_s):
+            await stop.wait()
+    except TimeoutError:
+        return

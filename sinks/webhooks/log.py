@@ -1,0 +1,320 @@
+"""The log as many subscriptions read it: each at its own place, all of them out of one consumer's memory while they keep up.
+
+The tail is read once, decoded once and kept as a ring for each partition; who falls behind it reads through a second consumer,
+in turns. So a subscriber that was away for a day costs others nothing but turns among those behind.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from threading import Event, Lock, Thread
+from typing import Any, Final, NamedTuple, Protocol
+
+import structlog
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from engine.errors import TransientFault
+from engine.kafka import fault_of, new_consumer
+from engine.options import KafkaOptions
+from schemas.cloudevents import CloudEvent, CloudEventError, json_format, kafka_binding
+from schemas.filters import attributes_of
+from schemas.subscriptions import Place
+from schemas.topics import Classification
+
+RING_RECORDS_MAX: Final = 5_000  # a partition
+RING_BYTES_MAX: Final = 4 * 1_048_576
+POLL_S: Final = 0.05  # what an event waits at most for others to be told with
+POLL_RECORDS_MAX: Final = 1_000
+FETCH_S: Final = 5.0
+RETRY_S: Final = 2.0
+NUMBER_EXTENSION: Final = "deliverynumber"
+
+log = structlog.get_logger("webhooks")
+
+
+class Record:
+    """One event of the log. What costs is made when it is first asked for, once for all subscriptions."""
+
+    def __init__(self, place: Place, offset: int, key: bytes, at_ms: int, event: CloudEvent) -> None:
+        self.place = place
+        self.offset = offset
+        self.key = key
+        self.at_ms = at_ms
+        self.event = event
+
+    @cached_property
+    def attributes(self) -> dict[str, Any]:
+        """For filters."""
+        return attributes_of(self.event)
+
+    @cached_property
+    def body(self) -> bytes:
+        """Structured JSON, to be completed by `numbered`."""
+        extensions = self.event.extensions
+        if NUMBER_EXTENSION not in extensions:
+            return json_format.encode(self.event)
+        kept = {name: value for name, value in extensions.items() if name != NUMBER_EXTENSION}
+        event = self.event
+        return json_format.encode(
+            CloudEvent(
+                event.id,
+                event.source,
+                event.type,
+                event.subject,
+                event.time,
+                event.datacontenttype,
+                event.dataschema,
+                kept,
+                event.data,
+            )
+        )
+
+
+def numbered(body: bytes, number: int) -> bytes:
+    """The body with the subscription's number as an extension: inside what is signed."""
+    return b'{"%s":"%d",%s' % (NUMBER_EXTENSION.encode(), number, body[1:])
+
+
+class Chunk(NamedTuple):
+    """What stands from an offset on. Records that are no events are left out: the workers put them into quarantine."""
+
+    records: Sequence[Record]
+    next_offset: int
+
+
+class HistoryGone(Exception):
+    """The log begins later than what was asked for: retention has removed it."""
+
+    def __init__(self, earliest: int) -> None:
+        super().__init__(f"the log begins at {earliest}")
+        self.earliest = earliest
+
+
+class Log(Protocol):
+    """What couriers read."""
+
+    @property
+    def places(self) -> Collection[Place]:
+        """All partitions of all topics."""
+        ...
+
+    async def read(self, place: Place, offset: int, limit: int) -> Chunk:
+        """At most `limit` records from `offset` on; none when there are none yet. Raises HistoryGone, or a fault."""
+        ...
+
+    @property
+    def version(self) -> int:
+        """Rises whenever something was written anywhere."""
+        ...
+
+    async def news(self, seen: int, timeout_s: float) -> None:
+        """Until `version` is another one than `seen`, or so long."""
+        ...
+
+    def classification_of(self, place: Place) -> Classification:
+        """Of the topic."""
+        ...
+
+
+class _Ring:
+    """The newest records of a partition. Written by the tail's thread, read by the loop, under one lock."""
+
+    def __init__(self, start: int) -> None:
+        self.start = start  # the first offset that is certainly here
+        self.next = start
+        self._records: deque[tuple[Record, int]] = deque()
+        self._bytes = 0
+
+    def add(self, record: Record | None, offset: int, size: int) -> None:
+        self.next = offset + 1
+        if record is None:
+            return
+        self._records.append((record, size))
+        self._bytes += size
+        while len(self._records) > RING_RECORDS_MAX or self._bytes > RING_BYTES_MAX:
+            dropped, size = self._records.popleft()
+            self._bytes -= size
+            self.start = dropped.offset + 1
+
+    def read(self, offset: int, limit: int) -> Chunk:
+        records = self._records
+        low, high = 0, len(records)
+        while low < high:  # a deque's middle is slow to reach, but the place is nearly always the end
+            middle = (low + high) // 2
+            if records[middle][0].offset < offset:
+                low = middle + 1
+            else:
+                high = middle
+        found = [records[index][0] for index in range(low, min(low + limit, len(records)))]
+        is_cut = low + limit < len(records)
+        return Chunk(found, found[-1].offset + 1 if is_cut else max(self.next, offset))
+
+
+class KafkaLog:
+    """A Log on Kafka. Open it in the loop that reads it."""
+
+    def __init__(self, options: KafkaOptions, topics: dict[str, Classification]) -> None:
+        self._topics = topics
+        self._loop = asyncio.get_running_loop()
+        self._tail = _reader(options, queued_min=10_000)
+        self._behind = _reader(options, queued_min=2_000)
+        self._behind_at: tuple[Place, int] | None = None
+        self._turns = ThreadPoolExecutor(1, thread_name_prefix="webhook-behind")
+        self._lock = Lock()
+        self._rings: dict[Place, _Ring] = {}
+        self._version = 0
+        self._told: asyncio.Future[None] = self._loop.create_future()
+        self._stopping = Event()
+        self._thread = Thread(target=self._follow, name="webhook-tail", daemon=True)
+
+    async def open(self) -> None:
+        """Find the partitions and begin to follow them. Raises a fault."""
+        await self._loop.run_in_executor(self._turns, self._assign)
+        self._thread.start()
+
+    async def close(self) -> None:
+        """Stop both consumers."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            await asyncio.to_thread(self._thread.join)
+        await self._loop.run_in_executor(self._turns, self._behind.close)
+        self._turns.shutdown()
+        await asyncio.to_thread(self._tail.close)
+
+    @property
+    def places(self) -> Collection[Place]:
+        return self._rings.keys()
+
+    def classification_of(self, place: Place) -> Classification:
+        return self._topics[place.topic]
+
+    async def read(self, place: Place, offset: int, limit: int) -> Chunk:
+        with self._lock:
+            ring = self._rings[place]
+            if offset >= ring.start:
+                return ring.read(offset, limit)
+        return await self._loop.run_in_executor(self._turns, self._fetch, place, offset, limit)
+
+    @property
+    def version(self) -> int:
+        return self._version
+
+    async def news(self, seen: int, timeout_s: float) -> None:
+        if self._version != seen:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await asyncio.shield(self._told)
+
+    # --- the tail's thread ---
+
+    def _assign(self) -> None:
+        found = []
+        for topic in self._topics:
+            described = _asked(lambda topic=topic: self._tail.list_topics(topic, timeout=10).topics[topic])  # type: ignore[misc]
+            if described.error is not None:
+                raise fault_of(described.error)
+            for partition in described.partitions:
+                place = Place(topic, partition)
+                _, high = _asked(lambda place=place: self._tail.get_watermark_offsets(TopicPartition(*place), timeout=10))  # type: ignore[misc]
+                self._rings[place] = _Ring(high)
+                found.append(TopicPartition(topic, partition, high))
+        self._tail.assign(found)
+
+    def _follow(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                messages = self._tail.consume(POLL_RECORDS_MAX, POLL_S)
+            except KafkaException as error:
+                log.warning("the tail cannot be read; trying again", error=str(error))
+                self._stopping.wait(RETRY_S)
+                continue
+            if messages and self._took(messages):
+                self._loop.call_soon_threadsafe(self._tell)
+
+    def _took(self, messages: Sequence[Any]) -> bool:
+        decoded = [(message, None if message.error() else _record(message)) for message in messages]
+        is_news = False
+        with self._lock:
+            for message, record in decoded:
+                ring = self._rings[Place(message.topic(), message.partition())]
+                error = message.error()
+                if error is None:
+                    ring.add(record, message.offset(), len(message.value() or b""))
+                    is_news = True
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    ring.next = max(ring.next, message.offset())  # behind markers of transactions
+        return is_news
+
+    def _tell(self) -> None:
+        self._version += 1
+        told, self._told = self._told, self._loop.create_future()
+        told.set_result(None)
+
+    # --- the turns of those behind ---
+
+    def _fetch(self, place: Place, offset: int, limit: int) -> Chunk:
+        try:
+            if self._behind_at != (place, offset):
+                self._behind.assign([TopicPartition(*place, offset)])
+            self._behind_at = None
+            return self._fetched(place, offset, limit)
+        except KafkaException as error:
+            raise fault_of(error.args[0]) from error
+
+    def _fetched(self, place: Place, offset: int, limit: int) -> Chunk:
+        records: list[Record] = []
+        following = offset
+        messages = self._behind.consume(1, FETCH_S)
+        messages += self._behind.consume(limit - 1, POLL_S) if messages and not messages[0].error() else []
+        if not messages:
+            raise TransientFault(f"Kafka: {place.topic} p{place.partition}@{offset} was not read within {FETCH_S:g} s")
+        for message in messages:
+            error = message.error()
+            if error is None:
+                following = message.offset() + 1
+                record = _record(message)
+                if record is not None:
+                    records.append(record)
+            elif error.code() == KafkaError._PARTITION_EOF:
+                return Chunk(records, max(following, message.offset()))
+            elif error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
+                earliest, _ = self._behind.get_watermark_offsets(TopicPartition(*place), timeout=10)
+                raise HistoryGone(earliest)
+            else:
+                raise fault_of(error)
+        self._behind_at = (place, following)
+        return Chunk(records, following)
+
+
+def _reader(options: KafkaOptions, *, queued_min: int) -> Consumer:
+    """It joins no group: positions stand in PostgreSQL, one for each subscription."""
+    return new_consumer(
+        options,
+        "webhooks",
+        **{
+            "enable.partition.eof": True,
+            "queued.min.messages": queued_min,
+            "queued.max.messages.kbytes": 16_384,
+            "fetch.message.max.bytes": 1_048_576,
+        },
+    )
+
+
+def _record(message: Any) -> Record | None:
+    try:
+        event = kafka_binding.decode(message.headers(), message.value())
+    except CloudEventError:
+        return None  # a tombstone, or the workers' business
+    place = Place(message.topic(), message.partition())
+    return Record(place, message.offset(), message.key() or b"", message.timestamp()[1], event)
+
+
+def _asked(question: Callable[[], Any]) -> Any:
+    try:
+        return question()
+    except KafkaException as error:
+        raise fault_of(error.args[0]) from error
