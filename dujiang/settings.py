@@ -3,6 +3,7 @@
 `DUJIANG_KAFKA__BOOTSTRAP` sets `kafka.bootstrap`. Environment beats file beats default. A wrong value is refused at start.
 """
 
+import ipaddress
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -84,6 +85,34 @@ class Worker(_Group):
     timers: bool = Field(True, description="false: due timers are not published by themselves (see `dujiang timers advance`)")
 
 
+def _network(text: str) -> str:
+    ipaddress.ip_network(text)  # its ValueError says what is wrong
+    return text
+
+
+class Deliver(_Group):
+    """Webhooks to subscribers."""
+
+    http_host: str = Field("127.0.0.1", description="address of the deliverer's health and metrics")
+    http_port: int = Field(8602, ge=0, le=65_535, description="TCP port of health and metrics; 0: a free one")
+    origin: str = Field(
+        "dujiang",
+        pattern="^[A-Za-z0-9.-]+$",
+        description="DNS name by which endpoints know the platform: WebHook-Request-Origin",
+    )
+    networks: list[Annotated[str, AfterValidator(_network)]] = Field(
+        default_factory=list, description="private networks that may be delivered to, such as 10.20.0.0/16"
+    )
+    http: bool = Field(False, description="true: http endpoints are taken, too; for networks of your own")
+    ports: list[Annotated[int, Field(ge=1, le=65_535)]] = Field(
+        default_factory=list, description="ports that may be delivered to; empty: 443 and 8443, with http also 80 and 8080"
+    )
+    answer_s: float = Field(20.0, gt=0, le=60, description="s that an endpoint has for its answer")
+    patience_h: float = Field(72.0, gt=0, le=720, description="h from an event's first attempt until it is a dead letter")
+    failing_h: float = Field(120.0, gt=0, le=8_760, description="h without one good answer until a subscription is disabled")
+    trace_days: int = Field(30, ge=1, le=3_650, description="days for which attempts are kept")
+
+
 class Batch(_Group):
     """How much is taken at once."""
 
@@ -137,6 +166,7 @@ class Settings(BaseSettings):
     database: Database = Field(default_factory=Database)
     gateway: Gateway = Field(default_factory=Gateway)
     worker: Worker = Field(default_factory=Worker)
+    deliver: Deliver = Field(default_factory=Deliver)
     batch: Batch = Field(default_factory=Batch)
     breaker: Breaker = Field(default_factory=Breaker)
     retry: Retry = Field(default_factory=Retry)

@@ -85,6 +85,23 @@ def gateway(
 
 
 @speaks
+def deliver(
+    http_port: Annotated[int | None, typer.Option(help="TCP port of health and metrics; 0: a free one.")] = None,
+) -> None:
+    """Deliver webhooks to subscribers until Ctrl-C or SIGTERM. One process works at a time, others wait for its place."""
+    from dujiang.deliverer import run_deliverer
+
+    settings = settings_with_logging()
+    chosen = settings.deliver if http_port is None else settings.deliver.model_copy(update={"http_port": http_port})
+    with services_of(settings) as services:
+        run_deliverer(
+            settings.model_copy(update={"deliver": chosen}),
+            services,
+            on_listening=lambda url: typer.echo(f"deliverer  {url}/health/ready"),
+        )
+
+
+@speaks
 def demo(
     seconds: Annotated[str | None, typer.Option("--for", metavar="30s", help="Stop by itself after so long: 45s, 10m.")] = None,
     check: Annotated[

@@ -52,10 +52,14 @@ class Register:
     scopes: Mapping[str, Sequence[str]]
 
 
+# A secret may end without any change of the subscription.
+_Version = tuple[int, tuple[int, ...]]
+
+
 @dataclass
 class _Running:
     courier: Courier
-    revision: int
+    version: _Version
     task: "asyncio.Task[None]"
 
 
@@ -135,7 +139,7 @@ class Deliverer:
         ended = [
             running
             for key, running in self._running.items()
-            if key not in enabled or enabled[key].revision != running.revision or running.task.done()
+            if key not in enabled or running.version != _version(enabled[key], found.secrets[key]) or running.task.done()
         ]
         await self._stop(ended)
         for key, subscription in enabled.items():
@@ -160,7 +164,7 @@ class Deliverer:
             chance=random.random,
         )
         task = asyncio.create_task(courier.run())
-        self._running[subscription.id] = _Running(courier, subscription.revision, task)
+        self._running[subscription.id] = _Running(courier, _version(subscription, held), task)
 
     def _reader_of(self, subscription: Subscription) -> Reader:
         """By the rights of this moment, at most READ_EVERY_S old."""
@@ -259,6 +263,10 @@ def _read(cursor: Cursor[Any], now: datetime) -> Register:
     found = {one.id: one for one in register.in_force(cursor, ["HTTP"], now)}
     held = secrets.in_force(cursor, found, now)
     return Register(found, held, register.scopes_of(cursor, {one.owner for one in found.values()}))
+
+
+def _version(subscription: Subscription, held: Sequence[Secret]) -> _Version:
+    return subscription.revision, tuple(one.version for one in held)
 
 
 def _has_place(place: Database) -> bool:

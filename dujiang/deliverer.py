@@ -1,0 +1,140 @@
+"""A deliverer process: webhooks to subscribers, with pages for health and metrics."""
+
+import asyncio
+import ipaddress
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import structlog
+import uvloop
+from aiohttp import web
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from dujiang.settings import Settings
+from dujiang.wiring import Services
+from engine.clock import SystemClock
+from engine.database import Database
+from engine.errors import EnvironmentFault, Fault
+from engine.host import tune_interpreter
+from monitoring.metrics import DeliveryMetrics
+from schemas.topics import TOPICS
+from sinks.webhooks.books import Books
+from sinks.webhooks.deliverer import Deliverer
+from sinks.webhooks.destinations import PLAIN_PORTS, PORTS, Rules
+from sinks.webhooks.log import KafkaLog
+from sinks.webhooks.schedule import Policy
+from sinks.webhooks.sender import Sender, TimeLimits
+
+OPEN_RETRY_S = 2.0
+
+log = structlog.get_logger("webhooks")
+
+
+def run_deliverer(settings: Settings, services: Services, on_listening: Callable[[str], None] = lambda _: None) -> None:
+    """Until SIGTERM or SIGINT; then at most ten seconds. `on_listening` is told where health and metrics are."""
+
+    async def run() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        tune_interpreter()
+        await deliver_until(stop, settings, services, on_listening)
+
+    uvloop.run(run())
+
+
+async def deliver_until(
+    stop: asyncio.Event, settings: Settings, services: Services, on_listening: Callable[[str], None]
+) -> None:
+    """In the running loop."""
+    prometheus = CollectorRegistry()
+    metrics, clock = DeliveryMetrics(prometheus), SystemClock()
+    async with AsyncExitStack() as opened:
+        kafka_log = await _opened_log(stop, settings, services)
+        if kafka_log is None:
+            return
+        opened.push_async_callback(kafka_log.close)
+        sender = Sender(
+            rules_of(settings), clock, origin=settings.deliver.origin, limits=TimeLimits(headers_s=settings.deliver.answer_s)
+        )
+        opened.push_async_callback(sender.close)
+        books = Books(services.dsn)
+        opened.push_async_callback(books.close)
+        place = Database(services.dsn, "dujiang deliverer's place")
+        opened.callback(place.close)
+        deliverer = Deliverer(
+            log=kafka_log,
+            books=books,
+            sender=sender,
+            place=place,
+            clock=clock,
+            metrics=metrics,
+            policy=Policy(patience_s=settings.deliver.patience_h * 3600, failing_s_max=settings.deliver.failing_h * 3600),
+            are_owners_asked=settings.gateway.auth == "token",
+            trace_days=settings.deliver.trace_days,
+        )
+        url = await opened.enter_async_context(_pages(settings, deliverer, prometheus))
+        on_listening(url)
+        await deliverer.run(stop)
+
+
+def rules_of(settings: Settings) -> Rules:
+    """Where the operator lets deliveries go."""
+    deliver = settings.deliver
+    ports = frozenset(deliver.ports) or (PORTS | PLAIN_PORTS if deliver.http else PORTS)
+    return Rules(tuple(map(ipaddress.ip_network, deliver.networks)), is_http_allowed=deliver.http, ports=ports)
+
+
+async def _opened_log(stop: asyncio.Event, settings: Settings, services: Services) -> KafkaLog | None:
+    """Waits for a broker that is away; a topic that is missing ends the process and says what to do."""
+    while not stop.is_set():
+        kafka_log = KafkaLog(
+            settings.kafka_options(services.bootstrap), {topic.name: topic.classification for topic in TOPICS.values()}
+        )
+        try:
+            await kafka_log.open()
+        except EnvironmentFault:
+            await kafka_log.close()
+            raise
+        except Fault as fault:
+            await kafka_log.close()
+            log.warning("the log cannot be opened; trying again", error=str(fault))
+            await asyncio.sleep(OPEN_RETRY_S)
+        else:
+            return kafka_log
+    return None
+
+
+@asynccontextmanager
+async def _pages(settings: Settings, deliverer: Deliverer, prometheus: CollectorRegistry) -> AsyncIterator[str]:
+    """/health/live, /health/ready and /metrics. Ready is also who waits for another's place."""
+
+    async def live(_: web.Request) -> web.Response:
+        return web.json_response({"live": True})
+
+    async def ready(_: web.Request) -> web.Response:
+        return web.json_response({"ready": True, "working": deliverer.is_working})
+
+    async def shown(_: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(prometheus), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    app = web.Application()
+    app.add_routes([web.get("/health/live", live), web.get("/health/ready", ready), web.get("/metrics", shown)])
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, settings.deliver.http_host, settings.deliver.http_port)
+        try:
+            await site.start()
+        except OSError as error:
+            raise EnvironmentFault(
+                f"the deliverer cannot listen on {settings.deliver.http_host} port {settings.deliver.http_port}:"
+                f" {error.strerror}",
+                "set deliver.http_port to another port, or 0 for a free one",
+            ) from error
+        port = runner.addresses[0][1]
+        yield f"http://{settings.deliver.http_host}:{port}"
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,283 @@
+"""Deliveries on a real Kafka and PostgreSQL, by a deliverer that is a process of its own: what a subscriber is promised."""
+
+import os
+import signal
+import threading
+import time
+from collections import defaultdict
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+
+from engine.subscriptions import deliveries
+from schemas.subscriptions import Basis
+from sinks.webhooks.signing import webhook_id
+from tests.sinks.webhooks.conftest import Post
+from tests.sinks.webhooks.receiver import Arrival, Endpoint
+
+pytestmark = pytest.mark.services
+
+
+def _first_of_each(arrivals: list[Arrival]) -> list[Arrival]:
+    first: dict[str, Arrival] = {}
+    for arrival in arrivals:
+        first.setdefault(arrival.event_id, arrival)
+    return list(first.values())
+
+
+def _by_key(arrivals: list[Arrival]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = defaultdict(list)
+    for arrival in arrivals:
+        found[arrival.key].append(arrival.event_id)
+    return dict(found)
+
+
+def _state(post: Post, subscription: UUID) -> tuple[str, str]:
+    [row] = post.stage.rows("SELECT state, state_reason FROM subscription WHERE subscription_id = %s", subscription)
+    return row[0], row[1]
+
+
+def test_a_killed_deliverer_loses_nothing_keeps_the_order_of_keys_and_every_id(post: Post) -> None:
+    endpoint = post.endpoint(delay_s=0.005)
+    subscription = post.subscribe(endpoint)
+    process = post.deliverer()
+    ids = post.publish(1_000, keys=25)
+    for share in (200, 500):
+        post.until(lambda share=share: len(endpoint.arrivals) >= share)  # type: ignore[misc]
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait(10)
+        process = post.deliverer()
+    post.until(lambda: len({one.event_id for one in endpoint.acknowledged}) == 1_000, 60, lambda: str(len(endpoint.arrivals)))
+
+    first = _first_of_each(endpoint.acknowledged)
+    assert sorted(one.event_id for one in first) == ids
+    assert all(found == sorted(found) for found in _by_key(first).values())
+    assert {(one.event_id, one.id) for one in endpoint.arrivals} == {
+        (event_id, webhook_id(str(subscription), "/partners/a", event_id)) for event_id in ids
+    }
+    assert len({(one.event_id, one.number) for one in endpoint.arrivals}) == 1_000
+    assert sorted(one.number for one in first) == list(range(1, 1_001))
+    assert endpoint.refused == []
+    post.until(lambda: post.stage.rows("SELECT count(*) FROM subscription_delivery") == [(0,)])
+
+
+def test_a_receiver_that_fails_for_long_delays_no_other(post: Post) -> None:
+    good, bad = post.endpoint(), post.endpoint(lambda _: 500)
+    post.subscribe(bad)
+    post.subscribe(good)
+    post.deliverer()
+    ids = post.publish(300)
+    post.until(lambda: len(bad.arrivals) >= 10)
+    post.until(lambda: len(good.acknowledged) == 300, 20)
+    sent_s = time.monotonic()
+    post.publish(1)
+    post.until(lambda: len(good.acknowledged) == 301, 10)
+    assert good.acknowledged[-1].at_s - sent_s < 2
+    assert [one.event_id for one in good.acknowledged][:300] != []
+    assert sorted(one.event_id for one in good.acknowledged)[:300] == ids
+    assert bad.acknowledged == []
+    assert len(bad.arrivals) < 100  # its circuit broke
+
+
+def test_a_receiver_that_hangs_delays_no_other(post: Post) -> None:
+    good, slow = post.endpoint(), post.endpoint(delay_s=60)
+    post.subscribe(slow)
+    post.subscribe(good)
+    post.deliverer()
+    post.publish(200)
+    post.until(lambda: len(good.acknowledged) == 200, 20)
+
+
+def test_what_waited_for_a_receiver_comes_when_it_is_back_in_order(post: Post) -> None:
+    away = threading.Event()
+    away.set()
+    endpoint = post.endpoint(lambda _: 503 if away.is_set() else 200)
+    post.subscribe(endpoint)
+    post.deliverer()
+    ids = post.publish(400, keys=7)
+    post.until(lambda: len(endpoint.arrivals) >= 10)
+    away.clear()
+    post.until(lambda: len(_first_of_each(endpoint.acknowledged)) == 400, 60, lambda: str(len(endpoint.acknowledged)))
+    first = _first_of_each(endpoint.acknowledged)
+    assert sorted(one.event_id for one in first) == ids
+    assert all(found == sorted(found) for found in _by_key(first).values())
+
+
+def test_410_disables_and_what_waits_comes_after_a_resume(post: Post) -> None:
+    gone = threading.Event()
+    gone.set()
+    endpoint = post.endpoint(lambda _: 410 if gone.is_set() else 200)
+    subscription = post.subscribe(endpoint)
+    post.deliverer()
+    post.publish(1)
+    post.until(lambda: _state(post, subscription) == ("disabled", "endpoint_gone"))
+    ids = post.publish(5)
+    seen = len(endpoint.arrivals)
+    time.sleep(1.5)
+    assert len(endpoint.arrivals) == seen == 1
+    gone.clear()
+    post.move(subscription, "resume", "resumed")  # its endpoint is asked for consent again
+    post.until(lambda: {one.event_id for one in endpoint.acknowledged} == {"e000000", *ids})
+    assert _state(post, subscription) == ("enabled", "validated")
+
+
+def test_a_dead_letter_is_kept_whole_and_driven_again_under_its_number(post: Post) -> None:
+    refuses = threading.Event()
+    refuses.set()
+    endpoint = post.endpoint(lambda event: 415 if refuses.is_set() and event["id"] == "e000001" else 200)
+    subscription = post.subscribe(endpoint)
+    post.deliverer()
+    post.publish(3, keys=1)
+    post.until(lambda: len(endpoint.acknowledged) == 2)
+    assert [one.event_id for one in endpoint.acknowledged] == ["e000000", "e000002"]
+
+    def letters() -> list[dict[str, object]]:
+        return post.in_transaction(lambda cursor: deliveries.dead_letters(cursor, subscription))  # type: ignore[no-any-return]
+
+    post.until(lambda: len(letters()) == 1)
+    [letter] = letters()
+    assert (letter["number"], letter["event_id"], letter["reason"], letter["status"], letter["attempts"]) == (
+        2,
+        "e000001",
+        "unprocessable",
+        415,
+        1,
+    )
+    refuses.clear()
+    now = datetime.now(UTC)
+    assert post.in_transaction(lambda cursor: deliveries.redrive(cursor, subscription, None, "test", now)) == 1
+    post.until(lambda: len(endpoint.acknowledged) == 3)
+    last = endpoint.acknowledged[-1]
+    assert (last.event_id, last.number, last.id) == ("e000001", 2, webhook_id(str(subscription), "/partners/a", "e000001"))
+    assert letters() == []
+    post.until(lambda: post.stage.rows("SELECT count(*) FROM subscription_delivery") == [(0,)])
+    outcomes = post.stage.rows("SELECT outcome FROM subscription_attempt WHERE number = 2 ORDER BY id")
+    assert outcomes == [("dead_lettered",), ("acknowledged",)]
+
+
+def test_a_range_is_replayed_under_the_same_numbers_and_ids(post: Post) -> None:
+    endpoint = post.endpoint()
+    subscription = post.subscribe(endpoint)
+    post.deliverer()
+    post.publish(20, keys=3)
+    post.until(lambda: len(endpoint.acknowledged) == 20)
+    post.until(lambda: post.stage.rows("SELECT count(*) FROM subscription_delivery") == [(0,)])
+    before = {one.number: (one.event_id, one.id) for one in endpoint.acknowledged}
+    assert post.in_transaction(lambda cursor: deliveries.replay(cursor, subscription, 5, 9)) == 5
+    post.until(lambda: len(endpoint.acknowledged) == 25)
+    again = endpoint.acknowledged[20:]
+    assert {one.number: (one.event_id, one.id) for one in again} == {number: before[number] for number in range(5, 10)}
+
+
+def test_a_pause_loses_nothing(post: Post) -> None:
+    endpoint = post.endpoint()
+    subscription = post.subscribe(endpoint)
+    post.deliverer()
+    post.publish(50)
+    post.until(lambda: len(endpoint.acknowledged) == 50)
+    post.move(subscription, "pause", "paused")
+    time.sleep(1.5)
+    post.publish(50)
+    time.sleep(1.5)
+    assert len(endpoint.acknowledged) == 50
+    post.move(subscription, "resume", "resumed")
+    post.until(lambda: len(endpoint.acknowledged) == 100)
+    assert sorted(one.number for one in endpoint.acknowledged) == list(range(1, 101))
+
+
+def test_an_endpoint_is_asked_for_its_consent_first(post: Post) -> None:
+    willing, unwilling = post.endpoint(), post.endpoint()
+    unwilling.consents = False
+    first, second = post.subscribe(willing, is_validated=False), post.subscribe(unwilling, is_validated=False)
+    post.deliverer()
+    post.until(lambda: _state(post, first) == ("enabled", "validated"))
+    post.publish(3)
+    post.until(lambda: len(willing.acknowledged) == 3)
+    assert _state(post, second) == ("pending_validation", "created")
+    assert unwilling.arrivals == []
+    assert willing.refused == ["missing_header"]  # the probe
+
+
+def test_rights_and_classification_are_asked_at_each_delivery(post: Post) -> None:
+    """Three agencies: one subscribed, one that gives no purpose, one whose right is taken away while it is subscribed."""
+    cast = {name: post.endpoint() for name in ("whole", "partly", "nothing")}
+    for name in cast:
+        post.stage.rows(
+            "INSERT INTO partner (partner_id, name, scopes, sources, events_per_s, burst_events, events_per_day, changed_by)"
+            " VALUES (%s, %s, ARRAY['subscribe:gov.stiib.research.*', 'clearance:internal'], ARRAY['/p'], 1, 1000, 1, 't')"
+            " RETURNING 1",
+            name,
+            name,
+        )
+    post.subscribe(cast["whole"], owner="whole")
+    post.subscribe(cast["partly"], owner="partly", basis=None)
+    revoked = post.subscribe(cast["nothing"], owner="nothing")
+    post.deliverer(gateway__auth="token")
+    post.publish(2)  # of a public topic
+    post.until(lambda: all(len(endpoint.acknowledged) == 2 for endpoint in cast.values()))
+    post.stage.rows("UPDATE partner SET scopes = '{publish:x}' WHERE partner_id = 'nothing' RETURNING 1")
+    time.sleep(1.2)
+    internal = b"""{"specversion":"1.0","id":"i1","source":"/p","type":"gov.stiib.research.project.settled.v1","subject":"P-1",
+        "time":"2026-03-02T08:00:00Z","data":{}}"""
+    post.stage.send([internal])
+    post.publish(1)
+    post.until(lambda: len(cast["whole"].acknowledged) == 4 and len(cast["partly"].acknowledged) == 3)
+    assert {one.event_id for one in cast["whole"].acknowledged} == {"e000000", "e000001", "e000002", "i1"}
+    assert {one.event_id for one in cast["partly"].acknowledged} == {"e000000", "e000001", "e000002"}
+    assert {one.event_id for one in cast["nothing"].arrivals} == {"e000000", "e000001"}
+    withheld = "SELECT withheld_right, withheld_classification, last_number FROM subscription_progress"
+    post.until(lambda: post.stage.rows(f"{withheld} WHERE subscription_id = %s", revoked) == [(2, 0, 2)])
+
+
+def test_filters_select_and_numbers_have_no_gaps(post: Post) -> None:
+    endpoint = post.endpoint()
+    post.subscribe(endpoint, filters=[{"sql": "subject = 'C-3' OR subject = 'C-4'"}])
+    post.deliverer()
+    post.publish(100)
+    post.until(lambda: len(endpoint.acknowledged) == 20)
+    assert {one.key for one in endpoint.acknowledged} == {"C-3", "C-4"}
+    assert sorted(one.number for one in endpoint.acknowledged) == list(range(1, 21))
+
+
+def test_a_second_deliverer_waits_and_takes_over(post: Post) -> None:
+    endpoint = post.endpoint()
+    post.subscribe(endpoint)
+    first = post.deliverer()
+    post.publish(10)
+    post.until(lambda: len(endpoint.acknowledged) == 10)
+    post.deliverer()
+    post.publish(10)
+    post.until(lambda: len(endpoint.arrivals) == 20)
+    os.kill(first.pid, signal.SIGKILL)
+    first.wait(10)
+    post.publish(10)
+    post.until(lambda: len(endpoint.acknowledged) >= 30)
+    assert sorted({one.number for one in endpoint.acknowledged}) == list(range(1, 31))
+
+
+def test_a_name_of_an_inner_address_gets_nothing(post: Post) -> None:
+    """Loopback is not among the allowed networks here."""
+    endpoint: Endpoint = post.endpoint()
+    subscription = post.subscribe(endpoint)
+    post.deliverer(deliver__networks="[]")
+    post.publish(1)
+    trace = "SELECT outcome, reason, status FROM subscription_attempt WHERE subscription_id = %s ORDER BY id LIMIT 1"
+    post.until(lambda: post.stage.rows(trace, subscription) == [("failed", "destination", None)])
+    assert endpoint.arrivals == []
+
+
+def test_a_subscription_without_a_stated_purpose_is_not_sent_internal_events(post: Post) -> None:
+    stated, bare = post.endpoint(), post.endpoint()
+    post.subscribe(stated, basis=Basis("supervision", "norm 1", "office 2"))
+    post.subscribe(bare, basis=None)
+    post.deliverer()
+    post.stage.send(
+        [
+            b'{"specversion":"1.0","id":"i1","source":"/p","type":"gov.stiib.research.call.extended.v1","subject":"C-1",'
+            b'"time":"2026-03-02T08:00:00Z","dataclassification":"internal","data":{"closes_at":"2026-06-01T08:00:00Z"}}'
+        ]
+    )
+    post.publish(1)
+    post.until(lambda: len(stated.acknowledged) == 2 and len(bare.acknowledged) == 1)
+    assert [one.event_id for one in bare.acknowledged] == ["e000000"]
