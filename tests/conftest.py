@@ -158,6 +158,10 @@ class Stage:
         """A real gateway process."""
         return self._process("gateway", gateway__port=str(port))
 
+    def deliverer(self, port: int = 0, **settings: str) -> subprocess.Popen[bytes]:
+        """A real deliverer process; `settings` as of `worker`."""
+        return self._process("deliver", **{"deliver__http_port": str(port), **settings})
+
     def _process(self, *arguments: str, **settings: str) -> subprocess.Popen[bytes]:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("DUJIANG_")}
         environment |= {

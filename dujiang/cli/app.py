@@ -8,7 +8,9 @@ import typer
 from dujiang.cli import events, look, run
 from dujiang.cli.breaker import app as breaker
 from dujiang.cli.contracts import app as contracts
+from dujiang.cli.deliveries import app as deliveries
 from dujiang.cli.filter import filter_event
+from dujiang.cli.lab import app as lab
 from dujiang.cli.partners import app as partners
 from dujiang.cli.quarantine import app as quarantine
 from dujiang.cli.subscriptions import app as subscriptions
@@ -62,6 +64,8 @@ app.command(rich_help_panel=_LOOK)(look.settings)
 app.add_typer(contracts, name="contracts", rich_help_panel=_LOOK)
 app.add_typer(partners, name="partners", rich_help_panel=_OPERATE)
 app.add_typer(subscriptions, name="subscriptions", rich_help_panel=_OPERATE)
+app.add_typer(deliveries, name="deliveries", rich_help_panel=_OPERATE)
+app.add_typer(lab, name="lab", rich_help_panel=_EVENTS)
 app.add_typer(topics, name="topics", rich_help_panel=_OPERATE)
 app.add_typer(quarantine, name="quarantine", rich_help_panel=_OPERATE)
 app.add_typer(breaker, name="breaker", rich_help_panel=_OPERATE)

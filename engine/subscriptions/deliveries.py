@@ -302,6 +302,20 @@ def forget_attempts(cursor: Cursor[Any], before: datetime) -> int:
 # --- for partners and operators -------------------------------------------------------------------------------------------
 
 
+def fares(cursor: Cursor[Any]) -> list[dict[str, Any]]:
+    """How every webhook subscription does."""
+    return _rows(
+        cursor,
+        "SELECT s.subscription_id AS subscription, s.owner, s.state, s.state_reason AS reason, p.last_number,"
+        " (SELECT count(*) FROM subscription_delivery d WHERE d.subscription_id = s.subscription_id) AS waiting,"
+        " (SELECT count(*) FROM subscription_dead_letter l WHERE l.subscription_id = s.subscription_id"
+        " AND l.state = 'waiting') AS dead_letters, p.withheld_right + p.withheld_classification AS withheld,"
+        " p.failing_since, p.retry_at FROM subscription s JOIN subscription_progress p USING (subscription_id)"
+        " WHERE s.protocol = 'HTTP' ORDER BY s.owner, s.created_at",
+        (),
+    )
+
+
 def dead_letters(cursor: Cursor[Any], subscription_id: UUID, after_id: int = 0, limit: int = 100) -> list[dict[str, Any]]:
     """What was given up and waits for a decision, oldest first, without the bodies."""
     return _rows(

@@ -399,6 +399,7 @@ class Courier:
         started_at, started_s = self._clock.now(), self._clock.monotonic_s()
         record = item.record
         if record is None:
+            self._metrics.dead_letter("history_gone")
             self._settle(item, started_at, 0, "dead_lettered", "history_gone", None, message="retention removed the event")
             return
         withheld = self._reader().withholds(record.event.type, self._classification(record))

@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Final
+from typing import Final, Literal, NamedTuple
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -107,6 +107,23 @@ def new_signing_key() -> str:
     key = Ed25519PrivateKey.generate()
     whole = key.private_bytes_raw() + key.public_key().public_bytes_raw()
     return PRIVATE_MARK + base64.b64encode(whole).decode("ascii")
+
+
+class MadeKey(NamedTuple):
+    """What is stored of a new key, and what the receiver is shown of it: the secret, or of v1a the public half."""
+
+    secret: bytes
+    public: bytes | None
+    shown: str
+
+
+def made_key(kind: Literal["v1", "v1a"]) -> MadeKey:
+    """A new key for a subscription."""
+    if kind == "v1":
+        text = new_secret()
+        return MadeKey(_decoded(text, SECRET_MARK), None, text)
+    key = Ed25519PrivateKey.generate()
+    return MadeKey(key.private_bytes_raw(), key.public_key().public_bytes_raw(), VerifyingKey(key.public_key()).text)
 
 
 def signer_of(text: str) -> Signer:

@@ -16,7 +16,13 @@ def catalogue() -> dict[str, str]:
     """Every metric of the catalogue: name to kind; a counter with its `_total`."""
     registry = CollectorRegistry()
     found = {}
-    for group in (metrics.EngineMetrics(registry), metrics.GatewayMetrics(registry), metrics.ReaderMetrics(registry)):
+    groups = (
+        metrics.EngineMetrics(registry),
+        metrics.GatewayMetrics(registry),
+        metrics.ReaderMetrics(registry),
+        metrics.DeliveryMetrics(registry),
+    )
+    for group in groups:
         for metric in vars(group).values():
             if isinstance(metric, MetricWrapperBase | BatchHistogram):
                 family = next(iter(metric.collect()))

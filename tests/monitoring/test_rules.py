@@ -123,6 +123,27 @@ CASES = [
         {'dujiang_quarantined_total{step="projects",reason="data_invalid"}': "_x14 30x5"},
         {'dujiang_quarantined_total{step="projects",reason="data_invalid"}': "_x14 3x5"},
     ),
+    Case(
+        "DujiangDelivererAway",
+        {"job": "deliverer"},
+        "3m",
+        {'up{job="deliverer"}': "0x3"},
+        {'up{job="deliverer"}': "0 1x3"},
+    ),
+    Case(
+        "DujiangEndpointsDown",
+        {},
+        "70m",
+        {"dujiang_delivery_circuits_open": "1x70"},
+        {"dujiang_delivery_circuits_open": "1x50 0x5 1x20"},
+    ),
+    Case(
+        "DujiangDeadLetters",
+        {"reason": "exhausted"},
+        "20m",
+        {'dujiang_delivery_dead_letters_total{reason="exhausted"}': "2x15 3x10"},
+        {'dujiang_delivery_dead_letters_total{reason="exhausted"}': "2 3x30"},
+    ),
     Case("DujiangGatewayAway", {"job": "gateway"}, "3m", {'up{job="gateway"}': "0x3"}, {'up{job="gateway"}': "0 1x3"}),
     Case(
         "DujiangBrokerAway",

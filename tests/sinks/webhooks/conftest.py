@@ -35,7 +35,7 @@ class Post:
         self.endpoints.append(made)
         return made
 
-    def subscribe(self, endpoint: Endpoint, *, is_validated: bool = True, **changes: Any) -> UUID:
+    def subscribe(self, url: str, secret: bytes, *, is_validated: bool = True, **changes: Any) -> UUID:
         """From now on; all topics' positions, as the gateway stores them."""
         now = datetime.now(UTC)
         made = Subscription(
@@ -47,7 +47,7 @@ class Post:
                     "status": begun("HTTP", "partner", now),
                     "created_at": now,
                     "changed_at": now,
-                    "sink": endpoint.url,
+                    "sink": url,
                     "basis": Basis("supervision", "norm 1", "office 2"),
                 }
                 | changes
@@ -57,7 +57,7 @@ class Post:
             ends = broker.ends(TOPICS)
         with psycopg.connect(self.stage.dsn) as connection, connection.cursor() as cursor:
             register.add(cursor, made, {Place(*place): end for place, end in ends.items()})
-            secrets.add(cursor, made.id, "v1", endpoint.secret, None, now, None)
+            secrets.add(cursor, made.id, "v1", secret, None, now, None)
             if is_validated:
                 register.move(cursor, made.id, Order("validate", "validated", "platform"), now)
         return made.id
@@ -94,10 +94,8 @@ class Post:
 
     def deliverer(self, **settings: str) -> "subprocess.Popen[bytes]":
         ports = ",".join(str(endpoint.port) for endpoint in self.endpoints)
-        return self.stage._process(
-            "deliver",
+        return self.stage.deliverer(
             **{
-                "deliver__http_port": "0",
                 "deliver__http": "true",
                 "deliver__networks": '["127.0.0.0/8"]',
                 "deliver__ports": f"[{ports}]",

@@ -48,6 +48,11 @@ class Endpoint:
         return f"http://127.0.0.1:{self.port}/hook"
 
     @property
+    def address(self) -> tuple[str, bytes]:
+        """What a subscription needs."""
+        return self.url, self.secret
+
+    @property
     def acknowledged(self) -> list[Arrival]:
         return [arrival for arrival in self.arrivals if arrival.status < 300]
 

@@ -40,7 +40,7 @@ def _state(post: Post, subscription: UUID) -> tuple[str, str]:
 
 def test_a_killed_deliverer_loses_nothing_keeps_the_order_of_keys_and_every_id(post: Post) -> None:
     endpoint = post.endpoint(delay_s=0.005)
-    subscription = post.subscribe(endpoint)
+    subscription = post.subscribe(*endpoint.address)
     process = post.deliverer()
     ids = post.publish(1_000, keys=25)
     for share in (200, 500):
@@ -64,8 +64,8 @@ def test_a_killed_deliverer_loses_nothing_keeps_the_order_of_keys_and_every_id(p
 
 def test_a_receiver_that_fails_for_long_delays_no_other(post: Post) -> None:
     good, bad = post.endpoint(), post.endpoint(lambda _: 500)
-    post.subscribe(bad)
-    post.subscribe(good)
+    post.subscribe(*bad.address)
+    post.subscribe(*good.address)
     post.deliverer()
     ids = post.publish(300)
     post.until(lambda: len(bad.arrivals) >= 10)
@@ -82,8 +82,8 @@ def test_a_receiver_that_fails_for_long_delays_no_other(post: Post) -> None:
 
 def test_a_receiver_that_hangs_delays_no_other(post: Post) -> None:
     good, slow = post.endpoint(), post.endpoint(delay_s=60)
-    post.subscribe(slow)
-    post.subscribe(good)
+    post.subscribe(*slow.address)
+    post.subscribe(*good.address)
     post.deliverer()
     post.publish(200)
     post.until(lambda: len(good.acknowledged) == 200, 20)
@@ -93,7 +93,7 @@ def test_what_waited_for_a_receiver_comes_when_it_is_back_in_order(post: Post) -
     away = threading.Event()
     away.set()
     endpoint = post.endpoint(lambda _: 503 if away.is_set() else 200)
-    post.subscribe(endpoint)
+    post.subscribe(*endpoint.address)
     post.deliverer()
     ids = post.publish(400, keys=7)
     post.until(lambda: len(endpoint.arrivals) >= 10)
@@ -108,7 +108,7 @@ def test_410_disables_and_what_waits_comes_after_a_resume(post: Post) -> None:
     gone = threading.Event()
     gone.set()
     endpoint = post.endpoint(lambda _: 410 if gone.is_set() else 200)
-    subscription = post.subscribe(endpoint)
+    subscription = post.subscribe(*endpoint.address)
     post.deliverer()
     post.publish(1)
     post.until(lambda: _state(post, subscription) == ("disabled", "endpoint_gone"))
@@ -126,7 +126,7 @@ def test_a_dead_letter_is_kept_whole_and_driven_again_under_its_number(post: Pos
     refuses = threading.Event()
     refuses.set()
     endpoint = post.endpoint(lambda event: 415 if refuses.is_set() and event["id"] == "e000001" else 200)
-    subscription = post.subscribe(endpoint)
+    subscription = post.subscribe(*endpoint.address)
     post.deliverer()
     post.publish(3, keys=1)
     post.until(lambda: len(endpoint.acknowledged) == 2)
@@ -158,7 +158,7 @@ def test_a_dead_letter_is_kept_whole_and_driven_again_under_its_number(post: Pos
 
 def test_a_range_is_replayed_under_the_same_numbers_and_ids(post: Post) -> None:
     endpoint = post.endpoint()
-    subscription = post.subscribe(endpoint)
+    subscription = post.subscribe(*endpoint.address)
     post.deliverer()
     post.publish(20, keys=3)
     post.until(lambda: len(endpoint.acknowledged) == 20)
@@ -172,7 +172,7 @@ def test_a_range_is_replayed_under_the_same_numbers_and_ids(post: Post) -> None:
 
 def test_a_pause_loses_nothing(post: Post) -> None:
     endpoint = post.endpoint()
-    subscription = post.subscribe(endpoint)
+    subscription = post.subscribe(*endpoint.address)
     post.deliverer()
     post.publish(50)
     post.until(lambda: len(endpoint.acknowledged) == 50)
@@ -189,7 +189,7 @@ def test_a_pause_loses_nothing(post: Post) -> None:
 def test_an_endpoint_is_asked_for_its_consent_first(post: Post) -> None:
     willing, unwilling = post.endpoint(), post.endpoint()
     unwilling.consents = False
-    first, second = post.subscribe(willing, is_validated=False), post.subscribe(unwilling, is_validated=False)
+    first, second = post.subscribe(*willing.address, is_validated=False), post.subscribe(*unwilling.address, is_validated=False)
     post.deliverer()
     post.until(lambda: _state(post, first) == ("enabled", "validated"))
     post.publish(3)
@@ -210,9 +210,9 @@ def test_rights_and_classification_are_asked_at_each_delivery(post: Post) -> Non
             name,
             name,
         )
-    post.subscribe(cast["whole"], owner="whole")
-    post.subscribe(cast["partly"], owner="partly", basis=None)
-    revoked = post.subscribe(cast["nothing"], owner="nothing")
+    post.subscribe(*cast["whole"].address, owner="whole")
+    post.subscribe(*cast["partly"].address, owner="partly", basis=None)
+    revoked = post.subscribe(*cast["nothing"].address, owner="nothing")
     post.deliverer(gateway__auth="token")
     post.publish(2)  # of a public topic
     post.until(lambda: all(len(endpoint.acknowledged) == 2 for endpoint in cast.values()))
@@ -232,7 +232,7 @@ def test_rights_and_classification_are_asked_at_each_delivery(post: Post) -> Non
 
 def test_filters_select_and_numbers_have_no_gaps(post: Post) -> None:
     endpoint = post.endpoint()
-    post.subscribe(endpoint, filters=[{"sql": "subject = 'C-3' OR subject = 'C-4'"}])
+    post.subscribe(*endpoint.address, filters=[{"sql": "subject = 'C-3' OR subject = 'C-4'"}])
     post.deliverer()
     post.publish(100)
     post.until(lambda: len(endpoint.acknowledged) == 20)
@@ -242,7 +242,7 @@ def test_filters_select_and_numbers_have_no_gaps(post: Post) -> None:
 
 def test_a_second_deliverer_waits_and_takes_over(post: Post) -> None:
     endpoint = post.endpoint()
-    post.subscribe(endpoint)
+    post.subscribe(*endpoint.address)
     first = post.deliverer()
     post.publish(10)
     post.until(lambda: len(endpoint.acknowledged) == 10)
@@ -259,7 +259,7 @@ def test_a_second_deliverer_waits_and_takes_over(post: Post) -> None:
 def test_a_name_of_an_inner_address_gets_nothing(post: Post) -> None:
     """Loopback is not among the allowed networks here."""
     endpoint: Endpoint = post.endpoint()
-    subscription = post.subscribe(endpoint)
+    subscription = post.subscribe(*endpoint.address)
     post.deliverer(deliver__networks="[]")
     post.publish(1)
     trace = "SELECT outcome, reason, status FROM subscription_attempt WHERE subscription_id = %s ORDER BY id LIMIT 1"
@@ -269,8 +269,8 @@ def test_a_name_of_an_inner_address_gets_nothing(post: Post) -> None:
 
 def test_a_subscription_without_a_stated_purpose_is_not_sent_internal_events(post: Post) -> None:
     stated, bare = post.endpoint(), post.endpoint()
-    post.subscribe(stated, basis=Basis("supervision", "norm 1", "office 2"))
-    post.subscribe(bare, basis=None)
+    post.subscribe(*stated.address, basis=Basis("supervision", "norm 1", "office 2"))
+    post.subscribe(*bare.address, basis=None)
     post.deliverer()
     post.stage.send(
         [
