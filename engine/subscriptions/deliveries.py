@@ -4,7 +4,7 @@ Functions on a cursor, in bulk: a deliverer puts the work of many subscriptions 
 given once (compare-and-set on `last_number`) and its row stays until its outcome is stored, so a crash repeats, never loses.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple
@@ -12,7 +12,7 @@ from uuid import UUID
 
 from psycopg import Cursor
 
-from engine.database import copy_rows
+from engine.database import NULL, copy_instant, copy_rows, copy_text, copy_texts
 from schemas.subscriptions import Place
 
 Outcome = Literal["acknowledged", "failed", "dead_lettered", "withheld"]
@@ -146,7 +146,16 @@ def plan(cursor: Cursor[Any], plans: Sequence[Plan]) -> set[UUID]:
 
 def settle(cursor: Cursor[Any], settlements: Sequence[Settlement]) -> None:
     """Store what attempts came to, and the trace of each. Of subscriptions that are gone nothing is stored."""
-    _trace(cursor, settlements)
+    # The lock holds a deletion off until the transaction ends; without it COPY would fail on what is just being deleted.
+    cursor.execute(
+        "SELECT subscription_id FROM subscription WHERE subscription_id = ANY(%s::uuid[]) FOR KEY SHARE",
+        (_array({one.subscription_id for one in settlements}),),
+    )
+    alive = {row[0] for row in cursor.fetchall()}
+    settlements = [one for one in settlements if one.subscription_id in alive]
+    if not settlements:
+        return
+    copy_rows(cursor, "subscription_attempt", _TRACE, [_traced(one) for one in settlements])
     again = [one for one in settlements if one.outcome == "failed"]
     if again:
         cursor.execute(
@@ -171,39 +180,42 @@ def settle(cursor: Cursor[Any], settlements: Sequence[Settlement]) -> None:
         cursor.execute(
             "DELETE FROM subscription_delivery d USING unnest(%s::uuid[], %s::bigint[]) AS v(id, number)"
             " WHERE d.subscription_id = v.id AND d.number = v.number",
-            ([one.subscription_id for one in done], [one.number for one in done]),
+            (_array(one.subscription_id for one in done), _array(one.number for one in done)),
         )
 
 
-def _trace(cursor: Cursor[Any], settlements: Sequence[Settlement]) -> None:
-    rows = [
-        (
-            one.subscription_id,
-            one.number,
-            *one.place,
-            one.offset,
-            one.event_id,
-            one.event_source,
-            one.event_type,
-            one.attempt,
-            one.started_at,
-            one.duration_ms,
-            one.outcome,
-            one.reason,
-            one.status,
-            one.retry_at,
-        )
-        for one in settlements
-    ]
-    cursor.execute(
-        "INSERT INTO subscription_attempt (subscription_id, number, topic, partition, record_offset, event_id, event_source,"
-        " event_type, attempt, started_at, duration_ms, outcome, reason, status, retry_at)"
-        " SELECT v.* FROM unnest(%s::uuid[], %s::bigint[], %s::text[], %s::int[], %s::bigint[], %s::text[], %s::text[],"
-        " %s::text[], %s::int[], %s::timestamptz[], %s::int[], %s::text[], %s::text[], %s::int[], %s::timestamptz[])"
-        " AS v(subscription_id, number, topic, partition, record_offset, event_id, event_source, event_type, attempt,"
-        " started_at, duration_ms, outcome, reason, status, retry_at) JOIN subscription USING (subscription_id)",
-        [list(column) for column in zip(*rows, strict=True)],
+_TRACE: Final = (
+    "subscription_id",
+    "number",
+    "topic",
+    "partition",
+    "record_offset",
+    "event_id",
+    "event_source",
+    "event_type",
+    "attempt",
+    "started_at",
+    "duration_ms",
+    "outcome",
+    "reason",
+    "status",
+    "retry_at",
+)
+
+
+def _traced(one: Settlement) -> str:
+    texts = copy_texts(one.event_id, one.event_source, one.event_type)
+    return (
+        f"{one.subscription_id}\t{one.number}\t{one.place.topic}\t{one.place.partition}\t{one.offset}\t"
+        + "\t".join(texts)
+        + f"\t{one.attempt}\t{copy_instant(one.started_at)}\t{one.duration_ms}\t{one.outcome}\t{copy_text(one.reason)}"
+        f"\t{NULL if one.status is None else one.status}\t{copy_instant(one.retry_at)}"
     )
+
+
+def _array(values: Iterable[UUID | int]) -> str:
+    """An array's text: a tenth of what psycopg needs for a list."""
+    return "{" + ",".join(map(str, values)) + "}"
 
 
 def _bury(cursor: Cursor[Any], one: Settlement) -> None:
@@ -211,8 +223,7 @@ def _bury(cursor: Cursor[Any], one: Settlement) -> None:
     cursor.execute(
         "INSERT INTO subscription_dead_letter (subscription_id, number, topic, partition, record_offset, event_id,"
         " event_source, event_type, body, attempts, reason, status, message, first_failed_at, last_failed_at)"
-        " SELECT %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s"
-        " WHERE EXISTS (SELECT 1 FROM subscription WHERE subscription_id = %s)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
         " ON CONFLICT (subscription_id, topic, partition, record_offset) DO UPDATE SET number = excluded.number,"
         " attempts = subscription_dead_letter.attempts + excluded.attempts, reason = excluded.reason,"
         " status = excluded.status, message = excluded.message, last_failed_at = excluded.last_failed_at,"
@@ -232,7 +243,6 @@ def _bury(cursor: Cursor[Any], one: Settlement) -> None:
             one.message,
             one.first_at,
             one.started_at,
-            one.subscription_id,
         ),
     )
 

@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Final, Protocol
 
 import aiohttp
@@ -17,7 +18,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from engine.clock import Clock
-from sinks.webhooks.destinations import Destination, DestinationRefused, Rules, checked_addresses, parse
+from sinks.webhooks.destinations import DestinationRefused, Rules, checked_addresses, parse
 from sinks.webhooks.handshake import PROBE_BODY, Granted, Pending, Refused, read_answer, read_probe, request_headers
 from sinks.webhooks.schedule import Answer, answer_of
 
@@ -25,7 +26,7 @@ ANSWER_BYTES_MAX: Final = 16 * 1024  # of the body; only its beginning is shown,
 SHOWN_CHARS_MAX: Final = 200
 HEADER_BYTES_MAX: Final = 8 * 1024
 LOOKUPS_MAX: Final = 8  # threads; a name server that does not answer holds one for each name
-CONNECTIONS_MAX: Final = 1_000
+URLS_MAX: Final = 10_000
 KEEPALIVE_S: Final = 15.0
 USER_AGENT: Final = "dujiang-webhooks/1"
 
@@ -86,12 +87,14 @@ class Sender:
         self._clock = clock
         self._origin = origin
         self._limits = limits or TimeLimits()
+        # The text alone decides, so it need not be looked at each time; a name's addresses are, at each connection.
+        self._parsed = lru_cache(URLS_MAX)(lambda url: _target(url, rules))
         self._own_lookup = None if lookup is not None else SystemLookup()
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 resolver=_Checked(lookup or self._own_lookup, rules),  # type: ignore[arg-type]
                 use_dns_cache=False,
-                limit=CONNECTIONS_MAX,
+                limit=0,  # each courier has its own: a slow receiver must not hold what another needs
                 keepalive_timeout=KEEPALIVE_S,
                 ssl=tls or True,
             ),
@@ -145,7 +148,7 @@ class Sender:
         self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]
     ) -> tuple[Answer, Mapping[str, str]]:
         try:
-            destination = parse(url, self._rules)
+            destination = self._parsed(url)
         except DestinationRefused as refusal:
             return Answer("destination", detail=refusal.reason), {}
         try:
@@ -160,12 +163,12 @@ class Sender:
             return Answer("broken", detail=_short(type(error).__name__)), {}
 
     async def _exchange(
-        self, method: str, destination: Destination, body: bytes | None, headers: Mapping[str, str]
+        self, method: str, destination: URL, body: bytes | None, headers: Mapping[str, str]
     ) -> tuple[Answer, Mapping[str, str]]:
         limits = self._limits
         async with asyncio.timeout(limits.connect_s + limits.headers_s) as waiting:
             async with self._session.request(
-                method, _url(destination), data=body, headers=headers, allow_redirects=False
+                method, destination, data=body, headers=headers, allow_redirects=False
             ) as response:
                 waiting.reschedule(asyncio.get_running_loop().time() + limits.body_s)
                 answered = {name.lower(): value for name, value in response.headers.items()}
@@ -217,8 +220,8 @@ class _Refused(OSError):
     """The guard's refusal on its way through aiohttp, which passes OSError on."""
 
 
-def _url(destination: Destination) -> URL:
-    return URL(destination.url)
+def _target(url: str, rules: Rules) -> URL:
+    return URL(parse(url, rules).url)
 
 
 def _unconnected(error: aiohttp.ClientConnectorError) -> Answer:
