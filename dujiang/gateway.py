@@ -20,6 +20,7 @@ from gateway.receipt_store import StoredReceipts
 from gateway.receipts import Receipts
 from gateway.server import run
 from gateway.store import Store
+from gateway.subscriptions.deliveries import Deliveries
 from gateway.subscriptions.service import SubscriptionService
 from gateway.subscriptions.store import Subscriptions
 from gateway.subscriptions.tail import SharedLog
@@ -46,7 +47,8 @@ async def _opened(settings: Settings, services: Services) -> AsyncIterator[FastA
     registry, clock, prometheus = registry_of(settings), SystemClock(), CollectorRegistry()
     options = publishing_options(settings.kafka_options(services.bootstrap))
     reading = settings.kafka_options(services.bootstrap)
-    with BrokerHealth(options, clock) as health, _stores(settings, services, clock) as (directory, receipts, subscriptions):
+    with BrokerHealth(options, clock) as health, _stores(settings, services, clock) as stores:
+        directory, receipts, subscriptions, deliveries = stores
         async with AsyncPublisher(Publisher(options)) as publisher, SharedLog(reading, registry) as log:
             yield create_app(
                 registry=registry,
@@ -65,6 +67,7 @@ async def _opened(settings: Settings, services: Services) -> AsyncIterator[FastA
                     clock=clock,
                     metrics=ReaderMetrics(prometheus),
                 ),
+                deliveries=deliveries,
             )
 
 
@@ -72,14 +75,22 @@ def _asks_for_tokens(settings: Settings) -> bool:
     return settings.gateway.auth == "token"
 
 
+_Stores = tuple[StoredDirectory, Receipts, Subscriptions, Deliveries]
+
+
 @contextmanager
-def _stores(settings: Settings, services: Services, clock: Clock) -> Iterator[tuple[StoredDirectory, Receipts, Subscriptions]]:
+def _stores(settings: Settings, services: Services, clock: Clock) -> Iterator[_Stores]:
     """Who may, what was accepted, who receives: a connection each, so that many receipts do not delay the question who asks."""
     names = ("identities", "receipts", "subscriptions")
     identities, receipts, subscriptions = (Store(services.dsn, f"dujiang gateway {name}") for name in names)
     try:
         kept = StoredReceipts(receipts, clock, kept_days=settings.gateway.receipts_days)
-        yield StoredDirectory(identities, clock), Receipts(kept), Subscriptions(subscriptions, clock)
+        yield (
+            StoredDirectory(identities, clock),
+            Receipts(kept),
+            Subscriptions(subscriptions, clock),
+            Deliveries(subscriptions, clock),
+        )
     finally:
         for store in (identities, receipts, subscriptions):
             store.close()

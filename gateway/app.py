@@ -23,7 +23,9 @@ from gateway.problems import DEFAULT_BASE, ProblemWriter
 from gateway.publish import PATH, PublishEndpoint
 from gateway.publisher import RecordPublisher
 from gateway.receipts import Receipts
+from gateway.subscriptions import deliveries as delivery_routes
 from gateway.subscriptions import routes as subscription_routes
+from gateway.subscriptions.deliveries import Deliveries
 from gateway.subscriptions.service import SubscriptionService
 from schemas.registry import Registry
 
@@ -49,6 +51,7 @@ def create_app(
     directory: Directory | None = None,
     receipts: Receipts | None = None,
     subscriptions: SubscriptionService | None = None,
+    deliveries: Deliveries | None = None,
 ) -> FastAPI:
     """Everything comes from the caller, who also opens and closes it; the app holds no resource of its own.
 
@@ -84,6 +87,8 @@ def create_app(
     health_routes.install(app, health=health, publisher=publisher, prometheus=prometheus)
     if subscriptions is not None:
         app.include_router(subscription_routes.router(subscriptions, clock, writer, bodies))
+    if deliveries is not None:
+        app.include_router(delivery_routes.router(deliveries))
     for router in routers:
         app.include_router(router)
     if directory is not None:

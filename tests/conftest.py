@@ -154,9 +154,9 @@ class Stage:
         arguments = [argument for step in steps for argument in ("--step", step)]
         return self._process("worker", *arguments, **{"worker__http_port": "0", "worker__timers": "false", **settings})
 
-    def gateway(self, port: int) -> subprocess.Popen[bytes]:
-        """A real gateway process."""
-        return self._process("gateway", gateway__port=str(port))
+    def gateway(self, port: int, **settings: str) -> subprocess.Popen[bytes]:
+        """A real gateway process; `settings` as of `worker`."""
+        return self._process("gateway", **{"gateway__port": str(port), **settings})
 
     def deliverer(self, port: int = 0, **settings: str) -> subprocess.Popen[bytes]:
         """A real deliverer process; `settings` as of `worker`."""

@@ -225,6 +225,14 @@ REHEARSALS_TOO_MANY = Kind(
     retry_after_s=5,
 )
 
+SECRETS_TOO_MANY = Kind(
+    "secrets_too_many",
+    409,
+    Text("There are too many secrets", "密钥数量已达上限"),
+    Text("A subscription has at most 8 secrets in force.", "每个订阅最多同时有 8 个有效密钥。"),
+    Text("Wait until one ends, or rotate with a shorter overlap.", "请等待其中一个失效，或缩短轮换重叠时间。"),
+    _LIMITS,
+)
 SUBSCRIPTION_KINDS: Final = (
     JSON_EXPECTED,
     SUBSCRIPTION_INVALID,
@@ -233,6 +241,7 @@ SUBSCRIPTION_KINDS: Final = (
     SUBSCRIBE_RIGHT_MISSING,
     BASIS_MISSING,
     SUBSCRIPTIONS_TOO_MANY,
+    SECRETS_TOO_MANY,
     SUBSCRIPTION_UNKNOWN,
     REVISION_OUTDATED,
     PROTOCOL_FIXED,

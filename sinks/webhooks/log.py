@@ -29,6 +29,9 @@ RING_BYTES_MAX: Final = 4 * 1_048_576
 POLL_S: Final = 0.05  # what an event waits at most for others to be told with
 POLL_RECORDS_MAX: Final = 1_000
 FETCH_S: Final = 5.0
+FETCHED_S: Final = 0.005
+FETCH_RECORDS_MAX: Final = 1_000
+FETCHED_MAX: Final = 2  # fetches kept of a partition
 RETRY_S: Final = 2.0
 NUMBER_EXTENSION: Final = "deliverynumber"
 
@@ -162,6 +165,7 @@ class KafkaLog:
         self._tail = _reader(options, queued_min=10_000)
         self._behind = _reader(options, queued_min=2_000)
         self._behind_at: tuple[Place, int] | None = None
+        self._fetched: dict[Place, deque[tuple[int, Chunk]]] = {}
         self._turns = ThreadPoolExecutor(1, thread_name_prefix="webhook-behind")
         self._lock = Lock()
         self._rings: dict[Place, _Ring] = {}
@@ -196,6 +200,9 @@ class KafkaLog:
             ring = self._rings[place]
             if offset >= ring.start:
                 return ring.read(offset, limit)
+        kept = self._kept(place, offset, limit)
+        if kept is not None:
+            return kept
         return await self._loop.run_in_executor(self._turns, self._fetch, place, offset, limit)
 
     @property
@@ -256,20 +263,37 @@ class KafkaLog:
 
     # --- the turns of those behind ---
 
+    def _kept(self, place: Place, offset: int, limit: int) -> Chunk | None:
+        """From what was fetched of late: after an outage many are behind at much the same place."""
+        for start, chunk in tuple(self._fetched.get(place, ())):
+            if start <= offset < chunk.next_offset:
+                found = [record for record in chunk.records if record.offset >= offset]
+                is_cut = len(found) > limit
+                return Chunk(found[:limit], found[limit - 1].offset + 1 if is_cut else chunk.next_offset)
+        return None
+
     def _fetch(self, place: Place, offset: int, limit: int) -> Chunk:
+        kept = self._kept(place, offset, limit)  # somebody asked for the same while this one waited for its turn
+        if kept is not None:
+            return kept
         try:
             if self._behind_at != (place, offset):
                 self._behind.assign([TopicPartition(*place, offset)])
             self._behind_at = None
-            return self._fetched(place, offset, limit)
+            chunk = self._read_behind(place, offset)
         except KafkaException as error:
             raise fault_of(error.args[0]) from error
+        if chunk.next_offset == offset:
+            return chunk
+        self._fetched.setdefault(place, deque(maxlen=FETCHED_MAX)).append((offset, chunk))
+        return self._kept(place, offset, limit) or chunk
 
-    def _fetched(self, place: Place, offset: int, limit: int) -> Chunk:
+    def _read_behind(self, place: Place, offset: int) -> Chunk:
         records: list[Record] = []
         following = offset
+        # The first may take a request; the others came with it. consume() waits its whole time for a number it does not get.
         messages = self._behind.consume(1, FETCH_S)
-        messages += self._behind.consume(limit - 1, POLL_S) if messages and not messages[0].error() else []
+        messages += self._behind.consume(FETCH_RECORDS_MAX - 1, FETCHED_S) if messages and not messages[0].error() else []
         if not messages:
             raise TransientFault(f"Kafka: {place.topic} p{place.partition}@{offset} was not read within {FETCH_S:g} s")
         for message in messages:
