@@ -350,7 +350,7 @@ def redrive(
         " SELECT * FROM taken ON CONFLICT DO NOTHING",
         {"now": now, "by": by, "subscription": subscription_id, "ids": None if ids is None else list(ids), "limit": limit},
     )
-    return cursor.rowcount
+    return _ordered(cursor, subscription_id)
 
 
 def discard(cursor: Cursor[Any], subscription_id: UUID, ids: Sequence[int], by: str, now: datetime) -> int:
@@ -372,7 +372,25 @@ def replay(cursor: Cursor[Any], subscription_id: UUID, first: int, last: int, li
         " ON CONFLICT DO NOTHING",
         (subscription_id, first, last, limit),
     )
-    return cursor.rowcount
+    return _ordered(cursor, subscription_id)
+
+
+def redriven(cursor: Cursor[Any], subscription_ids: Iterable[UUID]) -> dict[UUID, int]:
+    """How often each was ordered to send something again: a deliverer looks whether that has changed."""
+    cursor.execute(
+        "SELECT subscription_id, redriven FROM subscription_progress WHERE subscription_id = ANY(%s::uuid[])",
+        (_array(subscription_ids),),
+    )
+    return dict(cursor.fetchall())
+
+
+def _ordered(cursor: Cursor[Any], subscription_id: UUID) -> int:
+    count = cursor.rowcount
+    if count:
+        cursor.execute(
+            "UPDATE subscription_progress SET redriven = redriven + 1 WHERE subscription_id = %s", (subscription_id,)
+        )
+    return count
 
 
 def attempts_of(

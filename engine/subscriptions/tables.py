@@ -72,6 +72,7 @@ SUBSCRIPTION_PROGRESS = Table(
     Column("failures_in_row", Integer, nullable=False, server_default="0"),
     _instant("failing_since"),
     _instant("retry_at", comment="not before: back-off or Retry-After of the endpoint"),
+    Column("redriven", BigInteger, nullable=False, server_default="0", comment="counts orders to send something again"),
     _instant("moved_at", nullable=False, now=True),
     postgresql_with={"fillfactor": "50"},
     comment="how far deliveries have come, and how the endpoint fares",

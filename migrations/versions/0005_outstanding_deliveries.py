@@ -30,6 +30,12 @@ def upgrade() -> None:
         comment="numbered and not settled yet: what a deliverer takes up again after a crash",
         postgresql_with={"fillfactor": "50"},
     )
+    op.add_column(
+        "subscription_progress",
+        sa.Column(
+            "redriven", sa.BigInteger(), server_default="0", nullable=False, comment="counts orders to send something again"
+        ),
+    )
     op.create_index(
         op.f("ix_subscription_attempt_subscription_id_number"),
         "subscription_attempt",
@@ -40,4 +46,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_index(op.f("ix_subscription_attempt_subscription_id_number"), table_name="subscription_attempt")
+    op.drop_column("subscription_progress", "redriven")
     op.drop_table("subscription_delivery")

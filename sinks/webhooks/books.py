@@ -12,7 +12,7 @@ from psycopg import Cursor
 from engine.database import Database, StoreRefused
 from engine.errors import Fault
 from engine.subscriptions import deliveries
-from engine.subscriptions.deliveries import EndpointHealth, Plan, Settlement
+from engine.subscriptions.deliveries import EndpointHealth, Outstanding, Plan, Progress, Settlement
 
 T = TypeVar("T")
 
@@ -52,6 +52,14 @@ class Books:
         """The last one counts."""
         self._healths[health.subscription_id] = health
         self._work.set()
+
+    async def progress(self, subscription_id: UUID) -> Progress | None:
+        """Where a subscription's deliveries stand; None: it is gone. Raises a fault."""
+        return await self.call(lambda cursor: deliveries.progress(cursor, subscription_id))
+
+    async def outstanding(self, subscription_id: UUID, held: Sequence[int], limit: int) -> list[Outstanding]:
+        """What is not settled, but the numbers `held`. Raises a fault."""
+        return await self.call(lambda cursor: deliveries.outstanding(cursor, subscription_id, held, limit))
 
     async def call(self, work: Callable[[Cursor[Any]], T]) -> T:
         """Anything else, in a transaction of its own. Raises a fault."""

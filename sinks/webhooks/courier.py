@@ -12,19 +12,18 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal, Protocol
+from uuid import UUID
 
 import structlog
 
 from engine.clock import Clock
 from engine.errors import Fault
-from engine.subscriptions import deliveries
-from engine.subscriptions.deliveries import EndpointHealth, Outcome, Outstanding, Plan, Planned, Settlement
+from engine.subscriptions.deliveries import EndpointHealth, Outcome, Outstanding, Plan, Planned, Progress, Settlement
 from monitoring.metrics import DeliveryMetrics
 from schemas.cloudevents import json_format
 from schemas.filters import Filters
 from schemas.subscriptions import Place, Reader, Subscription, classification_of
 from sinks.webhooks import schedule
-from sinks.webhooks.books import Books
 from sinks.webhooks.log import HistoryGone, Log, Record, numbered
 from sinks.webhooks.schedule import (
     ENDPOINT_DOWN,
@@ -44,7 +43,8 @@ PENDING_MAX: Final = 10_000  # a key that waits for hours must not hold up the o
 PENDING_BYTES_MAX: Final = 8 * 1_048_576
 PENDING_DOWN_MAX: Final = 100  # while the endpoint does not work at all
 READ_MAX: Final = 250  # records a look at a partition
-LOOK_S: Final = 1.0  # for letters driven again, and for news that nobody told
+TAKEN_MAX: Final = 1_000  # outstanding deliveries taken up at once
+LOOK_S: Final = 1.0  # for news that nobody told
 JUMP_RECORDS: Final = 2_000  # farther than that, taking up a delivery reads from its own place
 RETRY_S: Final = 2.0
 CONTENT_TYPE: Final = "application/cloudevents+json; charset=utf-8"
@@ -56,6 +56,20 @@ class Post(Protocol):
     """What sends: `sender.Sender.post`."""
 
     async def __call__(self, url: str, body: bytes, headers: dict[str, str]) -> Answer: ...
+
+
+class DeliveryBooks(Protocol):
+    """Where numbers and outcomes are kept: `books.Books`."""
+
+    async def progress(self, subscription_id: UUID) -> Progress | None: ...
+
+    async def outstanding(self, subscription_id: UUID, held: Sequence[int], limit: int) -> list[Outstanding]: ...
+
+    async def plan(self, plan: Plan) -> bool: ...
+
+    def settle(self, settlement: Settlement, on_stored: Callable[[], None]) -> None: ...
+
+    def note_health(self, health: EndpointHealth) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -97,19 +111,20 @@ class Item:
 
 
 class Courier:
-    """Runs until it is cancelled or `stop`ped."""
+    """Runs until it is cancelled or `stop`ped. `reader`: what may go out; nothing is begun while that is not `is_fresh`."""
 
     def __init__(
         self,
         subscriber: Subscriber,
         *,
         log: Log,
-        books: Books,
+        books: DeliveryBooks,
         post: Post,
         clock: Clock,
         policy: Policy,
         metrics: DeliveryMetrics,
         reader: Callable[[], Reader],
+        is_fresh: Callable[[], bool],
         disable: Callable[[Literal["endpoint_gone", "endpoint_failing"]], Awaitable[None]],
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -122,12 +137,15 @@ class Courier:
         self._policy = policy
         self._metrics = metrics
         self._reader = reader
+        self._is_fresh = is_fresh
         self._disable = disable
         self._chance = chance
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
         self._in_flight: dict[int, asyncio.Task[None]] = {}
         self._is_over = False
+        self._has_more = False  # rows that are not here yet; nothing new is read before, or keys would lose their order
+        self._ending: asyncio.Task[None] | None = None
         self.endpoint = Endpoint()
         self._forget()
 
@@ -151,6 +169,12 @@ class Courier:
             except Fault as fault:
                 log.warning("deliveries wait", subscription=str(self._id), error=str(fault))
                 await asyncio.sleep(RETRY_S)
+        if self._ending is not None:
+            await self._ending  # whoever sees the end of this may rely on the register
+
+    def look_again(self) -> None:
+        """Something is to be sent again."""
+        self._has_more = True
 
     async def stop(self, grace_s: float) -> None:
         """Start nothing more; what is under way may end within `grace_s`."""
@@ -172,14 +196,13 @@ class Courier:
         self._stored: dict[Place, int] = {}
         self._number = 0
         self._slot_s = 0.0
-        self._looked_s = 0.0
         self._stored_s = 0.0
 
     async def _begin(self) -> bool:
         """As the database has it; False: the subscription is gone."""
         if self._in_flight:  # of before: their outcomes must not meet the new state
             await asyncio.wait(list(self._in_flight.values()))
-        progress = await self._books.call(lambda cursor: deliveries.progress(cursor, self._id))
+        progress = await self._books.progress(self._id)
         if progress is None:
             return False
         self._forget()
@@ -193,17 +216,16 @@ class Courier:
             failures=health.failures,
             failing_since=health.failing_since,
             trips=1 if health.failures >= self._policy.circuit_failures else 0,
-            closed_until=health.retry_at,
+            put_off_until=health.retry_at,
         )
         await self._take_up()
         return True
 
     async def _take_up(self) -> None:
         """What is numbered already: after a start, and letters driven again."""
-        self._looked_s = self._clock.monotonic_s()
-        limit = PENDING_MAX - len(self._pending)
-        held = list(self._pending)
-        rows = await self._books.call(lambda cursor: deliveries.outstanding(cursor, self._id, held, limit))
+        self._has_more = False
+        rows = await self._books.outstanding(self._id, list(self._pending), TAKEN_MAX)
+        self._has_more |= len(rows) == TAKEN_MAX
         rows = [row for row in rows if row.planned.number not in self._pending]
         if not rows:
             return
@@ -246,11 +268,12 @@ class Courier:
 
     async def _read_on(self) -> None:
         while True:
-            if self._clock.monotonic_s() - self._looked_s >= LOOK_S and self._has_room():
-                await self._take_up()
             if not self._has_room():
                 self._room.clear()
                 await _within(self._room.wait(), LOOK_S)
+                continue
+            if self._has_more:
+                await self._take_up()
                 continue
             seen = self._log.version
             if not await self._read_round():
@@ -360,9 +383,11 @@ class Courier:
     def _start_due(self) -> float | None:
         """Begin what may begin; returns the seconds until more may, None: something must happen first."""
         now = self._clock.now()
+        if not self._is_fresh():
+            return LOOK_S
         while self._ready and len(self._in_flight) < IN_FLIGHT_MAX and not self._is_over:
             if not schedule.may_send(self.endpoint, now, len(self._in_flight)):
-                until = self.endpoint.closed_until
+                until = schedule.sends_from(self.endpoint)
                 return None if until is None or until <= now else (until - now).total_seconds()
             due, number, item = self._ready[0]
             if due > now and not self.endpoint.is_open:  # a probe is whatever comes next
@@ -432,7 +457,7 @@ class Courier:
         if was_open and not self.endpoint.is_open:
             self._bring_forward(now)
         item.history, decision = schedule.decide(self._policy, item.history, answer, now, self._chance())
-        item.is_endpoint_down = answer.outcome in ENDPOINT_DOWN
+        item.is_endpoint_down = answer.outcome in ENDPOINT_DOWN and answer.retry_after_s is None
         duration_ms = round(duration_s * 1000)
         if isinstance(decision, Acknowledged):
             if item.record is not None and item.record.at_ms >= 0:

@@ -5,7 +5,7 @@ One deliverer works at a time; others wait for its place (an advisory lock of th
 
 import asyncio
 import random
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -26,7 +26,7 @@ from schemas.subscriptions import NOBODY, Order, Reader, Subscription
 from schemas.subscriptions.model import READ_EVERY_S
 from sinks.webhooks.books import Books
 from sinks.webhooks.courier import Courier, Subscriber
-from sinks.webhooks.handshake import Granted, Pending, Refused
+from sinks.webhooks.handshake import RATE_PER_MINUTE_MAX, Granted, Pending, Refused
 from sinks.webhooks.log import Log
 from sinks.webhooks.schedule import Policy
 from sinks.webhooks.sender import Sender
@@ -34,6 +34,7 @@ from sinks.webhooks.signing import SharedSecret, Signer, SigningKey
 
 PLACE_LOCK: Final = 7_310_914
 STOP_S: Final = 5.0
+FRESH_S: Final = 5.0
 # An endpoint that does not consent is asked again; after the last it is disabled, and a partner's resume begins anew.
 HANDSHAKE_DELAYS_S: Final = (5.0, 30.0, 120.0, 600.0, 1_800.0, 3_600.0, 10_800.0, 21_600.0)
 FORGET_EVERY_S: Final = 3_600.0
@@ -50,6 +51,7 @@ class Register:
     subscriptions: Mapping[UUID, Subscription]
     secrets: Mapping[UUID, Sequence[Secret]]
     scopes: Mapping[str, Sequence[str]]
+    redriven: Mapping[UUID, int]
 
 
 # A secret may end without any change of the subscription.
@@ -60,7 +62,9 @@ _Version = tuple[int, tuple[int, ...]]
 class _Running:
     courier: Courier
     version: _Version
+    redriven: int
     task: "asyncio.Task[None]"
+    stopping: "asyncio.Task[None] | None" = None
 
 
 @dataclass
@@ -99,6 +103,7 @@ class Deliverer:
         self._running: dict[UUID, _Running] = {}
         self._asked: dict[UUID, _Asked] = {}
         self._scopes: Mapping[str, Sequence[str]] = {}
+        self._read_s = float("-inf")
         self._forgot_s = clock.monotonic_s()
         self.is_working = False  # not waiting for another's place
 
@@ -125,28 +130,32 @@ class Deliverer:
         now = self._clock.now()
         found = await self._books.call(lambda cursor: _read(cursor, now))
         self._scopes = found.scopes
-        await self._follow(found)
+        self._read_s = self._clock.monotonic_s()
+        self._follow(found)
         self._validate(found)
         self._show()
         await self._forget_old()
 
     # --- who is delivered to ---
 
-    async def _follow(self, found: Register) -> None:
+    def _follow(self, found: Register) -> None:
+        """A changed subscription gets another courier once the old one's calls have ended; nobody else waits for that."""
         enabled = {
             one.id: one for one in found.subscriptions.values() if one.status.state == "enabled" and found.secrets.get(one.id)
         }
-        ended = [
-            running
-            for key, running in self._running.items()
-            if key not in enabled or running.version != _version(enabled[key], found.secrets[key]) or running.task.done()
-        ]
-        await self._stop(ended)
+        for key, running in self._running.items():
+            subscription = enabled.get(key)
+            is_current = subscription is not None and running.version == _version(subscription, found.secrets[key])
+            if running.stopping is None and (not is_current or running.task.done()):
+                running.stopping = asyncio.create_task(self._stop(key, running))
+            elif running.redriven != found.redriven.get(key, 0):
+                running.redriven = found.redriven.get(key, 0)
+                running.courier.look_again()
         for key, subscription in enabled.items():
             if key not in self._running:
-                self._start(subscription, found.secrets[key])
+                self._start(subscription, found.secrets[key], found.redriven.get(key, 0))
 
-    def _start(self, subscription: Subscription, held: Sequence[Secret]) -> None:
+    def _start(self, subscription: Subscription, held: Sequence[Secret], redriven: int) -> None:
         signers = tuple(map(_signer, [one for one in held if one.kind != "bearer"]))
         if not signers:
             return
@@ -160,11 +169,16 @@ class Deliverer:
             policy=self._policy,
             metrics=self._metrics,
             reader=partial(self._reader_of, subscription),
+            is_fresh=self._is_fresh,
             disable=partial(self._disable, subscription.id),
             chance=random.random,
         )
         task = asyncio.create_task(courier.run())
-        self._running[subscription.id] = _Running(courier, _version(subscription, held), task)
+        self._running[subscription.id] = _Running(courier, _version(subscription, held), redriven, task)
+
+    def _is_fresh(self) -> bool:
+        """Rights that cannot be read are not assumed: nothing is sent by what was known FRESH_S ago."""
+        return self._clock.monotonic_s() - self._read_s <= FRESH_S
 
     def _reader_of(self, subscription: Subscription) -> Reader:
         """By the rights of this moment, at most READ_EVERY_S old."""
@@ -177,18 +191,18 @@ class Deliverer:
         order = Order("disable", reason, "platform")
         await self._books.call(lambda cursor: register.move(cursor, subscription_id, order, self._clock.now()))
 
-    async def _stop(self, ended: Collection[_Running]) -> None:
-        await asyncio.gather(*(one.courier.stop(STOP_S) for one in ended))
-        for one in ended:
-            one.task.cancel()
-            await asyncio.wait((one.task,))
-            if not one.task.cancelled() and (error := one.task.exception()) is not None:
-                log.error("a courier stumbled and begins anew", exc_info=error)
-        gone = {id(one) for one in ended}
-        self._running = {key: one for key, one in self._running.items() if id(one) not in gone}
+    async def _stop(self, key: UUID, one: _Running) -> None:
+        await one.courier.stop(STOP_S)
+        one.task.cancel()
+        await asyncio.wait((one.task,))
+        if not one.task.cancelled() and (error := one.task.exception()) is not None:
+            log.error("a courier stumbled and begins anew", subscription=str(key), exc_info=error)
+        del self._running[key]
 
     async def _stop_all(self) -> None:
-        await self._stop(list(self._running.values()))
+        for key, running in self._running.items():
+            running.stopping = running.stopping or asyncio.create_task(self._stop(key, running))
+        await asyncio.gather(*(running.stopping for running in self._running.values() if running.stopping is not None))
         asking = [asked.task for asked in self._asked.values() if asked.task is not None]
         for task in asking:
             task.cancel()
@@ -215,8 +229,7 @@ class Deliverer:
 
     async def _ask(self, subscription: Subscription, asked: _Asked) -> None:
         try:
-            rate = subscription.config.get(RATE_MEMBER)
-            answer = await self._sender.shake_hands(subscription.sink or "", rate if isinstance(rate, int) else None)
+            answer = await self._sender.shake_hands(subscription.sink or "", _rate_of(subscription))
             await self._books.call(partial(self._note_answer, subscription, asked, answer))
         except Fault as fault:
             log.warning("an endpoint's consent could not be stored; it is asked again", error=str(fault))
@@ -262,11 +275,19 @@ class Deliverer:
 def _read(cursor: Cursor[Any], now: datetime) -> Register:
     found = {one.id: one for one in register.in_force(cursor, ["HTTP"], now)}
     held = secrets.in_force(cursor, found, now)
-    return Register(found, held, register.scopes_of(cursor, {one.owner for one in found.values()}))
+    scopes = register.scopes_of(cursor, {one.owner for one in found.values()})
+    return Register(found, held, scopes, deliveries.redriven(cursor, found))
 
 
 def _version(subscription: Subscription, held: Sequence[Secret]) -> _Version:
     return subscription.revision, tuple(one.version for one in held)
+
+
+def _rate_of(subscription: Subscription) -> int | None:
+    """What the endpoint is asked to grant, a minute; None asks for nothing."""
+    rate = subscription.config.get(RATE_MEMBER)
+    is_rate = isinstance(rate, int) and not isinstance(rate, bool) and 0 < rate <= RATE_PER_MINUTE_MAX
+    return rate if is_rate else None
 
 
 def _has_place(place: Database) -> bool:

@@ -115,7 +115,7 @@ def decide(policy: Policy, history: History, answer: Answer, now: datetime, chan
 
 def delay_s(policy: Policy, failures: int, retry_after_s: float | None, chance: float) -> float:
     """Seconds after the `failures`-th failure. Never less than the receiver asked for; jitter is added to that, too."""
-    planned = policy.delays_s[min(failures, len(policy.delays_s)) - 1] if failures else 0.0
+    planned = policy.delays_s[min(max(failures, 1), len(policy.delays_s)) - 1]
     jittered = planned * (1 + policy.jitter * (2 * chance - 1))
     if retry_after_s is None:
         return jittered
@@ -183,7 +183,8 @@ class Endpoint:
     failures: int = 0  # in a row
     failing_since: datetime | None = None
     trips: int = 0  # of the circuit since the last good answer
-    closed_until: datetime | None = None  # nothing goes out before; after it one probe while trips > 0
+    closed_until: datetime | None = None  # by the circuit: nothing goes out before; after it one probe while trips > 0
+    put_off_until: datetime | None = None  # by a Retry-After; a good answer that was under way does not lift it
     window: Window = field(default_factory=Window)
 
     @property
@@ -201,9 +202,16 @@ class Endpoint:
 
 def may_send(endpoint: Endpoint, now: datetime, in_flight: int) -> bool:
     """Whether an attempt may begin now, as far as circuit and Retry-After are concerned."""
-    if endpoint.closed_until is not None and now < endpoint.closed_until:
+    if (until := sends_from(endpoint)) is not None and now < until:
         return False
     return not endpoint.is_open or in_flight == 0
+
+
+def sends_from(endpoint: Endpoint) -> datetime | None:
+    """Nothing goes out before; None: at any time."""
+    if endpoint.closed_until is None or endpoint.put_off_until is None:
+        return endpoint.closed_until or endpoint.put_off_until
+    return max(endpoint.closed_until, endpoint.put_off_until)
 
 
 def after_answer(policy: Policy, endpoint: Endpoint, answer: Answer, now: datetime, monotonic_s: float) -> Endpoint:
@@ -217,7 +225,7 @@ def after_answer(policy: Policy, endpoint: Endpoint, answer: Answer, now: dateti
         endpoint = _slowed(policy, endpoint, monotonic_s)
     if answer.outcome == "throttled" and answer.retry_after_s is not None:
         wait_s = min(answer.retry_after_s, policy.retry_after_s_max)
-        endpoint = replace(endpoint, closed_until=_later(endpoint.closed_until, now + timedelta(seconds=wait_s)))
+        endpoint = replace(endpoint, put_off_until=_later(endpoint.put_off_until, now + timedelta(seconds=wait_s)))
     if answer.outcome in ENDPOINT_DOWN:
         return _failed(policy, endpoint, now)
     # It answers, although not as we would like: the circuit is for endpoints that do not work at all.

@@ -151,16 +151,20 @@ class Sender:
             destination = self._parsed(url)
         except DestinationRefused as refusal:
             return Answer("destination", detail=refusal.reason), {}
-        try:
-            return await self._exchange(method, destination, body, headers)
-        except TimeoutError:  # aiohttp's time-outs are of this kind, too
-            return Answer("timeout"), {}
-        except aiohttp.ClientConnectorError as error:
-            return _unconnected(error), {}
-        except aiohttp.ClientOSError as error:  # reset or refused in the middle
-            return Answer("unreachable", detail=_short(error.strerror or "connection lost")), {}
-        except (aiohttp.ClientError, ValueError) as error:  # ValueError: a header that is none
-            return Answer("broken", detail=_short(type(error).__name__)), {}
+        for is_last in (False, True):
+            try:
+                return await self._exchange(method, destination, body, headers)
+            except TimeoutError:  # aiohttp's time-outs are of this kind, too
+                return Answer("timeout"), {}
+            except aiohttp.ClientConnectorError as error:
+                return _unconnected(error), {}
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+                # Receivers close idle connections when they like, often in the moment in which one is used: once more, at once.
+                if is_last:
+                    return Answer("unreachable", detail=_short(getattr(error, "strerror", None) or "connection lost")), {}
+            except (aiohttp.ClientError, ValueError) as error:  # ValueError: a header that is none
+                return Answer("broken", detail=_short(type(error).__name__)), {}
+        raise AssertionError("the second time returns")
 
     async def _exchange(
         self, method: str, destination: URL, body: bytes | None, headers: Mapping[str, str]

@@ -115,13 +115,14 @@ def test_the_gateway_shares_the_loopback_of_the_machine(compose: dict[str, Any])
     )
 
 
-def test_prometheus_asks_the_worker_where_it_answers(root: Path, compose: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("service", "group"), [("worker", "worker"), ("deliverer", "deliver")])
+def test_prometheus_asks_where_metrics_are_served(root: Path, compose: dict[str, Any], service: str, group: str) -> None:
     config = yaml.safe_load((root / "monitoring" / "prometheus" / "prometheus.yml").read_text())
-    [job] = config["scrape_configs"]
+    [job] = [job for job in config["scrape_configs"] if job["job_name"] == service]
     [found] = job["dns_sd_configs"]
-    worker = Settings.model_fields["worker"].get_default(call_default_factory=True)
-    assert (found["names"], found["port"]) == (["worker"], worker.http_port)
-    assert compose["services"]["worker"]["environment"]["DUJIANG_WORKER__HTTP_HOST"] == "0.0.0.0"
+    settings = Settings.model_fields[group].get_default(call_default_factory=True)
+    assert (found["names"], found["port"]) == ([service], settings.http_port)
+    assert compose["services"][service]["environment"][variable_of(f"{group}.http_host")] == "0.0.0.0"
 
 
 def test_grafana_is_given_its_sources_and_its_folder(root: Path, compose: dict[str, Any]) -> None:

@@ -206,6 +206,21 @@ def test_429_stops_all_until_its_retry_after() -> None:
     assert may_send(endpoint, _later(30), 0)
 
 
+def test_a_good_answer_that_was_under_way_does_not_lift_a_retry_after() -> None:
+    endpoint = _after(_after(Endpoint(), "throttled", retry_s=30), "acknowledged", at_s=1)
+    assert not may_send(endpoint, _later(29), 0)
+    assert may_send(endpoint, _later(30), 0)
+
+
+def test_a_shorter_retry_after_does_not_shorten_a_longer_one() -> None:
+    endpoint = _after(_after(Endpoint(), "throttled", retry_s=30), "throttled", retry_s=1)
+    assert not may_send(endpoint, _later(29), 0)
+
+
+def test_a_retry_after_of_nothing_still_waits_a_little() -> None:
+    assert delay_s(POLICY, 0, 0, MIDDLE) == 5
+
+
 def test_a_throttle_halves_what_went_through_once_a_window() -> None:
     endpoint = Endpoint()
     for _ in range(100):
