@@ -1,0 +1,149 @@
+"""The log as couriers read it: one ring of the newest, a second reader for who is behind, honesty about what is gone."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.kafka import partition_of
+from schemas.cloudevents import CloudEvent
+from schemas.subscriptions import Place
+from schemas.topics import CALL_EVENT
+from sinks.webhooks import log as module
+from sinks.webhooks.log import HistoryGone, KafkaLog, Record, _Ring
+from tests.conftest import Stage
+from tests.sinks.webhooks.conftest import Post
+
+PLACE = Place("t", 0)
+EVENT = CloudEvent("1", "/a", "t", time=datetime(2026, 3, 2, tzinfo=UTC))
+
+
+def _record(offset: int) -> Record:
+    return Record(PLACE, offset, b"k", 0, EVENT)
+
+
+@given(
+    start=st.integers(0, 5),
+    steps=st.lists(st.tuples(st.integers(1, 3), st.booleans()), max_size=40),
+    offset=st.integers(0, 60),
+    limit=st.integers(1, 7),
+)
+def test_a_ring_gives_what_stands_from_an_offset_on(start: int, steps: list[tuple[int, bool]], offset: int, limit: int) -> None:
+    """Offsets may have holes, and records that are no events are passed over."""
+    ring, at, kept = _Ring(start), start - 1, []
+    for step, is_event in steps:
+        at += step
+        ring.add(_record(at) if is_event else None, at, 10)
+        kept += [at] if is_event else []
+    if offset < ring.start:
+        return
+    chunk = ring.read(offset, limit)
+    following = [one for one in kept if one >= offset]
+    assert [record.offset for record in chunk.records] == following[:limit]
+    assert chunk.next_offset == (following[limit - 1] + 1 if len(following) > limit else max(at + 1, offset, start))
+
+
+def test_reading_on_from_each_answer_misses_nothing_and_repeats_nothing() -> None:
+    ring = _Ring(0)
+    for offset in range(0, 100, 3):
+        ring.add(_record(offset), offset, 10)
+    at, seen = 0, []
+    while True:
+        chunk = ring.read(at, 7)
+        if not chunk.records:
+            break
+        seen += [record.offset for record in chunk.records]
+        at = chunk.next_offset
+    assert seen == list(range(0, 100, 3))
+
+
+def test_a_ring_forgets_the_oldest_and_says_where_it_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RING_RECORDS_MAX", 3)
+    ring = _Ring(0)
+    for offset in range(5):
+        ring.add(_record(offset), offset, 10)
+    assert ring.start == 2
+    assert [record.offset for record in ring.read(2, 9).records] == [2, 3, 4]
+
+
+def test_a_ring_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RING_BYTES_MAX", 25)
+    ring = _Ring(0)
+    for offset in range(5):
+        ring.add(_record(offset), offset, 10)
+    assert ring.start == 3
+
+
+# --- on Kafka ---
+
+
+async def _all(kafka_log: KafkaLog, place: Place, at: int, limit: int = 50) -> list[str]:
+    found: list[str] = []
+    while True:
+        chunk = await kafka_log.read(place, at, limit)
+        found += [record.event.id for record in chunk.records]
+        if chunk.next_offset == at:
+            return found
+        at = chunk.next_offset
+
+
+@pytest.mark.services
+def test_who_is_behind_and_who_keeps_up_read_the_same(stage: Stage) -> None:
+    post = Post(stage)
+    begins = {Place(*place): end for place, end in stage.ends().items() if place[0] == CALL_EVENT.name}
+    older = post.publish(300, keys=5)
+    stage.send_raw(CALL_EVENT.name, b"C-0", b"no event")
+
+    async def run() -> tuple[dict[Place, list[str]], list[str]]:
+        kafka_log = KafkaLog(stage.options.kafka, {CALL_EVENT.name: "public"})
+        await kafka_log.open()
+        try:
+            behind = {place: await _all(kafka_log, place, at) for place, at in begins.items()}
+            ends = {Place(*place): end for place, end in stage.ends().items() if place[0] == CALL_EVENT.name}
+            seen = kafka_log.version
+            newer = await asyncio.to_thread(post.publish, 50)
+            await kafka_log.news(seen, 10)
+            kept: list[str] = []
+            async with asyncio.timeout(10):
+                while len(kept) < len(newer):
+                    kept = [one for place, at in ends.items() for one in await _all(kafka_log, place, at)]
+                    await asyncio.sleep(0.05)
+            assert sorted(kept) == newer
+            again = [one for place, at in begins.items() for one in await _all(kafka_log, place, at, limit=7)]
+            return behind, again
+        finally:
+            await kafka_log.close()
+
+    behind, again = asyncio.run(run())
+    assert sorted(one for ids in behind.values() for one in ids) == older
+    assert all(ids == sorted(ids) for ids in behind.values())
+    assert len(again) == 350
+
+
+@pytest.mark.services
+def test_what_retention_removed_is_said(stage: Stage) -> None:
+    post = Post(stage)
+    post.publish(20, keys=1)
+    partition = partition_of(b"C-0", CALL_EVENT.partitions)
+    end = stage.ends()[CALL_EVENT.name, partition]
+    admin = AdminClient({"bootstrap.servers": stage.bootstrap})
+    for future in admin.delete_records([TopicPartition(CALL_EVENT.name, partition, end - 5)]).values():
+        future.result(30)
+
+    async def run() -> int:
+        kafka_log = KafkaLog(stage.options.kafka, {CALL_EVENT.name: "public"})
+        await kafka_log.open()
+        try:
+            with pytest.raises(HistoryGone) as gone:
+                await kafka_log.read(Place(CALL_EVENT.name, partition), end - 10, 10)
+            left = await kafka_log.read(Place(CALL_EVENT.name, partition), gone.value.earliest, 10)
+            assert len(left.records) == 5
+            return gone.value.earliest
+        finally:
+            await kafka_log.close()
+
+    assert asyncio.run(run()) == end - 5
