@@ -70,13 +70,18 @@ class Books:
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, in_transaction)
 
+    def check(self) -> None:
+        """Raises what ended the writing: a bug, nothing that waiting helps."""
+        if self._task.done() and not self._task.cancelled():
+            self._task.result()
+
     async def close(self) -> None:
         """Writes what is there, if the database takes it at once."""
         self._task.cancel()
         await asyncio.wait((self._task,))
         try:
             await self._turn()
-        except Fault as fault:
+        except (Fault, StoreRefused) as fault:
             log.warning("outcomes are not stored; these deliveries come again", error=str(fault), count=len(self._settlements))
         self._thread.shutdown()
         self._database.close()

@@ -146,6 +146,7 @@ class Courier:
         self._is_over = False
         self._has_more = False  # rows that are not here yet; nothing new is read before, or keys would lose their order
         self._ending: asyncio.Task[None] | None = None
+        self._bug: BaseException | None = None
         self.endpoint = Endpoint()
         self._forget()
 
@@ -367,6 +368,8 @@ class Courier:
                 wait_s = self._start_due()
                 if reading.done():
                     reading.result()  # raises what ended it
+                if self._bug is not None:
+                    raise self._bug
                 await _within(self._wake.wait(), wait_s)
         finally:
             reading.cancel()
@@ -415,10 +418,8 @@ class Courier:
     def _ended(self, number: int, task: "asyncio.Task[None]") -> None:
         self._in_flight.pop(number, None)
         self._wake.set()
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error(
-                "a delivery stumbled; it comes again after a restart", subscription=str(self._id), number=number, exc_info=error
-            )
+        if not task.cancelled():
+            self._bug = self._bug or task.exception()
 
     async def _attempt(self, item: Item) -> None:
         started_at, started_s = self._clock.now(), self._clock.monotonic_s()

@@ -27,7 +27,7 @@ from schemas.subscriptions.model import READ_EVERY_S
 from sinks.webhooks.books import Books
 from sinks.webhooks.courier import Courier, Subscriber
 from sinks.webhooks.handshake import RATE_PER_MINUTE_MAX, Granted, Pending, Refused
-from sinks.webhooks.log import Log
+from sinks.webhooks.log import KafkaLog
 from sinks.webhooks.schedule import Policy
 from sinks.webhooks.sender import Sender
 from sinks.webhooks.signing import SharedSecret, Signer, SigningKey
@@ -35,6 +35,7 @@ from sinks.webhooks.signing import SharedSecret, Signer, SigningKey
 PLACE_LOCK: Final = 7_310_914
 STOP_S: Final = 5.0
 FRESH_S: Final = 5.0
+STUMBLE_S: Final = 10.0
 # An endpoint that does not consent is asked again; after the last it is disabled, and a partner's resume begins anew.
 HANDSHAKE_DELAYS_S: Final = (5.0, 30.0, 120.0, 600.0, 1_800.0, 3_600.0, 10_800.0, 21_600.0)
 FORGET_EVERY_S: Final = 3_600.0
@@ -81,7 +82,7 @@ class Deliverer:
     def __init__(
         self,
         *,
-        log: Log,
+        log: KafkaLog,
         books: Books,
         sender: Sender,
         place: Database,
@@ -120,6 +121,8 @@ class Deliverer:
             await self._stop_all()
 
     async def _look(self) -> None:
+        self._books.check()
+        self._log.check()
         if not await asyncio.to_thread(_has_place, self._place):
             if self.is_working:
                 log.warning("another deliverer has taken over")
@@ -197,6 +200,7 @@ class Deliverer:
         await asyncio.wait((one.task,))
         if not one.task.cancelled() and (error := one.task.exception()) is not None:
             log.error("a courier stumbled and begins anew", subscription=str(key), exc_info=error)
+            await asyncio.sleep(STUMBLE_S)
         del self._running[key]
 
     async def _stop_all(self) -> None:

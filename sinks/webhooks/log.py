@@ -169,6 +169,7 @@ class KafkaLog:
         self._turns = ThreadPoolExecutor(1, thread_name_prefix="webhook-behind")
         self._lock = Lock()
         self._rings: dict[Place, _Ring] = {}
+        self._bug: BaseException | None = None
         self._version = 0
         self._told: asyncio.Future[None] = self._loop.create_future()
         self._stopping = Event()
@@ -178,6 +179,11 @@ class KafkaLog:
         """Find the partitions and begin to follow them. Raises a fault."""
         await self._loop.run_in_executor(self._turns, self._assign)
         self._thread.start()
+
+    def check(self) -> None:
+        """Raises what ended the following: a bug, nothing that waiting helps."""
+        if self._bug is not None:
+            raise self._bug
 
     async def close(self) -> None:
         """Stop both consumers."""
@@ -232,29 +238,59 @@ class KafkaLog:
         self._tail.assign(found)
 
     def _follow(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                messages = self._tail.consume(POLL_RECORDS_MAX, POLL_S)
-            except KafkaException as error:
-                log.warning("the tail cannot be read; trying again", error=str(error))
-                self._stopping.wait(RETRY_S)
-                continue
-            if messages and self._took(messages):
-                self._loop.call_soon_threadsafe(self._tell)
+        try:
+            while not self._stopping.is_set():
+                self._follow_once()
+        except BaseException as error:
+            self._bug = error
+            raise
 
-    def _took(self, messages: Sequence[Any]) -> bool:
+    def _follow_once(self) -> None:
+        try:
+            messages = self._tail.consume(POLL_RECORDS_MAX, POLL_S)
+            is_news, errors = self._took(messages)
+            if errors:
+                log.warning("the tail met errors and is set anew", errors=sorted({error.str() for error in errors}))
+                self._stopping.wait(RETRY_S)
+                self._set_anew()
+        except KafkaException as error:
+            log.warning("the tail cannot be read; trying again", error=str(error))
+            self._stopping.wait(RETRY_S)
+            return
+        if is_news:
+            self._loop.call_soon_threadsafe(self._tell)
+
+    def _took(self, messages: Sequence[Any]) -> tuple[bool, list[KafkaError]]:
         decoded = [(message, None if message.error() else _record(message)) for message in messages]
         is_news = False
+        errors = []
         with self._lock:
             for message, record in decoded:
-                ring = self._rings[Place(message.topic(), message.partition())]
                 error = message.error()
                 if error is None:
-                    ring.add(record, message.offset(), len(message.value() or b""))
+                    self._ring_of(message).add(record, message.offset(), len(message.value() or b""))
                     is_news = True
                 elif error.code() == KafkaError._PARTITION_EOF:
+                    ring = self._ring_of(message)
                     ring.next = max(ring.next, message.offset())  # behind markers of transactions
-        return is_news
+                else:
+                    errors.append(error)
+        return is_news, errors
+
+    def _ring_of(self, message: Any) -> _Ring:
+        return self._rings[Place(message.topic(), message.partition())]
+
+    def _set_anew(self) -> None:
+        """Go on where each ring ends, or where the log begins or ends now: its offsets may have moved under us."""
+        places = []
+        for place, ring in list(self._rings.items()):
+            low, high = self._tail.get_watermark_offsets(TopicPartition(*place), timeout=10)
+            at = min(max(ring.next, low), high)
+            if at != ring.next:
+                with self._lock:
+                    self._rings[place] = _Ring(at)
+            places.append(TopicPartition(*place, at))
+        self._tail.assign(places)
 
     def _tell(self) -> None:
         self._version += 1

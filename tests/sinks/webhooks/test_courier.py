@@ -429,3 +429,21 @@ def test_what_waits_is_bounded_and_goes_on_when_there_is_room(monkeypatch: pytes
     asyncio.run(made.until(lambda: len(made.books.of("acknowledged")) == 200))
     assert _ids(made.posted) == [f"e{index:03}" for index in range(200)]
     assert most <= 20
+
+
+def test_a_bug_in_sending_ends_the_courier_and_keeps_the_event() -> None:
+    """Whoever runs it logs it and begins anew; a key that waits for ever would be silence."""
+
+    def bug(_: Any) -> Answer:
+        raise ZeroDivisionError
+
+    made = Round(bug)
+    made.log.write("k", "e0")
+
+    async def run() -> None:
+        with pytest.raises(ZeroDivisionError):
+            async with asyncio.timeout(5):
+                await made.courier().run()
+
+    asyncio.run(run())
+    assert sorted(made.books.rows) == [1]
