@@ -58,8 +58,13 @@ class SystemLookup:
         if asked is None:
             asked = asyncio.get_running_loop().run_in_executor(self._threads, _addresses, host)
             self._asked[host] = asked
-            asked.add_done_callback(lambda _: self._asked.pop(host, None))
+            asked.add_done_callback(lambda done: self._answered(host, done))
         return await asyncio.shield(asked)
+
+    def _answered(self, host: str, asked: "asyncio.Future[list[str]]") -> None:
+        self._asked.pop(host, None)
+        if not asked.cancelled():
+            asked.exception()  # whoever asked may have given up; then nobody else looks at it
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
