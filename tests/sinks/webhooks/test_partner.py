@@ -2,11 +2,13 @@
 
 import base64
 import json
+import re
 import urllib.error
 import urllib.request
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import jsonschema
 import psycopg
 import pytest
 
@@ -26,6 +28,7 @@ class Agency:
     def __init__(self, post: Post, name: str, port: int) -> None:
 
         self.port = port
+        self.openapi: dict[str, Any] = {}
         now = datetime.now(UTC)
         with psycopg.connect(post.stage.dsn) as connection, connection.cursor() as cursor:
             put(
@@ -46,9 +49,25 @@ class Agency:
         )
         try:
             with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310
-                return answer.status, json.loads(answer.read() or b"null")
+                status, content = answer.status, json.loads(answer.read() or b"null")
         except urllib.error.HTTPError as error:
-            return error.code, json.loads(error.read() or b"null")
+            status, content = error.code, json.loads(error.read() or b"null")
+        self._check(method, path.partition("?")[0], status, content)
+        return status, content
+
+    def _check(self, method: str, path: str, status: int, content: Any) -> None:
+        """The answer is one that the gateway's own description has."""
+        if not self.openapi:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/openapi.json", timeout=20) as answer:
+                self.openapi = json.loads(answer.read())
+        [described] = [
+            operations[method.lower()]["responses"][str(status)]
+            for template, operations in self.openapi["paths"].items()
+            if re.fullmatch(re.sub(r"\{\w+\}", r"[^/]+", template), path) and method.lower() in operations
+        ]
+        [media] = described["content"].values()
+        schema = media["schema"] | {"components": self.openapi["components"]}
+        jsonschema.Draft202012Validator(schema).validate(content)
 
 
 def _is_open(port: int) -> bool:
