@@ -109,13 +109,14 @@ async def _opened_log(stop: asyncio.Event, settings: Settings, services: Service
 
 @asynccontextmanager
 async def _pages(settings: Settings, deliverer: Deliverer, prometheus: CollectorRegistry) -> AsyncIterator[str]:
-    """/health/live, /health/ready and /metrics. Ready is also who waits for another's place."""
+    """/health/live, /health/ready and /metrics. Ready is also who waits for another's place; who cannot read rights is not."""
 
     async def live(_: web.Request) -> web.Response:
         return web.json_response({"live": True})
 
     async def ready(_: web.Request) -> web.Response:
-        return web.json_response({"ready": True, "working": deliverer.is_working})
+        body = {"ready": deliverer.is_ready, "working": deliverer.is_working}
+        return web.json_response(body, status=200 if deliverer.is_ready else 503)
 
     async def shown(_: web.Request) -> web.Response:
         return web.Response(body=generate_latest(prometheus), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -18,6 +18,7 @@ from schemas.subscriptions import Place
 Outcome = Literal["acknowledged", "failed", "dead_lettered", "withheld"]
 REPLAY_MAX: Final = 10_000  # deliveries an order
 TRACE_ROWS_MAX: Final = 1_000
+FORGOTTEN_MAX: Final = 5_000
 
 
 class Planned(NamedTuple):
@@ -304,8 +305,12 @@ def outstanding(cursor: Cursor[Any], subscription_id: UUID, held: Sequence[int],
 
 
 def forget_attempts(cursor: Cursor[Any], before: datetime) -> int:
-    """The trace is kept for a while; returns how many rows went."""
-    cursor.execute("DELETE FROM subscription_attempt WHERE started_at < %s", (before,))
+    """The trace is kept for a while; returns how many rows went, FORGOTTEN_MAX at most: deliveries wait for this."""
+    cursor.execute(
+        "DELETE FROM subscription_attempt WHERE id IN"
+        " (SELECT id FROM subscription_attempt WHERE started_at < %s ORDER BY started_at LIMIT %s)",
+        (before, FORGOTTEN_MAX),
+    )
     return cursor.rowcount
 
 

@@ -108,6 +108,11 @@ class Deliverer:
         self._forgot_s = clock.monotonic_s()
         self.is_working = False  # not waiting for another's place
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether it sends, or waits for another's place."""
+        return not self.is_working or self._is_fresh()
+
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`; then deliveries under way may end within STOP_S."""
         try:
@@ -115,7 +120,7 @@ class Deliverer:
                 try:
                     await self._look()
                 except Fault as fault:
-                    log.warning("the register cannot be read; deliveries go on as before", error=str(fault))
+                    log.warning(f"the register cannot be read; after {FRESH_S:g} s nothing is sent", error=str(fault))
                 await _until(stop, READ_EVERY_S)
         finally:
             await self._stop_all()
@@ -128,6 +133,7 @@ class Deliverer:
                 log.warning("another deliverer has taken over")
             self.is_working = False
             await self._stop_all()
+            self._show()
             return
         self.is_working = True
         now = self._clock.now()
@@ -271,9 +277,9 @@ class Deliverer:
     async def _forget_old(self) -> None:
         if self._clock.monotonic_s() - self._forgot_s < FORGET_EVERY_S:
             return
-        self._forgot_s = self._clock.monotonic_s()
-        before: datetime = self._clock.now() - timedelta(days=self._trace_days)
-        await self._books.call(lambda cursor: deliveries.forget_attempts(cursor, before))
+        before = self._clock.now() - timedelta(days=self._trace_days)
+        if await self._books.call(lambda cursor: deliveries.forget_attempts(cursor, before)) < deliveries.FORGOTTEN_MAX:
+            self._forgot_s = self._clock.monotonic_s()  # else the next look takes more
 
 
 def _read(cursor: Cursor[Any], now: datetime) -> Register:
