@@ -120,7 +120,7 @@ class Deliverer:
                 try:
                     await self._look()
                 except Fault as fault:
-                    log.warning(f"the register cannot be read; after {FRESH_S:g} s nothing is sent", error=str(fault))
+                    log.warning("the register cannot be read; nothing is sent if that goes on", error=str(fault))
                 await _until(stop, READ_EVERY_S)
         finally:
             await self._stop_all()

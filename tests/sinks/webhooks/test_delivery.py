@@ -281,3 +281,23 @@ def test_a_subscription_without_a_stated_purpose_is_not_sent_internal_events(pos
     post.publish(1)
     post.until(lambda: len(stated.acknowledged) == 2 and len(bare.acknowledged) == 1)
     assert [one.event_id for one in bare.acknowledged] == ["e000000"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "how"), [("postgres", "stop"), ("kafka", "kill")])
+def test_a_service_that_is_away_for_a_while_costs_nothing_but_time(post: Post, name: str, how: str) -> None:
+    server = getattr(post.stage.services, name)
+    endpoint = post.endpoint(delay_s=0.02)
+    post.subscribe(*endpoint.address)
+    post.deliverer()
+    ids = post.publish(600, keys=20)
+    post.until(lambda: len(endpoint.acknowledged) >= 100)
+    getattr(server, how)()
+    time.sleep(8)
+    server.start()
+    ids += post.publish(100, keys=20)
+    post.until(lambda: len(_first_of_each(endpoint.acknowledged)) == 700, 60, lambda: str(len(endpoint.acknowledged)))
+    first = _first_of_each(endpoint.acknowledged)
+    assert sorted(one.event_id for one in first) == ids
+    assert all(found == sorted(found) for found in _by_key(first).values())
+    assert sorted({one.number for one in first}) == list(range(1, 701))
