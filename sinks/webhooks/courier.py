@@ -454,7 +454,8 @@ class Courier:
         self.endpoint = schedule.after_answer(self._policy, self.endpoint, answer, now, self._clock.monotonic_s())
         if was_failing is not None or self.endpoint.failing_since is not None:
             endpoint = self.endpoint
-            self._books.note_health(EndpointHealth(self._id, endpoint.failures, endpoint.failing_since, endpoint.closed_until))
+            until = schedule.sends_from(endpoint)
+            self._books.note_health(EndpointHealth(self._id, endpoint.failures, endpoint.failing_since, until))
         if was_open and not self.endpoint.is_open:
             self._bring_forward(now)
         item.history, decision = schedule.decide(self._policy, item.history, answer, now, self._chance())
@@ -472,10 +473,16 @@ class Courier:
             item.due = decision.at if isinstance(decision, RetryAt) else now
             self._settle(item, started_at, duration_ms, "failed", answer.outcome, answer.status)
             heapq.heappush(self._ready, (item.due, item.number, item))
-            if isinstance(decision, Disable) or schedule.is_given_up(self._policy, self.endpoint, now):
-                self._is_over = True
-                reason_ = "endpoint_gone" if isinstance(decision, Disable) else "endpoint_failing"
-                self._ending = asyncio.create_task(self._end(reason_))  # type: ignore[arg-type]
+            if isinstance(decision, Disable):
+                self._give_up("endpoint_gone")
+            elif schedule.is_given_up(self._policy, self.endpoint, now):
+                self._give_up("endpoint_failing")
+
+    def _give_up(self, reason: Literal["endpoint_gone", "endpoint_failing"]) -> None:
+        """Once, however many calls under way say so."""
+        self._is_over = True
+        if self._ending is None:
+            self._ending = asyncio.create_task(self._end(reason))
 
     async def _end(self, reason: Literal["endpoint_gone", "endpoint_failing"]) -> None:
         """Disabled; what is outstanding waits in the database until somebody resumes."""

@@ -380,6 +380,31 @@ def test_410_disables_and_keeps_the_event() -> None:
     assert sorted(made.books.rows) == [1, 2, 3]
 
 
+def test_many_410_at_once_disable_once() -> None:
+    made = Round(lambda _: Answer("gone", 410))
+    for index in range(10):
+        made.log.write(f"k{index}", f"e{index}")
+    asyncio.run(made.until(lambda: bool(made.disabled)))
+    assert made.disabled == ["endpoint_gone"]
+    assert len(made.books.rows) == 10
+
+
+def test_a_retry_after_outlives_a_restart() -> None:
+    made = Round(lambda _: Answer("throttled", 429, 3_600))
+    made.log.write("k", "e0")
+    asyncio.run(made.until(lambda: made.books.health is not None))
+    assert made.books.health is not None
+    assert made.books.health.retry_at is not None
+    assert (made.books.health.retry_at - datetime.now(UTC)).total_seconds() > 3_500
+
+    async def again() -> None:
+        made.log.write("other", "e1")
+        with pytest.raises(TimeoutError):
+            await made.until(lambda: len(made.posted) > 1, 0.3)
+
+    asyncio.run(again())
+
+
 def test_days_without_a_good_answer_disable() -> None:
     made = Round(lambda _: Answer("refused", 400))
     made.books.health = EndpointHealth(made.subscription.id, 1, NOW, None)  # since long
