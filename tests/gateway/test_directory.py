@@ -11,10 +11,11 @@ import pytest
 from engine.clock import FakeClock
 from engine.errors import TransientFault
 from gateway import partners
-from gateway.directory import FRESH_S, RETRY_S, StoredDirectory, tokens_in_force
+from gateway.directory import StoredDirectory, tokens_in_force
 from gateway.identity import Identity, Partner, digest_of, prefix_of
 from gateway.limits import Allowance
 from gateway.partners import PartnerRefused
+from gateway.snapshot import FRESH_S, RETRY_S
 
 ALLOWANCE = Allowance(100, 5_000, 1_000_000)
 INSTITUTE = Partner("institute-7", ("publish:gov.stiib.research.*",), ("/partners/institute-7",), ALLOWANCE)
