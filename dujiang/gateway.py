@@ -15,10 +15,13 @@ from engine.kafka import Message, Publisher
 from gateway.app import create_app
 from gateway.directory import StoredDirectory
 from gateway.health import BrokerHealth
+from gateway.keys import StoredKeys
 from gateway.publisher import AsyncPublisher, RecordPublisher, publishing_options
 from gateway.receipt_store import StoredReceipts
 from gateway.receipts import Receipts
+from gateway.replays import StoredReplays
 from gateway.server import run
+from gateway.signatures import Signatures
 from gateway.store import Store
 from gateway.subscriptions.deliveries import Deliveries
 from gateway.subscriptions.service import SubscriptionService
@@ -48,7 +51,7 @@ async def _opened(settings: Settings, services: Services) -> AsyncIterator[FastA
     options = publishing_options(settings.kafka_options(services.bootstrap))
     reading = settings.kafka_options(services.bootstrap)
     with BrokerHealth(options, clock) as health, _stores(settings, services, clock) as stores:
-        directory, receipts, subscriptions, deliveries = stores
+        directory, receipts, signatures, subscriptions, deliveries = stores
         async with AsyncPublisher(Publisher(options)) as publisher, SharedLog(reading, registry) as log:
             yield create_app(
                 registry=registry,
@@ -68,6 +71,7 @@ async def _opened(settings: Settings, services: Services) -> AsyncIterator[FastA
                     metrics=ReaderMetrics(prometheus),
                 ),
                 deliveries=deliveries,
+                signatures=signatures,
             )
 
 
@@ -75,24 +79,25 @@ def _asks_for_tokens(settings: Settings) -> bool:
     return settings.gateway.auth == "token"
 
 
-_Stores = tuple[StoredDirectory, Receipts, Subscriptions, Deliveries]
+_Stores = tuple[StoredDirectory, Receipts, Signatures, Subscriptions, Deliveries]
 
 
 @contextmanager
 def _stores(settings: Settings, services: Services, clock: Clock) -> Iterator[_Stores]:
-    """Who may, what was accepted, who receives: a connection each, so that many receipts do not delay the question who asks."""
-    names = ("identities", "receipts", "subscriptions")
-    identities, receipts, subscriptions = (Store(services.dsn, f"dujiang gateway {name}") for name in names)
+    """Who may, what was accepted, which tokens were used, who receives: a connection each, so that none delays the others."""
+    names = ("identities", "receipts", "replays", "subscriptions")
+    identities, receipts, replays, subscriptions = stores = [Store(services.dsn, f"dujiang gateway {name}") for name in names]
     try:
         kept = StoredReceipts(receipts, clock, kept_days=settings.gateway.receipts_days)
         yield (
             StoredDirectory(identities, clock),
             Receipts(kept),
+            Signatures(StoredKeys(identities, clock), StoredReplays(replays, clock), clock, settings.gateway.audience),
             Subscriptions(subscriptions, clock),
             Deliveries(subscriptions, clock),
         )
     finally:
-        for store in (identities, receipts, subscriptions):
+        for store in stores:
             store.close()
 
 

@@ -66,6 +66,11 @@ class Gateway(_Group):
     auth: str = Field(
         "none", pattern="^(none|token)$", description="none: nobody is asked who he is; token: partners show theirs"
     )
+    audience: str = Field(
+        "dujiang",
+        pattern=r"^[!#-\[\]-~]{1,255}$",
+        description="`aud` of the JWTs that partners sign for this gateway; its address, say, so that no other takes them",
+    )
     receipts_days: int = Field(7, ge=1, le=90, description="days in which a repeat gets the first receipt")
 
 

@@ -10,7 +10,7 @@ from engine.subscriptions.tables import (
     SUBSCRIPTION_SECRET,
 )
 from engine.tables import metadata
-from gateway.tables import PARTNER, PARTNER_TOKEN, RECEIPT
+from gateway.tables import PARTNER, PARTNER_JTI, PARTNER_KEY, PARTNER_TOKEN, RECEIPT
 from sinks.history.tables import EVENT_HISTORY
 from sinks.status.alerts import ALERT_STATUS
 from sinks.status.calls import CALL_STATUS
@@ -21,6 +21,8 @@ __all__ = [
     "CALL_STATUS",
     "EVENT_HISTORY",
     "PARTNER",
+    "PARTNER_JTI",
+    "PARTNER_KEY",
     "PARTNER_TOKEN",
     "PROJECT_STATUS",
     "RECEIPT",

@@ -23,6 +23,7 @@ from gateway.problems import DEFAULT_BASE, ProblemWriter
 from gateway.publish import PATH, PublishEndpoint
 from gateway.publisher import RecordPublisher
 from gateway.receipts import Receipts
+from gateway.signatures import Signatures
 from gateway.subscriptions import deliveries as delivery_routes
 from gateway.subscriptions import routes as subscription_routes
 from gateway.subscriptions.deliveries import Deliveries
@@ -52,10 +53,12 @@ def create_app(
     receipts: Receipts | None = None,
     subscriptions: SubscriptionService | None = None,
     deliveries: Deliveries | None = None,
+    signatures: Signatures | None = None,
 ) -> FastAPI:
     """Everything comes from the caller, who also opens and closes it; the app holds no resource of its own.
 
-    With a `directory` only its partners pass; without one nobody is asked who he is, and only this machine is served.
+    With a `directory` only its partners pass, with `signatures` also by tokens that they signed; without a `directory`
+    nobody is asked who he is, and only this machine is served.
     A router may raise any fault of `engine.errors` or an HTTPException: it leaves as a problem.
     """
     writer = ProblemWriter(problems_base)
@@ -92,7 +95,9 @@ def create_app(
     for router in routers:
         app.include_router(router)
     if directory is not None:
-        app.add_middleware(Guard, directory=directory, meters=Meters(clock), problems=writer, metrics=metrics)
+        app.add_middleware(
+            Guard, directory=directory, signatures=signatures, meters=Meters(clock), problems=writer, metrics=metrics
+        )
     app.add_middleware(Front, problems=writer, hosts=LOOPBACK_HOSTS if directory is None else None)
     app.openapi = cache(lambda: _description(app, registry))  # type: ignore[method-assign]
     return app

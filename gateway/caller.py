@@ -10,12 +10,13 @@ from gateway.limits import Meter
 from schemas.cloudevents import CloudEvent
 
 _KEY: Final = "caller"
+Renewed = Callable[[], Awaitable[Identity | None]]
 
 
 class Caller:
     """What one token lets its partner do, and how much of it is left."""
 
-    def __init__(self, identity: Identity, meter: Meter, renewed: Callable[[], Awaitable[Identity | None]]) -> None:
+    def __init__(self, identity: Identity, meter: Meter, renewed: Renewed) -> None:
         self.partner_id = identity.partner.partner_id
         self.identity = identity
         # The identity as it is now, for requests that last; None once the token is no longer in force. Raises faults.

@@ -201,8 +201,8 @@ TOKEN_MISSING = Kind(
         "本网关只应答已登记的合作方，而请求没有说明来自何方。",
     ),
     Text(
-        "Send the header 'Authorization: Bearer dj_...' with the token that the Bureau gave you.",
-        "请携带请求头 Authorization: Bearer dj_…，取值为科技局发放的令牌。",
+        "Send the header 'Authorization: Bearer ...' with the token that the Bureau gave you, or a JWT signed by your key.",
+        "请携带请求头 Authorization: Bearer …，取值为科技局发放的令牌，或用贵方密钥签名的 JWT。",
     ),
     BEARER,
 )
@@ -219,6 +219,21 @@ TOKEN_INVALID = Kind(
         "请核对令牌；若已到期，请向科技局申领新令牌。",
     ),
     BEARER,
+)
+SIGNED_TOKEN_INVALID = Kind(
+    "signed_token_invalid",
+    401,
+    Text("The signed token is not valid", "签名令牌无效"),
+    Text(
+        "The JWT breaks a rule of this gateway, or no registered key made its signature. 'errors' names what; a key is"
+        " known, or refused again, within five seconds.",
+        "JWT 不符合本网关的规则，或其签名不是由已登记的密钥作出。errors 列出具体原因；公钥的登记与撤销在五秒内生效。",
+    ),
+    Text(
+        "Sign a new token for each request: alg, kid, iss, aud, iat, exp and jti as the partners' guide says.",
+        "请按合作方指南为每个请求重新签发令牌，注意 alg、kid、iss、aud、iat、exp 和 jti。",
+    ),
+    "RFC 7519 and RFC 8725, as docs/adr/0014 narrows them",
 )
 RIGHT_MISSING = Kind(
     "right_missing",
@@ -431,6 +446,7 @@ KINDS: dict[str, Kind] = {
         HOST_REFUSED,
         TOKEN_MISSING,
         TOKEN_INVALID,
+        SIGNED_TOKEN_INVALID,
         RIGHT_MISSING,
         RATE_EXCEEDED,
         QUOTA_EXCEEDED,

@@ -8,13 +8,14 @@ from structlog.contextvars import bound_contextvars
 
 from engine.errors import Fault
 from gateway.body import declared_length, discard
-from gateway.caller import Caller
+from gateway.caller import Caller, Renewed
 from gateway.directory import Directory
-from gateway.identity import Identity, bearer_token, digest_of, right_missing, token_invalid
+from gateway.identity import COMPACT, Identity, bearer_token, digest_of, right_missing, token_invalid
 from gateway.limits import Meters
 from gateway.metrics import GatewayMetrics
 from gateway.problems import Problem, ProblemWriter
 from gateway.publish import PATH
+from gateway.signatures import Signatures
 from gateway.store import store_away
 from gateway.subscriptions.requests import PATH as SUBSCRIPTIONS
 from gateway.subscriptions.requests import subscribe_right_missing
@@ -28,10 +29,18 @@ class Guard:
     """ASGI middleware."""
 
     def __init__(
-        self, app: ASGIApp, *, directory: Directory, meters: Meters, problems: ProblemWriter, metrics: GatewayMetrics
+        self,
+        app: ASGIApp,
+        *,
+        directory: Directory,
+        signatures: Signatures | None,
+        meters: Meters,
+        problems: ProblemWriter,
+        metrics: GatewayMetrics,
     ) -> None:
         self._app = app
         self._directory = directory
+        self._signatures = signatures
         self._meters = meters
         self._problems = problems
         self._metrics = metrics
@@ -41,17 +50,18 @@ class Guard:
             await self._app(scope, receive, send)
             return
         try:
-            digest = digest_of(bearer_token([value for name, value in scope["headers"] if name == b"authorization"]))
-            identity = await self._identity(digest)
+            identity, renewed = await self._identity(scope)
         except Problem as problem:
             await self._refuse(problem, scope, receive, send)
             return
         # An organisation's id, for whoever looks into a refusal; nothing of the token.
         with bound_contextvars(partner=identity.partner.partner_id):
             meter = self._meters.of(identity.partner.partner_id, identity.partner.allowance)
-            caller = Caller(identity, meter, partial(self._directory.find, digest))
+            caller = Caller(identity, meter, renewed)
             try:
                 caller.enter(scope)
+                if self._signatures is not None:
+                    await self._signatures.use(identity)
                 _refuse_path(identity, scope["path"])
             except Problem as problem:
                 await self._refuse(problem, scope, receive, send)
@@ -64,14 +74,20 @@ class Guard:
         await discard(receive, declared_length(length))
         await self._problems.response(problem, scope)(scope, receive, send)
 
-    async def _identity(self, digest: bytes) -> Identity:
+    async def _identity(self, scope: Scope) -> tuple[Identity, Renewed]:
+        """Who asks, and how to ask again while the request lasts."""
+        token = bearer_token([value for name, value in scope["headers"] if name == b"authorization"])
         try:
+            if self._signatures is not None and COMPACT.fullmatch(token):
+                signer = await self._signatures.identity(token)
+                return signer, partial(self._signatures.again, signer)
+            digest = digest_of(token)
             found = await self._directory.find(digest)
         except Fault as fault:
             raise store_away(fault) from None
         if found is None:
             raise token_invalid()
-        return found
+        return found, partial(self._directory.find, digest)
 
 
 def _refuse_path(identity: Identity, path: str) -> None:

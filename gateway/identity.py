@@ -32,6 +32,7 @@ Operation = Literal["publish", "subscribe", "call"]
 TOKEN_BYTES: Final = 32
 TOKEN_MARK: Final = "dj_"  # noqa: S105 - lets scanners of repositories find a token that was checked in
 TOKEN: Final = re.compile(r"dj_[A-Za-z0-9_-]{43}")
+COMPACT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")  # a JWT as headers carry it (gateway/signed.py)
 PREFIX_CHARS: Final = len(TOKEN_MARK) + 8
 SCOPE: Final = re.compile(r"(?:publish|subscribe):[a-z0-9.]*\*?|clearance:(?:internal|restricted)|call:/[A-Za-z0-9._/-]*\*?")
 PARTNER_ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
@@ -54,11 +55,12 @@ class Partner:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A partner as one of its tokens shows it."""
+    """A partner as one of its tokens shows it. `jti` names a signed token, which works once."""
 
     partner: Partner
     scopes: tuple[str, ...]
     expires_at: datetime
+    jti: str | None = None
 
     def may(self, operation: Operation, what: str) -> bool:
         """Whether this token lets its partner do that to this type, or on this path."""
@@ -105,14 +107,15 @@ _SOURCE_NOT_GRANTED = Text("this source is not one of yours", "该来源不属�
 
 
 def bearer_token(values: Sequence[bytes]) -> str:
-    """The token of the Authorization headers. Raises Problem."""
+    """The token of the Authorization headers, an API token or a JWT by its form. Raises Problem."""
     if not values:
         kind = catalogue.TOKEN_MISSING
         raise Problem(kind, kind.meaning, headers={"www-authenticate": REALM})
     scheme, _, token = values[0].decode("latin-1").partition(" ")
-    if len(values) > 1 or scheme.lower() != "bearer" or not TOKEN.fullmatch(token.strip()):
+    token = token.strip()
+    if len(values) > 1 or scheme.lower() != "bearer" or not (TOKEN.fullmatch(token) or COMPACT.fullmatch(token)):
         raise token_invalid()
-    return token.strip()
+    return token
 
 
 def token_invalid() -> Problem:

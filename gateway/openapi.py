@@ -69,7 +69,11 @@ _PROBLEM: dict[str, Any] = {
                 "required": ["detail", "pointer", "reason"],
                 "properties": {
                     "detail": _TEXT,
-                    "pointer": {"type": "string", "format": "json-pointer", "description": "into the body"},
+                    "pointer": {
+                        "type": "string",
+                        "format": "json-pointer",
+                        "description": "into the body; of a refused JWT, into it",
+                    },
                     "reason": {"type": "string", "description": "a stable code"},
                 },
             },
@@ -92,7 +96,7 @@ def describe(app: FastAPI, registry: Registry) -> dict[str, Any]:
             for operation in item.values():
                 operation["security"] = _SECURITY
     document["paths"][PATH] = {"post": _publish_operation()}
-    document["components"]["securitySchemes"] = {"token": _PARTNER_TOKEN}
+    document["components"]["securitySchemes"] = {"token": _PARTNER_TOKEN, "signed": _SIGNED_TOKEN}
     schemas |= (
         {"CloudEvent": ENVELOPE, "Receipt": _RECEIPT, "Problem": _PROBLEM} | _contracts(registry) | subscription_schemas()
     )
@@ -179,8 +183,14 @@ def _problem_response(kind: Kind) -> dict[str, Any]:
 
 
 # {}: a gateway that asks nobody (gateway.auth none) is described by the same document.
-_SECURITY: list[dict[str, list[str]]] = [{"token": []}, {}]
+_SECURITY: list[dict[str, list[str]]] = [{"token": []}, {"signed": []}, {}]
 _PARTNER_TOKEN = {"type": "http", "scheme": "bearer", "description": "a partner's token, dj_…; where the gateway asks for one"}
+_SIGNED_TOKEN = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "JWT",
+    "description": "a JWT signed by a key that the partner registered (EdDSA, ES256); one for each request",
+}
 _IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",

@@ -51,7 +51,7 @@ def put(cursor: Cursor[Any], partner: Partner, name: str, by: str, *, replace: b
 def issue(cursor: Cursor[Any], partner_id: str, scopes: Sequence[str], now: datetime, expires_at: datetime, by: str) -> str:
     """A new token: the only time that it is seen. Raises PartnerRefused."""
     _check_scopes(scopes)
-    _refuse_unknown(cursor, partner_id)
+    refuse_unknown(cursor, partner_id)
     cursor.execute("SELECT pg_advisory_xact_lock(%s)", (REGISTER_LOCK,))
     cursor.execute("SELECT count(*) FROM partner_token WHERE revoked_at IS NULL AND expires_at > %(now)s", {"now": now})
     if cursor.fetchall()[0][0] >= TOKENS_MAX:
@@ -83,7 +83,7 @@ def rotate(
 
 def revoke(cursor: Cursor[Any], partner_id: str, prefix: str | None, now: datetime, by: str) -> list[str]:
     """End one token, or with None all of the partner's; returns their prefixes. Raises PartnerRefused."""
-    _refuse_unknown(cursor, partner_id)
+    refuse_unknown(cursor, partner_id)
     cursor.execute(
         "UPDATE partner_token SET revoked_at = %(now)s, revoked_by = %(by)s WHERE partner_id = %(id)s"
         " AND (%(prefix)s::text IS NULL OR prefix = %(prefix)s) AND revoked_at IS NULL AND expires_at > %(now)s"
@@ -98,7 +98,7 @@ def revoke(cursor: Cursor[Any], partner_id: str, prefix: str | None, now: dateti
 
 def partners(cursor: Cursor[Any], now: datetime) -> list[dict[str, Any]]:
     """Every partner, with the prefixes of its tokens in force."""
-    return _rows(
+    return rows(
         cursor,
         "SELECT partner_id AS partner, name, scopes, sources, events_per_s, burst_events, events_per_day,"
         " ARRAY(SELECT prefix FROM partner_token t WHERE t.partner_id = p.partner_id AND revoked_at IS NULL"
@@ -109,7 +109,7 @@ def partners(cursor: Cursor[Any], now: datetime) -> list[dict[str, Any]]:
 
 def tokens(cursor: Cursor[Any], now: datetime) -> list[dict[str, Any]]:
     """Every token there ever was, by its prefix."""
-    return _rows(
+    return rows(
         cursor,
         "SELECT partner_id AS partner, prefix, scopes, CASE WHEN revoked_at IS NOT NULL THEN 'revoked'"
         " WHEN expires_at <= %(now)s THEN 'expired' ELSE 'in force' END AS state,"
@@ -118,7 +118,8 @@ def tokens(cursor: Cursor[Any], now: datetime) -> list[dict[str, Any]]:
     )
 
 
-def _rows(cursor: Cursor[Any], query: LiteralString, now: datetime) -> list[dict[str, Any]]:
+def rows(cursor: Cursor[Any], query: LiteralString, now: datetime) -> list[dict[str, Any]]:
+    """What a query with %(now)s finds, each row by its columns' names."""
     cursor.execute(query, {"now": now})
     names = [column.name for column in cursor.description or ()]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
@@ -165,7 +166,8 @@ def _exists(cursor: Cursor[Any], partner_id: str) -> bool:
     return cursor.fetchone() is not None
 
 
-def _refuse_unknown(cursor: Cursor[Any], partner_id: str) -> None:
+def refuse_unknown(cursor: Cursor[Any], partner_id: str) -> None:
+    """Raises PartnerRefused."""
     if not _exists(cursor, partner_id):
         raise PartnerRefused(f"no partner {partner_id!r}; `dujiang partners list` shows all")
 

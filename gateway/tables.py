@@ -1,4 +1,4 @@
-"""The gateway's tables: partners and their tokens, and receipts of what was accepted."""
+"""The gateway's tables: partners with their tokens and keys, and receipts of what was accepted."""
 
 from sqlalchemy import BigInteger, Column, DateTime, ForeignKey, Index, Integer, LargeBinary, Table, Text, func
 from sqlalchemy.dialects.postgresql import ARRAY, UUID
@@ -35,6 +35,30 @@ PARTNER_TOKEN = Table(
     Column("revoked_by", Text),
     Index(None, "partner_id"),
     comment="what a partner proves itself by",
+)
+
+PARTNER_KEY = Table(
+    "partner_key",
+    metadata,
+    Column("partner_id", Text, ForeignKey("partner.partner_id"), primary_key=True),
+    Column("kid", Text, primary_key=True, comment="names the key within its partner, for ever"),
+    Column("algorithm", Text, nullable=False, comment="EdDSA or ES256: the only one that this key is tried with"),
+    Column("jwk", Text, nullable=False, comment="the public key; the private one never leaves its partner"),
+    Column("added_at", DateTime(timezone=True), nullable=False),
+    Column("added_by", Text, nullable=False),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Column("revoked_at", DateTime(timezone=True)),
+    Column("revoked_by", Text),
+    comment="what a partner's signed tokens are checked by",
+)
+
+PARTNER_JTI = Table(
+    "partner_jti",
+    metadata,
+    Column("identity", UUID, primary_key=True, comment="128-bit hash of partner and jti"),
+    Column("kept_until", DateTime(timezone=True), nullable=False),
+    Index(None, "kept_until"),
+    comment="signed tokens that were used, until they have expired",
 )
 
 RECEIPT = Table(

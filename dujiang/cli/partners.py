@@ -1,9 +1,10 @@
-"""`dujiang partners`: who may publish and subscribe, and by which tokens."""
+"""`dujiang partners`: who may publish and subscribe, and by which tokens and keys."""
 
 import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,9 +17,12 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Partners: their rights, limits and tokens. A gateway follows within 5 s.")
 
+keys_app = typer.Typer(no_args_is_help=True, help="Public keys that partners sign JWTs with, instead of a token.")
+app.add_typer(keys_app, name="keys")
+
 Id = Annotated[str, typer.Argument(metavar="ID", help="1 to 63 of a-z, 0-9 and -.")]
 Prefix = Annotated[str, typer.Argument(help="The token's beginning, as `dujiang partners list --tokens` shows it.")]
-Days = Annotated[int, typer.Option(min=1, max=730, help="Days until the token expires.")]
+Days = Annotated[int, typer.Option(min=1, max=730, help="Days until it expires.")]
 Scope = Annotated[
     list[str] | None,
     typer.Option(
@@ -135,6 +139,46 @@ def revoke(
     with _register() as cursor:
         revoked = partners.revoke(cursor, partner, prefix, _now(), getpass.getuser())
     typer.echo(f"{partner}: revoked {', '.join(revoked) or 'nothing; no token was in force'}")
+
+
+@keys_app.command("add")
+@speaks
+def add_keys(
+    partner: Id,
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="JWK, JWKS or PEM with public keys alone.")],
+    days: Days = 365,
+) -> None:
+    """Register the public keys of a file: Ed25519 (EdDSA) or P-256 (ES256). Without a `kid` it is the key's thumbprint."""
+    from gateway import keys
+
+    now = _now()
+    with _register() as cursor:
+        offered = keys.offered(file.read_bytes())
+        kids = keys.add(cursor, partner, offered, now, now + timedelta(days=days), getpass.getuser())
+    for kid in kids:
+        typer.echo(kid)
+
+
+@keys_app.command("list")
+@speaks
+def list_keys(as_json: AsJson = False) -> None:
+    """Every key there ever was, by its kid."""
+    from gateway import keys
+
+    with _register() as cursor:
+        rows = keys.keys(cursor, _now())
+    show(rows, as_json=as_json, empty="no keys; `dujiang partners keys add` registers one")
+
+
+@keys_app.command("revoke")
+@speaks
+def revoke_key(partner: Id, kid: Annotated[str, typer.Argument(help="As `dujiang partners keys list` shows it.")]) -> None:
+    """End a key. Gateways refuse what it signed within 5 s."""
+    from gateway import keys
+
+    with _register() as cursor:
+        keys.revoke(cursor, partner, kid, _now(), getpass.getuser())
+    typer.echo(f"{partner}: revoked {kid}")
 
 
 def _show_token(partner: str, issued: str, expires_at: datetime, *, as_json: bool) -> None:

@@ -25,10 +25,14 @@ from gateway.identity import Identity, Partner, digest_of, new_token
 from gateway.limits import Allowance
 from gateway.publisher import Acked, Outcome, Overloaded, RecordPublisher
 from gateway.receipts import CLAIM_S, Blocked, Claimed, Claims, Receipts, Settlement
+from gateway.replays import Use
 from gateway.server import serve
+from gateway.signatures import Signatures
+from gateway.signed import PartnerKey
 from monitoring.metrics import GatewayMetrics
 from schemas.catalogue import default_registry
 from schemas.topics import TOPICS
+from tests.gateway.signing import AUDIENCE, Signer
 
 NOW = datetime(2026, 3, 1, 8, tzinfo=UTC)
 STRUCTURED = "application/cloudevents+json"
@@ -105,6 +109,39 @@ class FakeDirectory:
         partner = Partner(partner_id, scopes, sources or (f"/partners/{partner_id}",), allowance)
         self.known[digest_of(token)] = Identity(partner, (), NOW + timedelta(days=1))
         return token
+
+
+class FakeKeys:
+    """Partners' keys in force, in memory; `fault` as a database that is away."""
+
+    def __init__(self) -> None:
+        self.known: dict[tuple[str, str], PartnerKey] = {}
+        self.fault: Fault | None = None
+
+    async def find(self, partner_id: str, kid: str) -> PartnerKey | None:
+        if self.fault is not None:
+            raise self.fault
+        return self.known.get((partner_id, kid))
+
+    def register(self, signer: Signer) -> Signer:
+        """The signer's key, in force for a day."""
+        self.known[signer.partner_id, signer.kid] = signer.key(NOW + timedelta(days=1))
+        return signer
+
+
+class MemoryReplays:
+    """Uses of tokens in memory; `fault` as a database that is away."""
+
+    def __init__(self) -> None:
+        self.used: set[str] = set()
+        self.fault: Fault | None = None
+
+    async def is_first(self, use: Use) -> bool:
+        if self.fault is not None:
+            raise self.fault
+        is_first = use.identity not in self.used
+        self.used.add(use.identity)
+        return is_first
 
 
 class MemoryReceipts:
@@ -282,14 +319,28 @@ def memory_receipts(clock: FakeClock) -> MemoryReceipts:
 
 
 @pytest.fixture
+def keys() -> FakeKeys:
+    return FakeKeys()
+
+
+@pytest.fixture
+def replays() -> MemoryReplays:
+    return MemoryReplays()
+
+
+@pytest.fixture
 def guarded(
     serve_gateway: Callable[..., Gateway],
     fake_publisher: FakePublisher,
     directory: FakeDirectory,
     memory_receipts: MemoryReceipts,
+    keys: FakeKeys,
+    replays: MemoryReplays,
+    clock: FakeClock,
 ) -> Gateway:
-    """A gateway that asks for tokens."""
-    return serve_gateway(fake_publisher, directory=directory, receipts=Receipts(memory_receipts))
+    """A gateway that asks for tokens, or for JWTs of the keys that it knows."""
+    signatures = Signatures(keys, replays, clock, AUDIENCE)
+    return serve_gateway(fake_publisher, directory=directory, receipts=Receipts(memory_receipts), signatures=signatures)
 
 
 @pytest.fixture
