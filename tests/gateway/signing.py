@@ -10,6 +10,7 @@ from typing import Any
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from gateway.identity import Partner
 from gateway.limits import Allowance
@@ -42,6 +43,16 @@ class Signer:
         """As a gateway knows it."""
         partner = Partner(self.partner_id, self.scopes, (f"/partners/{self.partner_id}",), PLENTY)
         return PartnerKey(partner, self.kid, self.algorithm, self.private.public_key(), expires_at)
+
+    def pem(self) -> bytes:
+        """The private key, as its partner keeps it."""
+        written: bytes = self.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        return written
+
+    def public_pem(self) -> bytes:
+        """The public one, as it is handed in."""
+        written: bytes = self.private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        return written
 
     def claims(self, now: datetime, **changes: Any) -> dict[str, Any]:
         now_s = int(now.timestamp())
