@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shutil
 import subprocess
 import sys
 import time
@@ -36,6 +37,7 @@ from schemas.topics import TOPICS
 
 ROOT = Path(__file__).parents[1]
 TEMPLATE = "dujiang_template"
+NPM_S = 180
 
 
 @pytest.fixture(scope="session")
@@ -245,3 +247,28 @@ def stage(services: Services, database: str, registry: Registry) -> Iterator[Sta
         made = Stage(services, database, registry)
         yield made
         made.stop()
+
+
+@pytest.fixture(scope="session")
+def npm() -> Callable[[str, str], Path]:
+    """A folder whose node_modules holds that package; kept in the user's cache. Skips where it cannot be had."""
+
+    def installed(name: str, version: str) -> Path:
+        if shutil.which("node") is None or shutil.which("npm") is None:
+            pytest.skip(f"no node or npm on this machine, so {name} cannot be tried")
+        folder = platformdirs.user_cache_path("dujiang") / "npm" / f"{name.replace('/', '_')}-{version}"
+        if not (folder / "installed").exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            # No scripts: what a package runs while it is installed is not what we try.
+            options = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-save", "--prefix", str(folder)]
+            command = ["npm", "install", *options, f"{name}@{version}"]
+            try:
+                done = subprocess.run(command, capture_output=True, timeout=NPM_S, check=False)
+            except subprocess.TimeoutExpired:
+                pytest.skip(f"npm did not bring {name}@{version} within {NPM_S} s")
+            if done.returncode:
+                pytest.skip(f"npm cannot bring {name}@{version}: {done.stderr.decode().strip()[-300:]}")
+            (folder / "installed").touch()
+        return folder
+
+    return installed
