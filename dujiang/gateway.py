@@ -58,7 +58,7 @@ async def _opened(settings: Settings, services: Services) -> AsyncIterator[FastA
                 publisher=publisher,
                 clock=clock,
                 health=health,
-                routers=[router(_all_or_fault(publisher), registry, settings.connectors.alertmanager, clock)],
+                routers=[router(all_or_fault(publisher), registry, settings.connectors.alertmanager, clock)],
                 metrics=GatewayMetrics(prometheus),
                 prometheus=prometheus,
                 directory=directory if _asks_for_tokens(settings) else None,
@@ -101,7 +101,7 @@ def _stores(settings: Settings, services: Services, clock: Clock) -> Iterator[_S
             store.close()
 
 
-def _all_or_fault(publisher: RecordPublisher) -> Publish:
+def all_or_fault(publisher: RecordPublisher) -> Publish:
     """What a webhook needs: all acknowledged, or the first fault raised so that its sender repeats the body."""
 
     async def publish(messages: list[Message]) -> None:
