@@ -6,7 +6,7 @@ the partner gave none, since this is where its record is made.
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, get_args
 
 import msgspec
 
@@ -31,9 +31,12 @@ from schemas.cloudevents.event import event_vouched_for
 from schemas.cloudevents.http_binding import Mode
 from schemas.contract import instant_text
 from schemas.registry import ContractError, Registry
+from schemas.topics import Classification
 
 RESERVED_SOURCES: Final = ("/engine/", "/streams/")
 RECORDED_TIME: Final = "recordedtime"
+CLASSIFICATION: Final = "dataclassification"
+CLASSIFICATIONS: Final = frozenset(get_args(Classification))
 
 _JSON_REASONS: Final = frozenset(
     ("invalid_utf8", "invalid_json", "duplicate_key", "not_finite", "number_too_long", "lone_surrogate", "too_deep")
@@ -50,6 +53,7 @@ _KINDS: Final[dict[str, Kind]] = {
     "type_unknown": catalogue.TYPE_UNKNOWN,
     "type_reserved": catalogue.TYPE_RESERVED,
     "source_reserved": catalogue.SOURCE_RESERVED,
+    "classification_unknown": catalogue.CLASSIFICATION_UNKNOWN,
     "subject_missing": catalogue.CONTRACT_BROKEN,
     "subject_long": catalogue.CONTRACT_BROKEN,
     "time_missing": catalogue.CONTRACT_BROKEN,
@@ -156,6 +160,8 @@ def judge(registry: Registry, event: CloudEvent, recorded: str) -> Message | Ref
             return _refused("type_reserved", "/type", catalogue.TYPE_RESERVED.meaning)
         if event.source.startswith(RESERVED_SOURCES):
             return _refused("source_reserved", "/source", catalogue.SOURCE_RESERVED.meaning)
+        if event.extensions.get(CLASSIFICATION, "public") not in CLASSIFICATIONS:
+            return _refused("classification_unknown", f"/{CLASSIFICATION}", catalogue.CLASSIFICATION_UNKNOWN.meaning)
         fact = registry.fact(event)
         record = kafka_binding.encode_structured(event, key=fact.key)
         value = _with_recorded_time(event, record.value or b"", recorded)

@@ -119,6 +119,20 @@ SOURCE_RESERVED = Kind(
     Text("Use your own source, /partners/<id>.", "请使用自己的来源 /partners/<id>。"),
     "Dujiang profile of CloudEvents: source",
 )
+CLASSIFICATION_UNKNOWN = Kind(
+    "classification_unknown",
+    422,
+    Text("The classification is not known", "未知的数据分级"),
+    Text(
+        "The attribute 'dataclassification' holds a label that this platform cannot protect by.",
+        "dataclassification 属性的取值不在本平台的分级之列，无法据以保护。",
+    ),
+    Text(
+        "Use public, internal or restricted, or leave the attribute out: the topic's classification then counts.",
+        "请使用 public、internal 或 restricted；省略该属性则按主题的分级处理。",
+    ),
+    "CloudEvents extension Data Classification; the table of topics (docs/reference/topics.md)",
+)
 BATCH_INVALID = Kind(
     "batch_invalid",
     422,
@@ -437,6 +451,7 @@ KINDS: dict[str, Kind] = {
         TYPE_UNKNOWN,
         TYPE_RESERVED,
         SOURCE_RESERVED,
+        CLASSIFICATION_UNKNOWN,
         BATCH_INVALID,
         MEDIA_TYPE_UNSUPPORTED,
         CONTENT_TOO_LARGE,

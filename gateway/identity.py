@@ -55,11 +55,12 @@ class Partner:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A partner as one of its tokens shows it. `jti` names a signed token, which works once."""
+    """A partner as one of its tokens shows it. Of a signed token `kid` names the key, `jti` the token, which works once."""
 
     partner: Partner
     scopes: tuple[str, ...]
     expires_at: datetime
+    kid: str | None = None
     jti: str | None = None
 
     def may(self, operation: Operation, what: str) -> bool:

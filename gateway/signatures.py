@@ -1,5 +1,7 @@
 """Who signed a request's JWT: the rules of `signed`, with the keys, the clock and the memory of what was used."""
 
+from dataclasses import replace
+
 from engine.clock import Clock
 from engine.errors import Fault
 from gateway.identity import Identity
@@ -22,6 +24,14 @@ class Signatures:
         """Whose it is; the use of it is still to be claimed. Raises Problem, TransientFault or EnvironmentFault."""
         signed = read(token, self._audience, self._clock.now())
         return verify(signed, await self._keys.find(signed.issuer, signed.kid))
+
+    async def again(self, identity: Identity) -> Identity | None:
+        """The same with the partner's rights of now, for answers that outlive their token; None once its key is revoked.
+
+        Raises TransientFault or EnvironmentFault.
+        """
+        key = await self._keys.find(identity.partner.partner_id, identity.kid or "")
+        return None if key is None else replace(identity, partner=key.partner)
 
     async def use(self, identity: Identity) -> None:
         """The token works this once. Raises Problem."""

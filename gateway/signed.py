@@ -100,7 +100,7 @@ def verify(signed: Signed, key: PartnerKey | None) -> Identity:
     wider = [scope for scope in signed.scopes if not _covers(key.partner.scopes, scope)]
     if wider:
         raise right_missing([Place("scope_wider", "/claims/scope", _text(*_SCOPE_WIDER, scope)) for scope in wider])
-    return Identity(key.partner, signed.scopes, signed.expires_at, signed.jti)
+    return Identity(key.partner, signed.scopes, signed.expires_at, signed.kid, signed.jti)
 
 
 def replayed() -> Problem:

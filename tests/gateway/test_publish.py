@@ -145,6 +145,10 @@ class TestRefused:
             ({"type": "gov.stiib.nothing.v1"}, "type_unknown", ("/type", "type_unknown")),
             ({"type": "gov.stiib.platform.timer.fired.v1"}, "type_reserved", ("/type", "type_reserved")),
             ({"source": "/engine/timers"}, "source_reserved", ("/source", "source_reserved")),
+            *(
+                ({"dataclassification": label}, "classification_unknown", ("/dataclassification", "classification_unknown"))
+                for label in ("secret", "Public", "core", 1, True)
+            ),
             ({"source": "/streams/projects"}, "source_reserved", ("/source", "source_reserved")),
             ({"time": None}, "contract_broken", ("/time", "time_missing")),
             ({"subject": None}, "contract_broken", ("/subject", "subject_missing")),
@@ -349,3 +353,9 @@ def slow_request(gateway: Any, start: bytes) -> bytes:
         while piece := line.recv(65_536):
             answer += piece
         return answer
+
+
+@pytest.mark.parametrize("label", ["public", "internal", "restricted"])
+def test_known_classification_travels_with_the_event(gateway: Any, event: Any, label: str) -> None:
+    assert gateway.post(event(dataclassification=label)).status == 202
+    assert json.loads(gateway.publisher.records[0].value)["dataclassification"] == label

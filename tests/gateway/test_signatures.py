@@ -1,5 +1,6 @@
 """A gateway that takes JWTs: each works once, refusals say why in both languages, and nothing leaks."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -7,8 +8,9 @@ import pytest
 
 from engine.errors import EnvironmentFault, TransientFault
 from gateway.limits import Allowance
+from gateway.signatures import Signatures
 from tests.gateway.conftest import NOW
-from tests.gateway.signing import Signer
+from tests.gateway.signing import AUDIENCE, Signer
 
 Event = Callable[..., dict[str, Any]]
 
@@ -113,3 +115,22 @@ def test_nobody_passes_while_keys_or_uses_cannot_be_read(
 def test_api_tokens_go_on_working_beside_it(guarded: Any, directory: Any, event: Event) -> None:
     token = directory.register("institute-7", "publish:gov.stiib.research.*")
     assert guarded.post(event(), authorization=bearer(token)).status == 202
+
+
+def test_long_answer_follows_the_partners_rights_and_ends_with_its_key(keys: Any, replays: Any, clock: Any) -> None:
+    """What `Signatures.again` is for: streams outlive the token that opened them."""
+    signer = keys.register(Signer())
+    signatures = Signatures(keys, replays, clock, AUDIENCE)
+
+    async def opened() -> tuple[Any, Any, Any]:
+        identity = await signatures.identity(signer.token(NOW, scope="publish:gov.stiib.research.*"))
+        clock.advance(3_600)
+        keys.register(Signer(scopes=("subscribe:*",)))
+        narrowed = await signatures.again(identity)
+        keys.known.clear()
+        return identity, narrowed, await signatures.again(identity)
+
+    identity, narrowed, ended = asyncio.run(opened())
+    assert identity.may("publish", "gov.stiib.research.x")
+    assert not narrowed.may("publish", "gov.stiib.research.x")
+    assert ended is None

@@ -50,7 +50,9 @@ class TestTaken:
     @pytest.mark.parametrize("signer", [ED, ES], ids=["EdDSA", "ES256"])
     def test_signature_of_the_registered_key_shows_the_partner(self, signer: Signer) -> None:
         found = identity_of(signer.token(NOW, jti="j"))
-        assert found == Identity(KEYS[signer.partner_id, signer.kid].partner, (), datetime.fromtimestamp(NOW_S + 60, UTC), "j")
+        assert found == Identity(
+            KEYS[signer.partner_id, signer.kid].partner, (), datetime.fromtimestamp(NOW_S + 60, UTC), signer.kid, "j"
+        )
 
     def test_scopes_narrow(self) -> None:
         found = identity_of(
