@@ -5,6 +5,7 @@ from pydantic import BaseModel, ConfigDict
 from connectors.alertmanager.settings import AlertmanagerSettings
 from connectors.eu_calls.settings import EuCallsSettings
 from connectors.gtr.settings import GtrSettings
+from connectors.kafka_topic.settings import KafkaTopicSettings
 
 
 class ConnectorSettings(BaseModel):
@@ -15,6 +16,7 @@ class ConnectorSettings(BaseModel):
     gtr: GtrSettings = GtrSettings()
     eu_calls: EuCallsSettings = EuCallsSettings()
     alertmanager: AlertmanagerSettings = AlertmanagerSettings()
+    kafka_topic: KafkaTopicSettings = KafkaTopicSettings()
 
 
 DEFAULT_SETTINGS = ConnectorSettings()

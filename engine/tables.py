@@ -143,6 +143,20 @@ CONNECTOR_FILE = Table(
     comment="file drops: each content once, resumed where a killed run had come to",
 )
 
+CONNECTOR_POSITION = Table(
+    "connector_position",
+    metadata,
+    Column("connector", Text, primary_key=True, comment="the partner whose topic it is"),
+    Column("topic", Text, primary_key=True),
+    Column("partition", Integer, primary_key=True),
+    Column("start_offset", BigInteger, nullable=False),
+    Column("next_offset", BigInteger, nullable=False, comment="all below it was published or refused"),
+    Column("published", BigInteger, nullable=False, server_default="0"),
+    Column("refused", BigInteger, nullable=False, server_default="0"),
+    _instant("moved_at", nullable=False, now=True),
+    comment="how far we are in partners' own Kafka topics",
+)
+
 CONNECTOR_RECORD = Table(
     "connector_record",
     metadata,

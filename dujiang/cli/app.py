@@ -7,6 +7,7 @@ import typer
 
 from dujiang.cli import events, look, run
 from dujiang.cli.breaker import app as breaker
+from dujiang.cli.connector import app as connector
 from dujiang.cli.contracts import app as contracts
 from dujiang.cli.deliveries import app as deliveries
 from dujiang.cli.filter import filter_event
@@ -50,6 +51,7 @@ app.command(rich_help_panel=_RUN)(run.migrate)
 app.command(rich_help_panel=_RUN)(run.worker)
 app.command(rich_help_panel=_RUN)(run.gateway)
 app.command(rich_help_panel=_RUN)(run.deliver)
+app.add_typer(connector, name="connector", rich_help_panel=_RUN)
 app.command(rich_help_panel=_EVENTS)(events.publish)
 app.command(rich_help_panel=_EVENTS)(events.ingest)
 app.command(rich_help_panel=_EVENTS)(events.replay)

@@ -1,4 +1,4 @@
-"""Partners' public keys, and the signed tokens that were used"""
+"""Partners' public keys, the signed tokens that were used, and how far we are in partners' own topics"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -33,9 +33,23 @@ def upgrade() -> None:
         comment="signed tokens that were used, until they have expired",
     )
     op.create_index(op.f("ix_partner_jti_kept_until"), "partner_jti", ["kept_until"], unique=False)
+    op.create_table(
+        "connector_position",
+        sa.Column("connector", sa.Text(), nullable=False, comment="the partner whose topic it is"),
+        sa.Column("topic", sa.Text(), nullable=False),
+        sa.Column("partition", sa.Integer(), nullable=False),
+        sa.Column("start_offset", sa.BigInteger(), nullable=False),
+        sa.Column("next_offset", sa.BigInteger(), nullable=False, comment="all below it was published or refused"),
+        sa.Column("published", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("refused", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("moved_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.PrimaryKeyConstraint("connector", "topic", "partition", name=op.f("pk_connector_position")),
+        comment="how far we are in partners' own Kafka topics",
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("connector_position")
     op.drop_index(op.f("ix_partner_jti_kept_until"), table_name="partner_jti")
     op.drop_table("partner_jti")
     op.drop_table("partner_key")

@@ -1,0 +1,1 @@
+"""A partner's own Kafka topic, read as the partner publishes: the gateway's checks, without HTTP."""

@@ -1,0 +1,95 @@
+"""The connector of a partner's own Kafka topic, with the gateway's checks and the partner's rights."""
+
+import os
+from datetime import UTC, datetime
+from threading import Event
+from typing import Final
+
+import psycopg
+
+from connectors.kafka_topic.mapping import Judge
+from connectors.kafka_topic.run import Done, Parts, run
+from dujiang.settings import Settings
+from dujiang.wiring import Services, registry_of
+from engine import failpoints
+from engine.clock import Clock, SystemClock
+from engine.database import Database
+from engine.errors import EnvironmentFault
+from engine.filedrop import Refused
+from engine.kafka import BatchPublisher, Message
+from gateway import admission, identity
+from gateway.directory import registered
+from gateway.identity import Identity
+from gateway.problems import Problem
+from gateway.snapshot import FRESH_S
+from schemas.cloudevents import CloudEvent
+from schemas.contract import instant_text
+from schemas.registry import Registry
+
+_NO_END: Final = datetime.max.replace(tzinfo=UTC)
+
+
+def run_partner_topic(
+    settings: Settings, services: Services, stop: Event, *, until_end: bool = False, skip_lost: bool = False
+) -> Done:
+    """Until `stop`, or the topic's end. Raises the engine's faults that waiting does not mend."""
+    if "DUJIANG_FAILPOINT" in os.environ:
+        failpoints.arm_from(os.environ["DUJIANG_FAILPOINT"])
+    chosen = settings.connectors.kafka_topic
+    registry, publisher = registry_of(settings), BatchPublisher(settings.kafka_options(services.bootstrap))
+    rights = _Rights(Database(services.dsn, "dujiang connector rights"), chosen.partner, registry, SystemClock())
+    parts = Parts(
+        settings=chosen,
+        registry=registry,
+        publisher=publisher,
+        connect=lambda: psycopg.connect(services.dsn, application_name="dujiang connector", options="-c timezone=UTC"),
+        rights=rights.judge,
+    )
+    try:
+        return run(parts, stop, until_end=until_end, skip_lost=skip_lost)
+    finally:
+        publisher.close()
+        rights.close()
+
+
+class _Rights:
+    """The partner's rights of now, at most FRESH_S old, as a judge of events."""
+
+    def __init__(self, database: Database, partner_id: str, registry: Registry, clock: Clock) -> None:
+        self._database, self._partner_id, self._registry, self._clock = database, partner_id, registry, clock
+        self._known: tuple[float, Identity] | None = None
+
+    def judge(self) -> Judge:
+        """Raises EnvironmentFault for a partner that is not registered, and the database's faults."""
+        now_s = self._clock.monotonic_s()
+        if self._known is None or now_s - self._known[0] >= FRESH_S:
+            with self._database.transaction() as cursor:
+                partner = registered(cursor).get(self._partner_id)
+            if partner is None:
+                raise EnvironmentFault(
+                    f"no partner {self._partner_id!r} is registered, so nothing of its topic may be taken",
+                    "set connectors.kafka_topic.partner to an id of `dujiang partners list`",
+                )
+            self._known = now_s, Identity(partner, (), _NO_END)
+        return judge_for(self._known[1], self._registry, self._clock)
+
+    def close(self) -> None:
+        self._database.close()
+
+
+def judge_for(who: Identity, registry: Registry, clock: Clock) -> Judge:
+    """What POST /events would say to this event of this partner."""
+
+    def judge(event: CloudEvent) -> Message | Refused:
+        judged = admission.judge(registry, event, instant_text(clock.now()))
+        if not isinstance(judged, Message):
+            place = judged.places[0]
+            return Refused(place.reason, place.detail.en, place.pointer)
+        try:
+            identity.refuse_ungranted(who, [event], is_batch=False)
+        except Problem as problem:
+            place = problem.places[0]
+            return Refused(place.reason, place.detail.en, place.pointer)
+        return judged
+
+    return judge
