@@ -71,6 +71,8 @@ CONNECTORS: dict[str, Connector] = {
         Connector("gtr", "UKRI Gateway to Research projects, CSV", ("file",), _gtr),
     )
 }
+# These follow a log instead of reading files; each has a command of its own (`dujiang connector`).
+FOLLOWING: frozenset[str] = frozenset(("kafka_topic",))
 
 
 def run(

@@ -162,9 +162,10 @@ def _offered(jwk: Mapping[str, Any], name: str) -> Offered:
     if jwk.get("use", "sig") != "sig":
         raise PartnerRefused(f"{name}: 'use' is {jwk['use']!r}; a key that signs has 'sig'")
     kept = {member: jwk[member] for member in ("crv", "kty", "x", "y") if member in jwk}
-    kid = jwk.get("kid") or _thumbprint(kept)
+    # A thumbprint may begin with a hyphen, which command lines take for an option.
+    kid = jwk.get("kid") or f"k{_thumbprint(kept)}"
     if not isinstance(kid, str) or not KID.fullmatch(kid):
-        raise PartnerRefused(f"{name}: 'kid' must be 1 to 128 of A-Z, a-z, 0-9 and . _ ~ -; leave it out for a thumbprint")
+        raise PartnerRefused(f"{name}: 'kid' must be 1 to 128 of A-Z, a-z, 0-9 and . _ ~ -; leave it out for the thumbprint")
     return Offered(kid, algorithm, json.dumps(kept, sort_keys=True))
 
 
