@@ -94,9 +94,10 @@ def _carry(parts: Parts, stop: Event, done: Done, *, until_end: bool, skip_lost:
             records = feed.poll(settings.records_max, POLL_S)
             if records:
                 _take(parts, records, positions, at, done)
-            elif until_end and _is_behind_none(feed, at, bounds):
-                return
             else:
+                _pass_markers(feed, positions, at)
+                if until_end and all(at[partition] >= kept.end for partition, kept in bounds.items()):
+                    return
                 quiet_s += POLL_S
                 if quiet_s >= LOOK_S:
                     quiet_s = 0.0
@@ -128,10 +129,12 @@ def _standing(topic: str, bounds: Mapping[int, Bounds], positions: Positions, *,
     return {partition: begun.get(partition, known.get(partition, kept.first)) for partition, kept in bounds.items()}
 
 
-def _is_behind_none(feed: Feed, at: Mapping[int, int], bounds: Mapping[int, Bounds]) -> bool:
-    """Whether the end of the start is reached. Markers of transactions stand there as offsets that no record has."""
-    reached = feed.reached()
-    return all(max(at[partition], reached.get(partition, 0)) >= kept.end for partition, kept in bounds.items())
+def _pass_markers(feed: Feed, positions: Positions, at: dict[int, int]) -> None:
+    """Behind the last record may stand markers of transactions: offsets that no record has, and nothing to lose."""
+    passed = {partition: end for partition, end in feed.ends().items() if end > at[partition]}
+    if passed:
+        positions.move({partition: Move(at[partition], end, 0, 0) for partition, end in passed.items()})
+        at.update(passed)
 
 
 def _take(parts: Parts, records: list[Given], positions: Positions, at: dict[int, int], done: Done) -> None:

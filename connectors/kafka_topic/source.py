@@ -33,6 +33,7 @@ class Feed:
 
     def __init__(self, settings: KafkaTopicSettings) -> None:
         self._topic = settings.topic
+        self._ends: dict[int, int] = {}
         self._consumer = Consumer(
             {
                 "client.id": "dujiang",
@@ -43,6 +44,7 @@ class Feed:
                 # To go on elsewhere than told would lose records unseen.
                 "auto.offset.reset": "error",
                 "isolation.level": "read_committed",
+                "enable.partition.eof": True,
                 "allow.auto.create.topics": False,
                 **settings.client(),
             },
@@ -70,21 +72,24 @@ class Feed:
 
     def stand(self, positions: Mapping[int, int]) -> None:
         """Read from these next offsets."""
+        self._ends.clear()
         self._consumer.assign([TopicPartition(self._topic, partition, offset) for partition, offset in positions.items()])
 
-    def reached(self) -> dict[int, int]:
-        """Where the consumer itself stands, offsets without a record passed over."""
-        assigned = self._consumer.assignment()
-        return {place.partition: place.offset for place in self._consumer.position(assigned) if place.offset >= 0}
+    def ends(self) -> dict[int, int]:
+        """Where a partition ended when its last record had been given, markers of transactions passed over."""
+        return dict(self._ends)
 
     def poll(self, records_max: int, wait_s: float) -> list[Given]:
         """Up to so many records, each partition's in order; none after `wait_s`. Raises TransientFault or EnvironmentFault."""
         given = []
         for message in self._consumer.consume(records_max, wait_s):
             error = message.error()
-            if error is not None:
+            if error is None:
+                given.append(_given(message))
+            elif error.code() == KafkaError._PARTITION_EOF:
+                self._ends[message.partition()] = message.offset()
+            else:
                 raise _fault_of(error)
-            given.append(_given(message))
         return given
 
 

@@ -148,7 +148,7 @@ def add_keys(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="JWK, JWKS or PEM with public keys alone.")],
     days: Days = 365,
 ) -> None:
-    """Register the public keys of a file: Ed25519 (EdDSA) or P-256 (ES256). Without a `kid` it is k and the thumbprint (RFC 7638)."""
+    """Register a file's public keys: Ed25519 (EdDSA) or P-256 (ES256). One without a `kid` is named by its thumbprint."""
     from gateway import keys
 
     now = _now()

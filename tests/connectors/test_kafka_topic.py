@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from msgspec import structs
 
@@ -221,6 +221,19 @@ class TestOnServices:
         assert door.account() == (53, 50, 3)
         assert json.loads(door.run().stdout) == {"read": 0, "published": 0, "refused": {}}
 
+    def test_aborted_transactions_and_their_markers_are_passed(self, door: Door) -> None:
+        producer = Producer({"bootstrap.servers": door.stage.bootstrap, "transactional.id": door.topic})
+        producer.init_transactions(30)
+        for number, is_kept in enumerate([True, False, True, False]):
+            producer.begin_transaction()
+            producer.produce(door.topic, json.dumps(event(number)).encode(), f"k{number}", headers=STRUCTURED)
+            producer.flush(30)
+            (producer.commit_transaction if is_kept else producer.abort_transaction)(30)
+        assert json.loads(door.run().stdout) == {"read": 2, "published": 2, "refused": {}}
+        assert {one["id"] for one in door.written()} == {"e-0", "e-2"}
+        assert door.account() == (8, 2, 0)  # four records and four markers
+
+    @pytest.mark.slow
     @pytest.mark.parametrize("point", ["decided:2", "published:1", "published:3", "committed:2"])
     def test_kill_at_any_point_loses_nothing_and_history_has_each_once(self, door: Door, point: str) -> None:
         door.fill(*(event(number) for number in range(90)), *(b"rubbish %d" % number for number in range(10)))

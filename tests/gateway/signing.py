@@ -2,7 +2,7 @@
 
 import base64
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
@@ -17,6 +17,7 @@ from gateway.limits import Allowance
 from gateway.signed import PartnerKey
 
 AUDIENCE = "https://gateway.bureau.example"
+DAY = timedelta(days=1)
 PLENTY = Allowance(1_000, 100_000, 1_000_000)
 _fresh = count(1)
 
@@ -34,7 +35,6 @@ class Signer:
     algorithm: str = "EdDSA"
     scopes: tuple[str, ...] = ("publish:gov.stiib.research.*",)
     private: Any = None
-    clock: Any = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         self.private = self.private or new_private(self.algorithm)
@@ -83,6 +83,3 @@ def part(value: Any) -> str:
 
 def encoded(octets: bytes) -> str:
     return base64.urlsafe_b64encode(octets).rstrip(b"=").decode()
-
-
-DAY = timedelta(days=1)
