@@ -74,6 +74,24 @@ class Gateway(_Group):
     receipts_days: int = Field(7, ge=1, le=90, description="days in which a repeat gets the first receipt")
 
 
+class Console(_Group):
+    """The operators' web console."""
+
+    host: str = Field("127.0.0.1", description="address to listen on; beyond loopback only with an https `console.public_url`")
+    port: int = Field(8602, ge=0, le=65_535, description="TCP port; 0: a free one")
+    public_url: str = Field(
+        "",
+        pattern=r"^(https?://[A-Za-z0-9.:\[\]-]+)?$",
+        description="where people reach it, such as https://console.example.cn; empty: on this machine only",
+    )
+    reader_dsn: SecretStr = Field(
+        SecretStr(""), description="libpq URL of a role that may read the views; empty: `database.dsn`, in reading transactions"
+    )
+    session_hours: int = Field(12, ge=1, le=168, description="hours until a person signs in again")
+    idle_minutes: int = Field(60, ge=5, le=1_440, description="minutes without a page or a deed until a session ends")
+    time_zone: str = Field("Asia/Shanghai", description="zone in which instants are shown (IANA name)")
+
+
 class Worker(_Group):
     """The stream processors."""
 
@@ -170,6 +188,7 @@ class Settings(BaseSettings):
     kafka: Kafka = Field(default_factory=Kafka)
     database: Database = Field(default_factory=Database)
     gateway: Gateway = Field(default_factory=Gateway)
+    console: Console = Field(default_factory=Console)
     worker: Worker = Field(default_factory=Worker)
     deliver: Deliver = Field(default_factory=Deliver)
     batch: Batch = Field(default_factory=Batch)

@@ -1,4 +1,4 @@
-"""Why an entity stands where it stands: its events once more through the worker's own rules, each beside what it changed. Pure."""
+"""Why an entity stands where it stands: its events once more through the worker's rules, each beside what it changed. Pure."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -40,10 +40,22 @@ def _change(step: Step[Any], entity: Entity[Any], stored: StoredEvent, registry:
         fact = registry.fact(event)
     except (CloudEventError, ContractError) as error:
         # An event of a contract that this build no longer knows: shown, not judged.
-        raw = json.loads(stored.event)
-        name = step.state_name(entity.state)
-        words = [str(raw.get(attribute, "")) for attribute in ("type", "source", "id")]
-        return Change(stored.recorded_at, stored, *words, "unreadable", error.reason, name, name, (), (), {})
+        raw, name = json.loads(stored.event), step.state_name(entity.state)
+        wire_type, source, event_id = (str(raw.get(attribute, "")) for attribute in ("type", "source", "id"))
+        return Change(
+            at=stored.recorded_at,
+            stored=stored,
+            wire_type=wire_type,
+            source=source,
+            event_id=event_id,
+            outcome="unreadable",
+            reason=error.reason,
+            before=name,
+            after=name,
+            moves=(),
+            late=(),
+            data={},
+        )
     before = entity.state
     decision = arrive(step, entity, fact)
     return Change(
@@ -71,7 +83,7 @@ def _plain(state: Any) -> dict[str, Any]:
 
 def _moves(prefix: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Move]:
     found: list[Move] = []
-    for name in after | before:
+    for name in {**after, **before}:
         old, new = before.get(name), after.get(name)
         if old == new or (old is None and new in ("", 0, False, ())):
             continue

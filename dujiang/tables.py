@@ -10,6 +10,7 @@ from engine.subscriptions.tables import (
     SUBSCRIPTION_SECRET,
 )
 from engine.tables import metadata
+from gateway.console.tables import CONSOLE_DEED, CONSOLE_SESSION, CONSOLE_USER
 from gateway.tables import PARTNER, PARTNER_JTI, PARTNER_KEY, PARTNER_TOKEN, RECEIPT
 from sinks.history.tables import EVENT_HISTORY
 from sinks.status.alerts import ALERT_STATUS
@@ -19,6 +20,9 @@ from sinks.status.projects import PROJECT_STATUS
 __all__ = [
     "ALERT_STATUS",
     "CALL_STATUS",
+    "CONSOLE_DEED",
+    "CONSOLE_SESSION",
+    "CONSOLE_USER",
     "EVENT_HISTORY",
     "PARTNER",
     "PARTNER_JTI",

@@ -6,6 +6,12 @@ from typing import Any
 from engine.ports import Sink, Step
 from schemas.topics import TOPICS
 
+DERIVED: dict[str, tuple[str, ...]] = {
+    "projects": ("research.project.state", "platform.finding.event"),
+    "calls": ("research.call.state", "platform.finding.event"),
+    "alerts": ("infra.alert.state", "platform.finding.event"),
+}
+
 
 def mermaid(
     connectors: Iterable[tuple[str, Iterable[str]]],

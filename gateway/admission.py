@@ -33,7 +33,7 @@ from schemas.contract import instant_text
 from schemas.registry import ContractError, Registry
 from schemas.topics import Classification
 
-RESERVED_SOURCES: Final = ("/engine/", "/streams/")
+RESERVED_SOURCES: Final = ("/engine/", "/streams/", "/console/")
 RECORDED_TIME: Final = "recordedtime"
 CLASSIFICATION: Final = "dataclassification"
 CLASSIFICATIONS: Final = frozenset(get_args(Classification))

@@ -36,6 +36,7 @@ def run(
     host: str = "127.0.0.1",
     port: int = 0,
     has_identities: bool = False,
+    has_websockets: bool = False,
     on_listening: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Open the app, serve it until SIGTERM or SIGINT, close it. For a process that does nothing else."""
@@ -46,7 +47,15 @@ def run(
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         async with open_app() as app:
             _tune_interpreter()
-            await serve(app, host=host, port=port, stop=stop, has_identities=has_identities, on_listening=on_listening)
+            await serve(
+                app,
+                host=host,
+                port=port,
+                stop=stop,
+                has_identities=has_identities,
+                has_websockets=has_websockets,
+                on_listening=on_listening,
+            )
 
     uvloop.run(serve_until_signalled())
 
@@ -66,6 +75,7 @@ async def serve(
     port: int,
     stop: asyncio.Event,
     has_identities: bool = False,
+    has_websockets: bool = False,
     on_listening: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Serve until `stop` is set, then answer what is in flight, at most STOP_S long. Port 0 takes a free one.
@@ -81,7 +91,7 @@ async def serve(
         port=port,
         interface=Interfaces.ASGI,
         http=HTTPModes.http1,
-        websockets=False,
+        websockets=has_websockets,
         backlog=CONNECTIONS_MAX,
         backpressure=CONNECTIONS_MAX,
         http1_settings=HTTP1Settings(header_read_timeout=HEADER_TIMEOUT_S * 1000, max_buffer_size=READ_BUFFER_BYTES),

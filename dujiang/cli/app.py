@@ -17,6 +17,7 @@ from dujiang.cli.quarantine import app as quarantine
 from dujiang.cli.subscriptions import app as subscriptions
 from dujiang.cli.timers import app as timers
 from dujiang.cli.topics import app as topics
+from dujiang.cli.users import app as users
 
 app = typer.Typer(
     name="dujiang",
@@ -52,6 +53,7 @@ app.command(rich_help_panel=_RUN)(run.worker)
 app.command(rich_help_panel=_RUN)(run.gateway)
 app.command(rich_help_panel=_RUN)(run.deliver)
 app.add_typer(connector, name="connector", rich_help_panel=_RUN)
+app.command(rich_help_panel=_RUN)(run.console)
 app.command(rich_help_panel=_EVENTS)(events.publish)
 app.command(rich_help_panel=_EVENTS)(events.ingest)
 app.command(rich_help_panel=_EVENTS)(events.replay)
@@ -68,6 +70,7 @@ app.add_typer(partners, name="partners", rich_help_panel=_OPERATE)
 app.add_typer(subscriptions, name="subscriptions", rich_help_panel=_OPERATE)
 app.add_typer(deliveries, name="deliveries", rich_help_panel=_OPERATE)
 app.add_typer(lab, name="lab", rich_help_panel=_EVENTS)
+app.add_typer(users, name="users", rich_help_panel=_OPERATE)
 app.add_typer(topics, name="topics", rich_help_panel=_OPERATE)
 app.add_typer(quarantine, name="quarantine", rich_help_panel=_OPERATE)
 app.add_typer(breaker, name="breaker", rich_help_panel=_OPERATE)

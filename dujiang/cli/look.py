@@ -101,15 +101,10 @@ def ledger(as_json: AsJson = False) -> None:
 def topology() -> None:
     """The data's way as a Mermaid flowchart."""
     from dujiang.ingest import fed_topics
-    from dujiang.topology import mermaid
+    from dujiang.topology import DERIVED, mermaid
     from dujiang.wiring import SINKS, STEPS
 
-    derived = {
-        "projects": ("research.project.state", "platform.finding.event"),
-        "calls": ("research.call.state", "platform.finding.event"),
-        "alerts": ("infra.alert.state", "platform.finding.event"),
-    }
-    typer.echo(mermaid(fed_topics(), [(step, derived[name]) for name, step in STEPS.items()], SINKS.values()))
+    typer.echo(mermaid(fed_topics(), [(step, DERIVED[name]) for name, step in STEPS.items()], SINKS.values()))
 
 
 @speaks

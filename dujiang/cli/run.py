@@ -102,6 +102,23 @@ def deliver(
 
 
 @speaks
+def console(
+    port: Annotated[int | None, typer.Option(help="TCP port; 0: a free one; default: as set.")] = None,
+) -> None:
+    """Run the operators' web console until Ctrl-C or SIGTERM. `dujiang users add` lets the first person in."""
+    from dujiang.console import run_console
+
+    settings = settings_with_logging()
+    chosen = settings.console if port is None else settings.console.model_copy(update={"port": port})
+    with services_of(settings) as services:
+        run_console(
+            settings.model_copy(update={"console": chosen}),
+            services,
+            on_listening=lambda url: typer.echo(f"console  {url}/console/"),
+        )
+
+
+@speaks
 def demo(
     seconds: Annotated[str | None, typer.Option("--for", metavar="30s", help="Stop by itself after so long: 45s, 10m.")] = None,
     check: Annotated[

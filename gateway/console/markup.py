@@ -23,15 +23,15 @@ def join(*children: Child) -> Markup:
     return Markup("".join(_flat(children)))
 
 
-def tag(name: str, *children: Child, **attributes: str | int | float | bool | None) -> Markup:
+def tag(element: str, /, *children: Child, **attributes: str | int | float | bool | None) -> Markup:
     """An element. `class_` and `for_` lose the underscore, others turn it into a hyphen; None and False leave it out."""
     written = "".join(
         f" {_attribute(key)}" if value is True else f' {_attribute(key)}="{escape(str(value), quote=True)}"'
         for key, value in attributes.items()
         if value is not None and value is not False
     )
-    opened = f"<{name}{written}>"
-    return Markup(opened if name in _VOID else f"{opened}{join(*children)}</{name}>")
+    opened = f"<{element}{written}>"
+    return Markup(opened if element in _VOID else f"{opened}{join(*children)}</{element}>")
 
 
 def link(text: Child, *path: str, **query: str | None) -> Markup:

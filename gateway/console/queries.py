@@ -47,10 +47,10 @@ def _page(cursor: Cursor[Any], kind: type[R], query: str, values: dict[str, Any]
 
 
 class Beat(NamedTuple):
-    """Events of one source in one domain and TICK_S seconds."""
+    """Events of one source in one topic and TICK_S seconds."""
 
     source: str
-    domain: str
+    topic: str
     tick: int
     events: int
     last_at: datetime
@@ -61,7 +61,7 @@ def pulse(cursor: Cursor[Any]) -> list[Beat]:
     return _rows(
         cursor,
         Beat,
-        f"""SELECT event_source AS source, split_part(topic, '.', 1) AS domain,
+        f"""SELECT event_source AS source, topic,
                    floor(extract(epoch FROM recorded_at) / {TICK_S})::bigint AS tick,
                    count(*) AS events, max(recorded_at) AS last_at
             FROM v_event
@@ -485,32 +485,6 @@ def kept_held(cursor: Cursor[Any], row_id: int) -> HeldSheet | None:
 
 
 # --- the data's way ---------------------------------------------------------------------------------------------------------
-
-
-class Passed(NamedTuple):
-    """How far a step is in a topic, and what became of its records."""
-
-    step: str
-    topic: str
-    passed: int
-    applied: int
-    duplicate: int
-    superseded: int
-    rejected: int
-    quarantined: int
-    waiting: int
-    unaccounted: int
-    moved_at: datetime
-
-
-def ledger(cursor: Cursor[Any]) -> list[Passed]:
-    """One row a step and topic."""
-    return _rows(
-        cursor,
-        Passed,
-        "SELECT step, topic, passed, applied::bigint, duplicate::bigint, superseded::bigint, rejected::bigint,"
-        " quarantined::bigint, waiting::bigint, unaccounted::bigint, moved_at FROM v_ledger ORDER BY step, topic LIMIT 500",
-    )
 
 
 class Paused(NamedTuple):

@@ -27,11 +27,10 @@ KEPT_MAX: Final = 200
 
 
 class Reader:
-    """Connections in threads of their own. `role`: what each transaction becomes first; empty: it stays what the DSN says."""
+    """Connections in threads of their own."""
 
-    def __init__(self, dsn: str, *, role: str = "", connections: int = CONNECTIONS) -> None:
+    def __init__(self, dsn: str, *, connections: int = CONNECTIONS) -> None:
         self._stores = [Store(dsn, f"dujiang console reader {number}", answer_s=ANSWER_S) for number in range(connections)]
-        self._role = role
         self._free: asyncio.Queue[Store] | None = None
 
     async def read(self, query: Callable[[Cursor[Any]], T]) -> T:
@@ -42,20 +41,19 @@ class Reader:
                 self._free.put_nowait(store)
         store = await self._free.get()
         try:
-            return await store.call(lambda cursor: self._reading(cursor, query))
+            return await store.call(lambda cursor: _reading(cursor, query))
         finally:
             self._free.put_nowait(store)
-
-    def _reading(self, cursor: Cursor[Any], query: Callable[[Cursor[Any]], T]) -> T:
-        cursor.execute("SET TRANSACTION READ ONLY")
-        cursor.execute("SELECT set_config('statement_timeout', %s, true)", (str(STATEMENT_TIMEOUT_MS),))
-        if self._role:
-            cursor.execute("SELECT set_config('role', %s, true)", (self._role,))
-        return query(cursor)
 
     def close(self) -> None:
         for store in self._stores:
             store.close()
+
+
+def _reading(cursor: Cursor[Any], query: Callable[[Cursor[Any]], T]) -> T:
+    cursor.execute("SET TRANSACTION READ ONLY")
+    cursor.execute("SELECT set_config('statement_timeout', %s, true)", (str(STATEMENT_TIMEOUT_MS),))
+    return query(cursor)
 
 
 @dataclass

@@ -36,6 +36,11 @@ class StatusStore(Generic[S]):
         self._select = sql.SQL("SELECT {} FROM {}").format(names, sql.Identifier(form.table))
         self._by_key = self._select + sql.SQL(" WHERE {} = ANY(%s)").format(sql.Identifier(form.key))
 
+    @property
+    def table(self) -> str:
+        """Where the states stand."""
+        return self._form.table
+
     def load(self, cursor: Cursor[Any], keys: Sequence[str]) -> dict[str, Entity[S]]:
         """The entities of those keys that exist."""
         cursor.execute(self._by_key, (list(keys),))

@@ -1,0 +1,80 @@
+"""A console process: the web pages of operators, with readers of PostgreSQL and a Kafka producer for what they do."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from dujiang.settings import Settings
+from dujiang.story import teller
+from dujiang.topology import DERIVED
+from dujiang.wiring import SINKS, STEPS, STORES, Services, registry_of
+from engine.clock import SystemClock
+from engine.errors import EnvironmentFault
+from engine.kafka import BatchPublisher
+from gateway.console.app import Base, opened
+from gateway.console.pages.way import Part
+from gateway.console.sampler import LogEnds
+from gateway.console.users import Limits
+from gateway.front import LOOPBACK_HOSTS
+from gateway.publisher import publishing_options
+from gateway.server import run
+from sinks.history.tables import EVENT_HISTORY
+
+
+def run_console(settings: Settings, services: Services, on_listening: Callable[[str], None] = lambda _: None) -> None:
+    """Until SIGTERM or SIGINT. Raises EnvironmentFault for an address that passwords would travel to in the open."""
+    url = urlsplit(settings.console.public_url)
+    is_secure = url.scheme == "https"
+
+    def open_app() -> AbstractAsyncContextManager[Any]:
+        return opened(_base(settings, services, is_secure=is_secure))
+
+    run(
+        open_app,
+        host=settings.console.host,
+        port=settings.console.port,
+        has_identities=is_secure,
+        has_websockets=True,
+        on_listening=on_listening,
+    )
+
+
+def _base(settings: Settings, services: Services, *, is_secure: bool) -> Base:
+    registry = registry_of(settings)
+    options = settings.kafka_options(services.bootstrap)
+    chosen = settings.console
+    hosts = frozenset(name.decode() for name in LOOPBACK_HOSTS)
+    host = urlsplit(chosen.public_url).hostname
+    return Base(
+        dsn=services.dsn,
+        reader_dsn=chosen.reader_dsn.get_secret_value(),
+        publish=BatchPublisher(publishing_options(options)).publish,
+        ends=LogEnds(options),
+        tell=teller(STEPS, registry),
+        parts=_parts(),
+        registry=registry,
+        clock=SystemClock(),
+        limits=Limits(timedelta(hours=chosen.session_hours), timedelta(minutes=chosen.idle_minutes)),
+        zone=_zone(chosen.time_zone),
+        hosts=hosts | ({host} if host else frozenset()),
+        is_secure=is_secure,
+    )
+
+
+def _parts() -> tuple[Part, ...]:
+    steps = [Part(name, "step", (step.topic,), DERIVED[name], STORES[name].table) for name, step in STEPS.items()]
+    sinks = [Part(name, "sink", tuple(sink.topics), (), EVENT_HISTORY.name) for name, sink in SINKS.items()]
+    return (*steps, *sinks)
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise EnvironmentFault(
+            f"console.time_zone is {name!r}, which is no time zone known here",
+            "set it to a name such as Asia/Shanghai, and install the package tzdata where the system has no zones",
+        ) from None

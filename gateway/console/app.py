@@ -1,0 +1,113 @@
+"""The console as one ASGI application: `dujiang/` hands in what it stands on."""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from fastapi import FastAPI
+from psycopg import Cursor
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from engine.clock import Clock
+from engine.kafka import Message
+from engine.records import Place
+from gateway.app import NO_TELEMETRY
+from gateway.console import users
+from gateway.console.deeds import Deeds
+from gateway.console.gate import Gate
+from gateway.console.markup import BASE
+from gateway.console.pages.way import Part
+from gateway.console.reads import Kept, Reader
+from gateway.console.rights import User
+from gateway.console.sampler import Sampler
+from gateway.console.screens import Screens
+from gateway.console.sign_in import Door
+from gateway.console.story import Tell
+from gateway.console.users import Limits
+from gateway.store import Store
+from schemas.registry import Registry
+
+FILES: Final = Path(__file__).parent / "files"
+DEED_S: Final = 12.0  # a deed waits for Kafka as long as a publisher at the gateway does
+
+
+@dataclass(frozen=True)
+class Base:
+    """What the console stands on.
+
+    dsn: of the role that may write the console's own tables and quarantine's settling. reader_dsn: of a role that may read
+    the views. publish: returns once all in-sync replicas have the messages. ends: every partition's end offset.
+    tell: an entity's story by the rules. parts: steps and sinks as declared. hosts: names it answers to.
+    """
+
+    dsn: str
+    reader_dsn: str
+    publish: Callable[[Sequence[Message]], None]
+    ends: Callable[[], Mapping[Place, int]]
+    tell: Tell
+    parts: tuple[Part, ...]
+    registry: Registry
+    clock: Clock
+    limits: Limits
+    zone: ZoneInfo
+    hosts: frozenset[str]
+    is_secure: bool
+
+
+@asynccontextmanager
+async def opened(base: Base) -> AsyncIterator[FastAPI]:
+    """The app with its connections, which end with it. One a process: NiceGUI has one state for all pages."""
+    views, own = Reader(base.dsn if not base.reader_dsn else base.reader_dsn), Reader(base.dsn, connections=2)
+    desk = Store(base.dsn, "dujiang console deeds", answer_s=DEED_S)
+    door, sessions = (Store(base.dsn, f"dujiang console {name}") for name in ("door", "sessions"))
+
+    async def user_of(cookie: str, is_seen: bool) -> User | None:
+        def ask(cursor: Cursor[Any]) -> User | None:
+            return users.signed_in(cursor, cookie, base.clock.now(), base.limits, is_seen=is_seen)
+
+        return await sessions.call(ask)
+
+    screens = Screens(
+        views=views,
+        own=own,
+        kept=Kept(),
+        sampler=Sampler(own, base.ends),
+        deeds=Deeds(desk, base.publish, base.registry, base.clock),
+        user_of=user_of,
+        tell=base.tell,
+        parts=base.parts,
+        clock=base.clock,
+        zone=base.zone,
+    )
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, telemetry=NO_TELEMETRY)
+    entrance = Door(door, base.clock, base.limits, base.zone, is_secure=base.is_secure)
+    app.router.routes += [
+        *entrance.routes(),
+        Route("/health/live", _alive),
+        Route("/", _home),
+        Mount(f"{BASE}/files", StaticFiles(directory=FILES)),
+    ]
+    screens.mount(app)
+    app.add_middleware(Gate, hosts=base.hosts, user_of=user_of)
+    try:
+        async with screens.looking():
+            yield app
+    finally:
+        for store in (desk, door, sessions):
+            store.close()
+        views.close()
+        own.close()
+
+
+async def _alive(_: Request) -> PlainTextResponse:
+    return PlainTextResponse("alive\n")
+
+
+async def _home(_: Request) -> PlainTextResponse:
+    return PlainTextResponse("moved\n", 307, headers={"location": f"{BASE}/"})

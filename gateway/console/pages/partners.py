@@ -1,0 +1,57 @@
+"""Partners: who may publish, what, how much, and what came from them lately. A partner's own user sees its own alone."""
+
+from collections.abc import Iterable, Sequence
+
+from gateway.console import queries
+from gateway.console.markup import Markup, join, link, tag
+from gateway.console.pages.now import publishers_section
+from gateway.console.pieces import Head, exactly, facts, section, table
+from gateway.console.queries import Beat, Cause, PartnerRow
+from gateway.console.words import Speech, number
+
+
+def list_section(say: Speech, partners: Sequence[PartnerRow], beats: Sequence[Beat]) -> Markup:
+    """A line each."""
+    rows = [
+        (
+            join(link(row.name, "partners", row.partner_id), tag("small", row.partner_id)),
+            number(sum(beat.events for beat in of_sources(beats, row.sources))),
+            number(row.tokens),
+            exactly(say, row.expires_at),
+            ", ".join(row.sources),
+        )
+        for row in partners
+    ]
+    heads = (
+        Head(say("partner")),
+        Head(say("last_minutes", minutes=queries.PULSE_MINUTES), True),
+        Head(say("tokens"), True),
+        Head(say("expires")),
+        Head(say("sources")),
+    )
+    return section(say("partners"), table(say("partners.title"), heads, rows, empty=say("partners_none")))
+
+
+def of_sources(beats: Iterable[Beat], sources: Iterable[str]) -> list[Beat]:
+    """What came from these sources and those below them."""
+    wanted = tuple(sources)
+    return [beat for beat in beats if any(beat.source == source or beat.source.startswith(f"{source}/") for source in wanted)]
+
+
+def sheet(say: Speech, row: PartnerRow, beats: Sequence[Beat], causes: Sequence[Cause]) -> Markup:
+    """One partner: rights, limits, what it sent, what of it waits in quarantine."""
+    held = [(tag("code", cause.reason), cause.event_source, cause.event_type or "", number(cause.records)) for cause in causes]
+    heads = (Head(say("cause")), Head(say("publisher")), Head(say("event")), Head(say("records"), True))
+    return join(
+        facts(
+            (
+                (say("rights"), ", ".join(row.scopes)),
+                (say("sources"), ", ".join(row.sources)),
+                (say("limits"), say("per_second_day", second=number(row.events_per_s), day=number(row.events_per_day))),
+                (say("tokens"), number(row.tokens)),
+                (say("expires"), exactly(say, row.expires_at)),
+            )
+        ),
+        publishers_section(say, beats),
+        section(say("own_quarantine"), table(say("own_quarantine"), heads, held, empty=say("nothing"))),
+    )

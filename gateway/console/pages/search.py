@@ -1,0 +1,38 @@
+"""Search over all: by id, name, organisation."""
+
+from collections.abc import Sequence
+
+from gateway.console.markup import Child, Markup, address, join, link, tag
+from gateway.console.pieces import Head, badge, filters, notice, section, table, text_field
+from gateway.console.queries import Found
+from gateway.console.words import Speech
+
+_FAMILY = {"project": "state", "call": "phase", "alert": "condition", "record": "held"}
+_PAGE = {"project": "projects", "alert": "alerts", "record": "quarantine", "partner": "partners"}
+
+
+def form(say: Speech, words: str) -> Markup:
+    """One field."""
+    return filters(say, address("search"), text_field("q", say("search_for"), words))
+
+
+def found_section(say: Speech, found: Sequence[Found], *, is_complete: bool) -> Markup:
+    """What was found, each leading to its page."""
+    rows = [
+        (
+            badge(say(f"found.{item.kind}")),
+            join(_leads(item), tag("small", item.key) if item.title else None),
+            item.note,
+            say.value(_FAMILY.get(item.kind, "state"), item.state),
+        )
+        for item in found
+    ]
+    heads = (Head(say("details")), Head(say("name")), Head(say("lead")), Head(say("state")))
+    broad = None if is_complete else notice(say("search_broad"), "warn")
+    return section(say("search.title"), broad, table(say("search.title"), heads, rows, empty=say("nothing")))
+
+
+def _leads(item: Found) -> Child:
+    page = _PAGE.get(item.kind)
+    name = item.title or item.key
+    return link(name, page, item.key) if page else name

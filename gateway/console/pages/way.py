@@ -1,0 +1,238 @@
+"""The data's way: who sends, through which topics, to which steps and stores, how quick, and where it waits."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from gateway.console import queries
+from gateway.console.markup import Markup, address, join, link, tag
+from gateway.console.pieces import Head, badge, exactly, facts, notice, section, table
+from gateway.console.queries import Beat, Paused
+from gateway.console.sampler import Flow
+from gateway.console.words import Speech, number, rate
+from schemas.topics import Topic
+
+SENDERS_MAX = 12
+_ROW, _BOX_H, _TOP = 64, 46, 34
+_X = {"publishers": 0, "topics": 300, "steps": 640, "stores": 960}
+_W = {"publishers": 190, "topics": 230, "steps": 190, "stores": 200}
+_WIDTH = 1160
+
+
+class Part(NamedTuple):
+    """A step or sink as declared: what it reads, derives into, and where it keeps its state."""
+
+    name: str
+    kind: str
+    reads: tuple[str, ...]
+    derives: tuple[str, ...]
+    table: str
+
+
+class _Box(NamedTuple):
+    x: int
+    y: float
+    width: int
+
+    @property
+    def left(self) -> tuple[float, float]:
+        return self.x, self.y + _BOX_H / 2
+
+    @property
+    def right(self) -> tuple[float, float]:
+        return self.x + self.width, self.y + _BOX_H / 2
+
+
+def picture(
+    say: Speech,
+    beats: Iterable[Beat],
+    topics: Mapping[str, Topic],
+    parts: Sequence[Part],
+    flows: Iterable[Flow],
+) -> Markup:
+    """The whole as one drawing; every box leads on. Its figures stand in the tables below, too."""
+    sent: dict[tuple[str, str], float] = defaultdict(float)
+    for beat in beats:
+        sent[beat.source, beat.topic] += beat.events / (queries.PULSE_MINUTES * 60)
+    flow_of = {(flow.account.step, flow.account.topic): flow for flow in flows}
+    by_source: dict[str, float] = defaultdict(float)
+    for (source, _), value in sent.items():
+        by_source[source] += value
+    sources = sorted(by_source, key=lambda source: (-by_source[source], source))[:SENDERS_MAX]
+    steps = [part for part in parts if part.kind == "step"]
+    sinks = [part for part in parts if part.kind != "step"]
+    inner = [name for name in topics if any(name in part.reads for part in steps)]
+    outer = [name for name in topics if name not in inner]
+    columns: dict[str, list[str]] = {
+        "publishers": sources or ["—"],
+        "topics": [*inner, *outer],
+        "steps": [part.name for part in (*steps, *sinks)],
+        "stores": [part.table for part in (*steps, *sinks)],
+    }
+    height = max(len(names) for names in columns.values()) * _ROW + _TOP
+    boxes = {(column, name): box for column, names in columns.items() for name, box in _boxes(column, names, height)}
+    arrows: list[Markup] = []
+    for (source, topic), value in sent.items():
+        if ("publishers", source) in boxes and ("topics", topic) in boxes:
+            arrows.append(_arrow(boxes["publishers", source].right, boxes["topics", topic].left, rate(value)))
+    for part in (*steps, *sinks):
+        box = boxes["steps", part.name]
+        known = [flow_of[part.name, topic] for topic in part.reads if (part.name, topic) in flow_of]
+        for topic in part.reads:
+            flow = flow_of.get((part.name, topic))
+            arrows.append(
+                _arrow(
+                    boxes["topics", topic].right,
+                    box.left,
+                    rate(flow.rate) if flow is not None and flow.rate is not None and part.kind == "step" else "",
+                    lag=flow.account.lag if flow is not None else 0,
+                    is_faint=part.kind != "step",
+                )
+            )
+        speeds = [flow.rate for flow in known if flow.rate is not None]
+        arrows.append(_arrow(box.right, boxes["stores", part.table].left, rate(sum(speeds)) if speeds else ""))
+        arrows += [_back(box.left, boxes["topics", topic].right) for topic in part.derives if ("topics", topic) in boxes]
+    drawn = [_heading(say, column) for column in columns]
+    drawn += [_node(column, name, box, _href(column, name)) for (column, name), box in boxes.items()]
+    svg = tag(
+        "svg",
+        arrows,
+        drawn,
+        viewBox=f"0 0 {_WIDTH} {height:.0f}",
+        role="group",
+        aria_label=say("way.title"),
+        class_="way",
+    )
+    return section(
+        say("way.title"),
+        tag("div", svg, class_="scroll", tabindex="0", role="region", aria_label=say("way.title")),
+        note=say("way_note"),
+    )
+
+
+def _boxes(column: str, names: Sequence[str], height: float) -> Iterable[tuple[str, _Box]]:
+    gap = (height - _TOP) / len(names)
+    for place, name in enumerate(names):
+        yield name, _Box(_X[column], _TOP + gap * place + (gap - _BOX_H) / 2, _W[column])
+
+
+def _heading(say: Speech, column: str) -> Markup:
+    return tag("text", say(column), x=_X[column] + _W[column] / 2, y=16, class_="heading", text_anchor="middle")
+
+
+def _href(column: str, name: str) -> str | None:
+    if column == "publishers":
+        return address("search", q=name) if name.startswith("/") else None
+    if column == "topics":
+        return address("way", "topic", name)
+    return address("way", "step", name) if column == "steps" else None
+
+
+def _node(column: str, name: str, box: _Box, href: str | None) -> Markup:
+    room = box.width // 8
+    shown = name if len(name) <= room else f"…{name[-room + 1 :]}"
+    body = join(
+        tag("title", name),
+        tag("rect", x=box.x, y=f"{box.y:.1f}", width=box.width, height=_BOX_H, rx=6),
+        tag("text", shown, x=box.x + box.width / 2, y=f"{box.y + _BOX_H / 2 + 4:.1f}", text_anchor="middle"),
+    )
+    return tag("a", body, href=href, class_=f"node {column}") if href else tag("g", body, class_=f"node {column}")
+
+
+def _arrow(start: tuple[float, float], end: tuple[float, float], label: str, *, lag: int = 0, is_faint: bool = False) -> Markup:
+    (x1, y1), (x2, y2) = start, end
+    bend = (x2 - x1) / 2
+    line = tag(
+        "path",
+        d=f"M{x1:.1f},{y1:.1f} C{x1 + bend:.1f},{y1:.1f} {x2 - bend:.1f},{y2:.1f} {x2:.1f},{y2:.1f}",
+        class_=f"arrow{' faint' if is_faint else ''}{' behind' if lag else ''}",
+    )
+    words: list[Markup] = []
+    # Near the end, where lines that begin together have parted.
+    x, y = x1 + (x2 - x1) * 0.8, y1 + (y2 - y1) * 0.9 - 6
+    if lag:
+        words.append(
+            tag("text", f"{label} ⧗{number(lag)}".strip(), x=f"{x:.1f}", y=f"{y:.1f}", class_="lag", text_anchor="middle")
+        )
+    elif label and label != "0.0":
+        words.append(tag("text", label, x=f"{x:.1f}", y=f"{y:.1f}", class_="rate", text_anchor="middle"))
+    return join(line, words)
+
+
+def _back(start: tuple[float, float], end: tuple[float, float]) -> Markup:
+    """What a step derives goes back into a topic."""
+    (x1, y1), (x2, y2) = start, end
+    bend = (x1 - x2) / 2
+    return tag(
+        "path",
+        d=f"M{x1:.1f},{y1 + 8:.1f} C{x1 - bend:.1f},{y1 + 8:.1f} {x2 + bend:.1f},{y2 + 8:.1f} {x2:.1f},{y2 + 8:.1f}",
+        class_="arrow derived",
+    )
+
+
+def account_section(say: Speech, flows: Iterable[Flow], *, is_lag_known: bool, only: str | None = None) -> Markup:
+    """What became of every record, by step and topic."""
+    rows = [
+        (
+            link(account.step, "way", "step", account.step),
+            link(account.topic, "way", "topic", account.topic),
+            rate(speed) if speed is not None else "…",
+            number(account.lag) if is_lag_known else "?",
+            number(account.applied),
+            number(account.duplicate),
+            number(account.superseded),
+            number(account.rejected),
+            number(account.quarantined),
+            number(account.waiting),
+            (badge(number(account.unaccounted), "late") if account.unaccounted else "0") if is_lag_known else "?",
+        )
+        for account, speed in flows
+        if only in (None, account.step, account.topic)
+    ]
+    words = ("rate", "lag", "applied", "duplicate", "superseded", "rejected", "quarantined", "waiting", "unaccounted")
+    heads = (Head(say("step")), Head(say("topic")), *(Head(say(word), True) for word in words))
+    away = None if is_lag_known else notice(say("kafka_away"), "warn")
+    return section(say("account"), away, table(say("account"), heads, rows, empty=say("not_begun")), note=say("account_note"))
+
+
+def paused_section(say: Speech, paused: Sequence[Paused]) -> Markup | None:
+    """Partitions that stand still, and why."""
+    if not paused:
+        return None
+    rows = [(row.step, f"{row.topic} p{row.partition}", exactly(say, row.opened_at), row.message) for row in paused]
+    heads = (Head(say("step")), Head(say("partition")), Head(say("since", age="")), Head(say("message")))
+    return section(say("paused"), table(say("paused"), heads, rows, empty=""))
+
+
+def topic_section(say: Speech, topic: Topic, parts: Sequence[Part], ends: Mapping[int, int] | None) -> Markup:
+    """A topic as the table of topics has it, with its readers and its partitions' ends."""
+    days = f"{topic.retention_ms // 86_400_000}"
+    kept = (
+        say("latest_of_key") if topic.cleanup == "compact" else say("forever") if topic.retention_ms < 0 else say("day", n=days)
+    )
+    readers = join(*(join(link(part.name, "way", "step", part.name), " ") for part in parts if topic.name in part.reads))
+    rows = [(str(partition), number(end)) for partition, end in sorted((ends or {}).items())]
+    heads = (Head(say("partition"), True), Head(say("end"), True))
+    return join(
+        facts(
+            (
+                (say("key"), topic.key),
+                (say("kept_for"), kept),
+                (say("details"), f"{say(f'class.{topic.classification}')}, {say('partitions', n=topic.partitions)}"),
+                (say("owner"), topic.owner),
+                (say("feeds"), readers),
+            )
+        ),
+        section(say("partition"), table(topic.name, heads, rows, empty=say("kafka_away"))),
+    )
+
+
+def step_section(say: Speech, part: Part) -> Markup:
+    """A step as declared."""
+    return facts(
+        (
+            (say("reads_from"), join(*(join(link(topic, "way", "topic", topic), " ") for topic in part.reads))),
+            (say("stores"), tag("code", part.table)),
+            (say("events"), join(*(join(link(topic, "way", "topic", topic), " ") for topic in part.derives)) or None),
+        )
+    )
