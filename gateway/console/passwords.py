@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import secrets
 from base64 import b64decode, b64encode
+from functools import cache
 from typing import Final
 
 CHARS_MIN: Final = 12
@@ -31,8 +32,10 @@ def new_password() -> str:
     return secrets.token_urlsafe(15)
 
 
-# Looked at for a name that nobody has, so that an answer's delay does not say which names there are.
-NOBODYS: Final = hash_of(secrets.token_urlsafe(16))
+@cache
+def nobodys() -> str:
+    """Looked at for a name that nobody has, so that an answer's delay does not say which names there are."""
+    return hash_of(new_password())
 
 
 def _derived(password: str, salt: bytes, log_n: int, r: int, p: int) -> bytes:

@@ -43,6 +43,14 @@ def _page(cursor: Cursor[Any], kind: type[R], query: str, values: dict[str, Any]
     return Page(rows[:limit], len(rows) > limit)
 
 
+_FLOATS: Final = frozenset({"age_s", "overdue_days"})  # the views compute them as numeric
+
+
+def _columns(kind: type[Any]) -> str:
+    """The columns of a row's fields."""
+    return ", ".join(f"{name}::float8 AS {name}" if name in _FLOATS else name for name in kind._fields)
+
+
 # --- now --------------------------------------------------------------------------------------------------------------------
 
 
@@ -178,7 +186,7 @@ class ProjectFilter(NamedTuple):
 
 
 CLAIMS: Final = ("overdue", "at_risk", "silent", "underspent")
-_PROJECT = ", ".join(ProjectRow._fields)
+_PROJECT = _columns(ProjectRow)
 
 
 def projects(cursor: Cursor[Any], wanted: ProjectFilter) -> Page[ProjectRow]:
@@ -242,7 +250,7 @@ class MilestoneRow(NamedTuple):
 
 def project(cursor: Cursor[Any], project_id: str) -> tuple[ProjectSheet, list[MilestoneRow]] | None:
     """One project and its plan."""
-    names = ", ".join(ProjectSheet._fields)
+    names = _columns(ProjectSheet)
     found = _rows(cursor, ProjectSheet, f"SELECT {names} FROM v_project WHERE project_id = %(id)s", {"id": project_id})  # noqa: S608
     if not found:
         return None
@@ -302,7 +310,7 @@ class AlertFilter(NamedTuple):
 
 
 SEVERITIES: Final = ("critical", "high", "warning", "low", "info")
-_ALERT = ", ".join(AlertRow._fields)
+_ALERT = _columns(AlertRow)
 
 
 def alerts(cursor: Cursor[Any], wanted: AlertFilter, keys: Sequence[str] | None = None) -> Page[AlertRow]:
@@ -433,7 +441,7 @@ class HeldFilter(NamedTuple):
     source: str | None = None
 
 
-_HELD = ", ".join(HeldRow._fields)
+_HELD = _columns(HeldRow)
 
 
 def held(cursor: Cursor[Any], wanted: HeldFilter) -> Page[HeldRow]:
@@ -479,7 +487,7 @@ class HeldSheet(NamedTuple):
 
 def kept_held(cursor: Cursor[Any], row_id: int) -> HeldSheet | None:
     """One quarantined record."""
-    names = ", ".join(HeldSheet._fields)
+    names = _columns(HeldSheet)
     found = _rows(cursor, HeldSheet, f"SELECT {names} FROM quarantine WHERE id = %(id)s", {"id": row_id})  # noqa: S608
     return found[0] if found else None
 

@@ -134,7 +134,7 @@ def sign_in(
     )
     row = cursor.fetchone()
     if row is None:
-        is_right(password, passwords.NOBODYS)
+        is_right(password, passwords.nobodys())
         return None
     role, partner_id, stored, failures, locked_until = row
     if locked_until is not None and locked_until > now:
