@@ -9,11 +9,12 @@ import msgspec
 
 from engine.entity import arrive
 from engine.ports import Entity, Step
-from gateway.console.story import Change, Move, StoredEvent, Story, Tell
+from gateway.console.story import Change, Fired, Move, StoredEvent, Story, Tell
 from schemas.cloudevents import CloudEventError, json_format
-from schemas.contract import instant_text
+from schemas.platform import TIMER_FIRED
 from schemas.registry import ContractError, Registry
 
+_MOVED = "research.project.statechanged"  # tells of timers by an empty cause_id
 # Told elsewhere in the story, or of no use to a reader.
 _UNTOLD = frozenset({"changed_at", "changed_by", "parked"})
 
@@ -53,6 +54,7 @@ def _change(step: Step[Any], entity: Entity[Any], stored: StoredEvent, registry:
             before=name,
             after=name,
             moves=(),
+            fired=(),
             late=(),
             data={},
         )
@@ -69,6 +71,11 @@ def _change(step: Step[Any], entity: Entity[Any], stored: StoredEvent, registry:
         before=step.state_name(before),
         after=step.state_name(entity.state),
         moves=tuple(_moves("", _plain(before), _plain(entity.state))),
+        fired=tuple(
+            Fired(derived.data["cause_type"], derived.time, derived.data["before"], derived.data["state"])
+            for derived in decision.derived
+            if derived.name == _MOVED and not derived.data["cause_id"] and fact.name != TIMER_FIRED
+        ),
         late=tuple((late.fact.id, late.outcome.value, late.reason) for late in decision.late),
         data=fact.data.model_dump(mode="json"),
     )
@@ -99,11 +106,9 @@ def _by_id(items: tuple[Any, ...]) -> dict[str, Any]:
     return {item.id: f"{item.due:%Y-%m-%d} {item.status}" for item in items}
 
 
-def _text(value: Any) -> str:
-    if value is None or value == "":
-        return ""
-    if isinstance(value, datetime):
-        return instant_text(value)
+def _text(value: Any) -> str | datetime:
+    if value is None or isinstance(value, datetime):
+        return "" if value is None else value
     if isinstance(value, date):
         return value.isoformat()
     return str(value)

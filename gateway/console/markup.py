@@ -6,7 +6,7 @@ from typing import Final
 from urllib.parse import quote, urlencode
 
 BASE: Final = "/console"
-_VOID: Final = frozenset({"input", "br", "hr", "meta", "link", "line", "path", "rect", "circle"})
+_VOID: Final = frozenset({"input", "meta", "link"})
 
 
 class Markup(str):

@@ -15,7 +15,7 @@ from gateway.console.story import StoredEvent
 
 R = TypeVar("R")
 
-LIST_MAX: Final = 100
+LIST_MAX: Final = 50
 FOUND_MAX: Final = 20
 STORY_EVENTS_MAX: Final = 2_000
 DEEDS_MAX: Final = 200

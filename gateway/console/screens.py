@@ -18,7 +18,7 @@ from engine.errors import Fault
 from gateway.console import queries
 from gateway.console.deeds import TEXT_CHARS_MAX, DeedRefused, Deeds, Judged
 from gateway.console.gate import USER, cookie_of
-from gateway.console.markup import BASE, Markup, address, join
+from gateway.console.markup import BASE, Markup, join, link, tag
 from gateway.console.pages import alerts, frame, now, partners, projects, quarantine, search, way
 from gateway.console.pages.story import story_section
 from gateway.console.pieces import notice
@@ -135,7 +135,7 @@ class Screens:
 
             async def build(say: Speech) -> Markup:
                 board, page = await asyncio.gather(self._board(), self._projects(chosen))
-                return join(projects.list_section(say, page), projects.board_section(say, board, chosen))
+                return join(projects.board_section(say, board, chosen), projects.list_section(say, page))
 
             await self._live(visit, build, CALM_S)
 
@@ -400,13 +400,9 @@ class Screens:
 
     async def _chart(self, visit: Visit, say: Speech) -> None:
         beats = await self._guarded(say, self._pulse()) or []
-        _html(
-            join(
-                Markup(f"<h2>{say('by_duty')}</h2>"),
-                Markup(f'<p class="note">{say("by_duty_note", minutes=queries.PULSE_MINUTES)}</p>'),
-            )
-        )
-        drawn = ui.echart(now.chart(say, beats, visit.scheme)).classes("chart")
+        with ui.element("section"):
+            _html(join(tag("h2", say("by_duty")), tag("p", say("by_duty_note", minutes=queries.PULSE_MINUTES), class_="note")))
+            drawn = ui.echart(now.chart(say, beats, visit.scheme)).classes("chart")
         drawn.props["role"], drawn.props["aria-label"] = "img", now.chart_in_words(say, beats)
 
         async def again() -> None:
@@ -423,8 +419,8 @@ class Screens:
 
     async def _handles(self, visit: Visit, say: Speech, key: str, row: AlertRow, names: list[str]) -> None:
         """Acknowledge, close, assign, comment. The rules decide; the page shows what they decided."""
-        _html(Markup(f"<h2>{say('handle')}</h2>"))
-        with ui.element("div").classes("handles"):
+        with ui.element("section").classes("handles"):
+            _html(tag("h2", say("handle")))
             with ui.element("div").classes("row"):
                 acknowledge = _button(say("acknowledge"), lambda: self._do(visit, self._deeds.acknowledge, key), main=True)
                 text = _field(say("reason"), "reason")
@@ -469,8 +465,8 @@ class Screens:
         """Edit, judge, publish again; or set aside."""
         text = quarantine.text_of(record)
         came = quarantine.pretty_json(text) if text is not None else ""
-        _html(join(Markup(f"<h2>{say('repair')}</h2>"), Markup(f'<p class="note">{say("repair_note")}</p>')))
-        with ui.element("div").classes("handles"):
+        with ui.element("section").classes("handles"):
+            _html(join(tag("h2", say("repair")), tag("p", say("repair_note"), class_="note")))
             edited = ui.textarea(label=say("event"), value=came).classes("editor").props("outlined autogrow spellcheck=false")
             verdict = ui.html("", sanitize=False)
 
@@ -571,7 +567,7 @@ class Screens:
 
     def _refuse(self, visit: Visit, say: Speech) -> None:
         _html(notice(f"{say('refused')}. {say('refused_why', role=say(f'role.{visit.user.role}'))}", "warn"))
-        _html(Markup(f'<p><a href="{address("partners")}">{say("partners")}</a></p>'))
+        _html(tag("p", link(say("partners"), "partners")))
 
     async def _guarded(self, say: Speech, asked: Awaitable[Any]) -> Any:
         """What was asked, or None and a notice that the database is away."""

@@ -16,18 +16,28 @@ class StoredEvent(NamedTuple):
 
 
 class Move(NamedTuple):
-    """A field that an event changed; texts for reading."""
+    """A field that an event changed: texts, or instants."""
 
     field: str
-    before: str
-    after: str
+    before: str | datetime
+    after: str | datetime
+
+
+class Fired(NamedTuple):
+    """A timer that had come due before the event, and moved the state first."""
+
+    name: str
+    at: datetime
+    before: str | None
+    after: str | None
 
 
 class Change(NamedTuple):
     """One event and what it changed.
 
     outcome: applied, parked, rejected, superseded, duplicate, unreadable. reason: of a refusal. before, after: base states.
-    late: (event id, outcome, reason) of events that had been parked until this one came.
+    fired: timers that the event's time had let go first. late: (event id, outcome, reason) of events that had been parked until
+    this one came.
     """
 
     at: datetime
@@ -40,6 +50,7 @@ class Change(NamedTuple):
     before: str | None
     after: str | None
     moves: tuple[Move, ...]
+    fired: tuple[Fired, ...]
     late: tuple[tuple[str, str, str], ...]
     data: dict[str, Any]
 

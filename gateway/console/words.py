@@ -152,6 +152,7 @@ WORDS: Final[dict[str, Text]] = {
         ("details", "Details", "详情"),
         ("data", "Data", "数据"),
         ("parked_until", "{id} had waited for this: {outcome}", "{id} 此前在等待：{outcome}"),
+        ("timer_first", "The timer {name} had come due first, at {day}:", "计时器 {name} 先于 {day} 到期："),
         ("stays", "state stays", "状态不变"),
         ("nothing_changed", "nothing changed", "未改变任何内容"),
         # alerts
@@ -399,4 +400,6 @@ def number(value: float) -> str:
 
 def rate(value: float) -> str:
     """A number a second: small ones with a digit more."""
+    if 0 < value < 0.05:
+        return "<0.1"
     return f"{value:,.0f}" if value >= 10 else f"{value:.1f}"

@@ -87,19 +87,22 @@ def sheet(say: Speech, row: AlertRow, whose: str | None) -> Markup:
     )
     return join(
         axes,
-        facts(
-            (
-                (say("assignee"), whose),
-                (say("monitor"), row.monitor),
-                (say("age"), say.span(row.age_s) if row.age_s is not None else None),
-                (say("raised"), exactly(say, row.raised_at)),
-                (say("last_seen"), when(say, row.last_seen)),
-                (say("ended"), exactly(say, row.ended_at)),
-                (say("reason"), row.closed_reason),
-                (say("episodes"), number(row.episodes)),
-                (say("repeats"), number(row.repeats)),
-                (say("reopened"), number(row.reopened)),
-            )
+        section(
+            say("details"),
+            facts(
+                (
+                    (say("assignee"), whose),
+                    (say("monitor"), row.monitor),
+                    (say("age"), say.span(row.age_s) if row.age_s is not None else None),
+                    (say("raised"), exactly(say, row.raised_at)),
+                    (say("last_seen"), when(say, row.last_seen)),
+                    (say("ended"), exactly(say, row.ended_at)),
+                    (say("reason"), row.closed_reason),
+                    (say("episodes"), number(row.episodes)),
+                    (say("repeats"), number(row.repeats)),
+                    (say("reopened"), number(row.reopened)),
+                )
+            ),
         ),
     )
 

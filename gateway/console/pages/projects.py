@@ -112,7 +112,7 @@ def list_section(say: Speech, page: Page[ProjectRow]) -> Markup:
             join(say.value("state", row.state), " ", claims(say, row)),
             row.lead,
             row.programme,
-            say.day(row.end_on),
+            tag("time", say.day(row.end_on)) if row.end_on else None,
             _paid(row.disbursed, row.contract_amount, row.currency),
             when(say, row.changed_at),
         )

@@ -1,6 +1,7 @@
 """Why it is so: each event of an entity, who published it, by which contract, and what the rules made of it."""
 
 import json
+from datetime import datetime
 
 from gateway.console import queries
 from gateway.console.markup import Markup, join, tag
@@ -36,6 +37,18 @@ def _line(say: Speech, change: Change, family: str) -> Markup:
             tag("span", change.reason, class_="why") if change.reason else None,
             class_="head",
         ),
+        [
+            tag(
+                "p",
+                say("timer_first", name=fired.name, day=say.instant(fired.at)),
+                " ",
+                say.value(family, fired.before),
+                " → ",
+                tag("strong", say.value(family, fired.after)),
+                class_="effect",
+            )
+            for fired in change.fired
+        ],
         tag("p", _moved(say, change, family), class_="effect"),
         [
             tag("p", say("parked_until", id=event_id, outcome=f"{say(f'outcome.{outcome}')} {reason}".strip()), class_="effect")
@@ -49,21 +62,28 @@ def _line(say: Speech, change: Change, family: str) -> Markup:
 def _moved(say: Speech, change: Change, family: str) -> Markup:
     """The state's move, and every field that changed."""
     parts: list[Markup] = []
-    if change.before != change.after:
-        before, after = say.value(family, change.before), say.value(family, change.after)
+    came_from = change.fired[-1].after if change.fired else change.before
+    if came_from != change.after:
+        before, after = say.value(family, came_from), say.value(family, change.after)
         parts.append(tag("span", before, " → ", tag("strong", after)))
     parts += [
-        tag("span", tag("code", move.field), " ", f"{move.before} → " if move.before else None, tag("b", move.after or "∅"))
+        tag("span", tag("code", move.field), " ", _known(say, move.before, " → "), tag("b", _known(say, move.after) or "∅"))
         for move in change.moves
         if move.field not in {"state", "condition"}
     ]
     return tag("span", parts, class_="moves") if parts else tag("span", say("nothing_changed"), class_="quiet")
 
 
+def _known(say: Speech, value: str | datetime, after: str = "") -> str | None:
+    if not value:
+        return None
+    return (say.instant(value) if isinstance(value, datetime) else value) + after
+
+
 def _details(say: Speech, change: Change, name: str, major: str) -> Markup:
     stored = change.stored
     rule = (
-        f"{name}: {change.before or '∅'} → {change.after or '∅'}"
+        f"{name}: {(change.fired[-1].after if change.fired else change.before) or '∅'} → {change.after or '∅'}"
         if change.outcome == "applied"
         else change.reason or change.outcome
     )
