@@ -34,13 +34,14 @@ SETTLE_HURRIED_S_MAX = 5.0
 
 @dataclass(frozen=True)
 class Wishes:
-    """What was asked for. `duration_s` None: until Ctrl-C."""
+    """What was asked for. `duration_s` None: until Ctrl-C. `has_console`: people may want to look."""
 
     duration_s: float | None
     has_screen: bool
     workers: int
     rate: int
     seed: int
+    has_console: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class Play:
         run: str,
         interrupts: Interrupts,
         servers: Mapping[str, Server],
+        password: str = "",
     ) -> None:
         self._settings, self._services, self._wishes, self._run = settings, services, wishes, run
         self._interrupts, self._servers = interrupts, servers
@@ -70,6 +72,8 @@ class Play:
         self._logs.mkdir(parents=True, exist_ok=True)
         self._workers = [self._child(f"worker-{number}", "worker") for number in range(1, wishes.workers + 1)]
         self._gateway = self._child("gateway", "gateway")
+        self._console = self._child("console", "console") if wishes.has_console else None
+        self._password = password
         self._receipts = Receipts(settings.data_dir / "receipts.tsv")
         self._asked = asyncio.Event()
         self._give_up = threading.Event()
@@ -77,7 +81,7 @@ class Play:
 
     @property
     def _children(self) -> list[Child]:
-        return [*self._workers, self._gateway]
+        return [*self._workers, self._gateway, *([self._console] if self._console else [])]
 
     async def run(self) -> Ending:
         """Until the time is over or somebody asks. Raises ChildDied, and the engine's faults."""
@@ -203,17 +207,22 @@ class Play:
             run=self._run,
             workers=self._workers,
             gateway=self._gateway,
+            console=(self._console, self._password) if self._console else None,
             logs=self._logs,
             has_screen=self._wishes.has_screen,
         )
 
     def _child(self, name: str, command: str) -> Child:
         """The set port is the gateway's and the first worker's; further workers take free ones."""
-        wanted = {"gateway": self._settings.gateway.port, "worker-1": self._settings.worker.http_port}.get(name, 0)
+        wanted = {
+            "gateway": self._settings.gateway.port,
+            "console": self._settings.console.port,
+            "worker-1": self._settings.worker.http_port,
+        }.get(name, 0)
         return Child(name, command, logs=self._logs, port_wanted=wanted, environment=self._environment)
 
     def _environment(self, port: int) -> dict[str, str]:
-        """What differs from our own environment. The gateway reads its port, the worker the other; neither minds both."""
+        """What differs from our own environment. Each child reads its own port and does not mind the others."""
         kafka, database = self._services.bootstrap, self._services.dsn
         values: dict[str, object] = {
             "kafka.bootstrap": kafka,
@@ -224,6 +233,10 @@ class Play:
             "data_dir": self._settings.data_dir,
             "cache_dir": self._settings.cache_dir,
             "gateway.port": port,
+            "console.port": port,
+            "console.host": "127.0.0.1",
+            "console.public_url": "",
+            "console.reader_dsn": "",
             "worker.http_port": port,
             "worker.timers": "true",
         }

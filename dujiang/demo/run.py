@@ -10,6 +10,7 @@ from dujiang import topics
 from dujiang.database import migrate
 from dujiang.demo.account import Verdict
 from dujiang.demo.children import ChildDied
+from dujiang.demo.console import let_in
 from dujiang.demo.interrupts import STATUS_INTERRUPTED, Interrupts
 from dujiang.demo.play import Ending, Play, Wishes
 from dujiang.embedded.kafka import KafkaServer
@@ -38,7 +39,7 @@ def run_demo(
     interrupts = Interrupts()
     interrupts.install()
     _quieten()
-    wishes = Wishes(duration_s, has_screen and _has_terminal(), workers, rate, seed)
+    wishes = Wishes(duration_s, has_screen and _has_terminal(), workers, rate, seed, has_console=has_screen)
     own = _embedded_only(settings)
     try:
         ending = _played(own, wishes, interrupts)
@@ -60,7 +61,8 @@ def _played(settings: Settings, wishes: Wishes, interrupts: Interrupts) -> Endin
         services = Services(running.addresses.bootstrap, running.addresses.dsn)
         _prepare(settings, services)
         run = _next_run(settings.data_dir)
-        play = Play(settings, services, wishes, run=run, interrupts=interrupts, servers=servers)
+        password = let_in(services) if wishes.has_console else ""
+        play = Play(settings, services, wishes, run=run, interrupts=interrupts, servers=servers, password=password)
         try:
             return asyncio.run(play.run())
         finally:

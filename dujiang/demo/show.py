@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.live import Live
 
 from dujiang.demo.children import Child
+from dujiang.demo.console import USER
 from dujiang.demo.figures import Figures, Reader, with_health
 from dujiang.demo.partners import Partner
 from dujiang.demo.view import PartnerRow, Screen, line, render
@@ -37,11 +38,12 @@ class Show:
         run: str,
         workers: Sequence[Child],
         gateway: Child,
+        console: tuple[Child, str] | None = None,
         logs: Path,
         has_screen: bool,
     ) -> None:
         self._services, self._session, self._run = services, session, run
-        self._workers, self._gateway, self._logs = workers, gateway, logs
+        self._workers, self._gateway, self._console, self._logs = workers, gateway, console, logs
         self._has_screen = has_screen
         self._is_drawing = False
         self._figures = Figures()
@@ -130,5 +132,12 @@ class Show:
             "database": f"postgresql://{database.username}@{database.hostname}:{database.port}{database.path}"
             " (password: addresses.json)",
             "logs": str(self._logs),
-            "look": f"DUJIANG_DATA_DIR={self._logs.parent} dujiang projects",
+            **self._look(),
         }
+
+    def _look(self) -> dict[str, str]:
+        """Where to look further: the console, or a command."""
+        if self._console is None:
+            return {"look": f"DUJIANG_DATA_DIR={self._logs.parent} dujiang projects"}
+        child, password = self._console
+        return {"console": f"{child.url}/console/  user {USER}, password {password}"}

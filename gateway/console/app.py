@@ -90,6 +90,7 @@ async def opened(base: Base) -> AsyncIterator[FastAPI]:
     app.router.routes += [
         *entrance.routes(),
         Route("/health/live", _alive),
+        Route("/health/ready", _alive),  # without the database it says so on its pages, which is better than no page
         Route("/", _home),
         Mount(f"{BASE}/files", StaticFiles(directory=FILES)),
     ]

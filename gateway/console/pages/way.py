@@ -14,8 +14,8 @@ from schemas.topics import Topic
 
 SENDERS_MAX = 12
 _ROW, _BOX_H, _TOP = 64, 46, 34
-_X = {"publishers": 0, "topics": 300, "steps": 640, "stores": 960}
-_W = {"publishers": 190, "topics": 230, "steps": 190, "stores": 200}
+_X = {"publishers": 0, "topics": 330, "steps": 660, "stores": 960}
+_W = {"publishers": 224, "topics": 230, "steps": 190, "stores": 200}
 _WIDTH = 1160
 
 
@@ -74,7 +74,7 @@ def picture(
     arrows: list[Markup] = []
     for (source, topic), value in sent.items():
         if ("publishers", source) in boxes and ("topics", topic) in boxes:
-            arrows.append(_arrow(boxes["publishers", source].right, boxes["topics", topic].left, rate(value)))
+            arrows.append(_arrow(boxes["publishers", source].right, boxes["topics", topic].left, rate(value), at=0.18))
     for part in (*steps, *sinks):
         box = boxes["steps", part.name]
         known = [flow_of[part.name, topic] for topic in part.reads if (part.name, topic) in flow_of]
@@ -139,7 +139,9 @@ def _node(column: str, name: str, box: _Box, href: str | None) -> Markup:
     return tag("a", body, href=href, class_=f"node {column}") if href else tag("g", body, class_=f"node {column}")
 
 
-def _arrow(start: tuple[float, float], end: tuple[float, float], label: str, *, lag: int = 0, is_faint: bool = False) -> Markup:
+def _arrow(
+    start: tuple[float, float], end: tuple[float, float], label: str, *, lag: int = 0, is_faint: bool = False, at: float = 0.82
+) -> Markup:
     (x1, y1), (x2, y2) = start, end
     bend = (x2 - x1) / 2
     line = tag(
@@ -148,8 +150,10 @@ def _arrow(start: tuple[float, float], end: tuple[float, float], label: str, *, 
         class_=f"arrow{' faint' if is_faint else ''}{' behind' if lag else ''}",
     )
     words: list[Markup] = []
-    # Near the end, where lines that begin together have parted.
-    x, y = x1 + (x2 - x1) * 0.8, y1 + (y2 - y1) * 0.9 - 6
+    # Near an end, where lines that begin or end together have parted; `at` runs along the curve.
+    height = 3 * at**2 - 2 * at**3
+    x = x1 + (x2 - x1) * (1.5 * at - 1.5 * at**2 + at**3)
+    y = y1 + (y2 - y1) * height - 6
     if lag:
         words.append(
             tag("text", f"{label} ⧗{number(lag)}".strip(), x=f"{x:.1f}", y=f"{y:.1f}", class_="lag", text_anchor="middle")
