@@ -75,7 +75,7 @@ class Gate:
             await self._app(scope, receive, _with_headers(send))
         elif scope["type"] == "http" and scope["method"] in _READING:
             query = scope["query_string"].decode("latin-1")
-            wanted = scope["path"] + (f"?{query}" if query else "")
+            wanted = quote(scope["path"]) + (f"?{query}" if query else "")
             await RedirectResponse(f"{BASE}/sign-in?next={quote(wanted, safe='')}", 303)(scope, receive, _with_headers(send))
         else:
             await _refuse(scope, receive, send, 401, "sign in first")

@@ -73,14 +73,14 @@ def sheet(say: Speech, record: HeldSheet) -> Markup:
     """What is wrong, where, judged by what."""
     return join(
         tag(
-            "p",
+            "div",
+            tag("h1", f"{say('record')} #{record.id}"),
             badge(say.value("held", record.state), record.state),
-            tag("strong", tag("code", record.reason)),
-            class_="status",
+            class_="title",
         ),
         section(
             say("error_at"),
-            notice(join(tag("code", record.pointer or "/"), " ", record.message), "bad"),
+            notice(join(tag("strong", record.reason), " ", tag("code", record.pointer or "/"), " ", record.message), "bad"),
             facts(
                 (
                     (say("publisher"), record.event_source),

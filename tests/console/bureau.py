@@ -1,0 +1,156 @@
+"""A small bureau on real services, and its console as a process: what the browser tests look at."""
+
+import json
+import re
+import secrets
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.request import urlopen
+
+import psycopg
+
+from gateway.console import users
+from gateway.console.rights import Role
+from schemas.topics import PROJECT_EVENT
+from tests.conftest import TEMPLATE, Stage, _emptied, _with_database
+
+PASSWORD = "a password of tests"
+PREFIX = "gov.stiib."
+INSTITUTE = "/partners/institute"
+TITLE = "水泵 <b onmouseover=alert(1)>quiet</b>"
+
+
+class Bureau:
+    """`url` of the console; `stage` below it."""
+
+    def __init__(self, stage: Stage, url: str) -> None:
+        self.stage = stage
+        self.url = url
+
+    def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        return self.stage.rows(query, *values)
+
+
+def event(
+    name: str, event_id: str, subject: str, time: datetime, data: dict[str, Any] | None = None, source: str = INSTITUTE
+) -> bytes:
+    """One structured CloudEvent."""
+    body = {
+        "specversion": "1.0",
+        "id": event_id,
+        "source": source,
+        "type": f"{PREFIX}{name}.v1",
+        "subject": subject,
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "datacontenttype": "application/json",
+        "data": data or {},
+    }
+    return json.dumps(body, ensure_ascii=False).encode()
+
+
+def firing(key: str, event_id: str, time: datetime, severity: str, title: str) -> bytes:
+    """A monitor's word."""
+    data = {
+        "status": "firing",
+        "severity": severity,
+        "title": title,
+        "starts_at": time.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "refresh_s": None,
+    }
+    return event("infra.monitor.received", event_id, key, time, data, "/connectors/alertmanager")
+
+
+def life(now: datetime) -> list[bytes]:
+    """A project that is overdue, was paid, and of which one payment was refused; an early one; alerts."""
+    day = timedelta(days=1)
+    milestones = [{"id": "M-1", "due": f"{now - 40 * day:%Y-%m-%d}"}, {"id": "M-2", "due": f"{now + 20 * day:%Y-%m-%d}"}]
+    contract = {
+        "contract_no": "HT-7",
+        "amount": 1_000,
+        "start": f"{now - 300 * day:%Y-%m-%d}",
+        "end": f"{now + 100 * day:%Y-%m-%d}",
+        "milestones": milestones,
+    }
+    application = {"call_id": "C-1", "title": TITLE, "lead": "Institute of Pumps", "budget": 1_000}
+    return [
+        event("research.application.submitted", "e-1", "P/1", now - 400 * day, application),
+        event("research.review.started", "e-2", "P/1", now - 390 * day),
+        event("research.project.approved", "e-3", "P/1", now - 380 * day),
+        event("research.project.contracted", "e-4", "P/1", now - 310 * day, contract),
+        event("research.funds.disbursed", "e-5", "P/1", now - 200 * day, {"amount": 400, "tranche": 1}),
+        event("research.funds.disbursed", "e-6", "P/1", now - 100 * day, {"amount": 900, "tranche": 2}),
+        event("research.application.submitted", "e-7", "P/2", now - 3 * day, application | {"title": "Weir"}),
+        firing("am/1", "a-1", now - timedelta(hours=1), "critical", "pump station away"),
+        firing("am/2", "a-2", now - timedelta(minutes=1), "low", "disk fills"),
+        firing("am/3", "a-3", now - timedelta(minutes=1), "warning", "certificate ends"),
+    ]
+
+
+def broken(now: datetime, event_id: str = "bad-1") -> bytes:
+    """An application without a call."""
+    data = {"title": "Sluice", "lead": "Institute of Sluices", "budget": 10}
+    return event("research.application.submitted", event_id, "P/9", now, data, "/partners/careless")
+
+
+@contextmanager
+def founded(services: Any, registry: Any) -> Iterator[Bureau]:
+    """Seeded, with workers and a console; all of it ends with the block."""
+    name, reader = f"t_{secrets.token_hex(6)}", f"console_{secrets.token_hex(4)}"
+    with psycopg.connect(services.postgres.admin_dsn, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} OWNER dujiang")
+        connection.execute(f"CREATE ROLE {reader} LOGIN PASSWORD '{reader}' IN ROLE dujiang_reader")
+    dsn = _with_database(services.addresses.dsn, name)
+    reader_dsn = re.sub(r"//[^@]*@", f"//{reader}:{reader}@", dsn)
+    try:
+        with _emptied(services, dsn):
+            stage = Stage(services, dsn, registry)
+            try:
+                _seed(stage)
+                port = free_port()
+                process = stage._process("console", console__port=str(port), console__reader_dsn=reader_dsn)
+                url = f"http://127.0.0.1:{port}/console"
+                stage.until(lambda: _answers(url, process), 40, lambda: "the console does not answer")
+                yield Bureau(stage, url)
+            finally:
+                stage.stop()
+    finally:
+        with psycopg.connect(services.postgres.admin_dsn, autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+            connection.execute(f"DROP ROLE {reader}")
+
+
+def free_port() -> int:
+    """A free port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _seed(stage: Stage) -> None:
+    now = datetime.now(UTC)
+    stage.send(life(now))
+    stage.send_raw(PROJECT_EVENT.name, b"P/9", broken(now))
+    with psycopg.connect(stage.dsn) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO partner (partner_id, name, scopes, sources, events_per_s, burst_events, events_per_day, changed_by)"
+            " SELECT id, name, '{publish:gov.stiib.*}', ARRAY['/partners/' || id], 100, 5000, 1000, 'tests'"
+            " FROM (VALUES ('institute', 'Institute of Pumps'), ('other', 'Other Works')) AS wanted (id, name)"
+        )
+        for role in (Role.VIEWER, Role.OPERATOR, Role.STEWARD):
+            users.add(cursor, str(role), role, PASSWORD, "tests")
+        users.add(cursor, "institute", Role.PARTNER, PASSWORD, "tests", "institute")
+    stage.start("projects", "calls", "alerts", "history")
+    stage.drained("projects", "alerts", "history")
+
+
+def _answers(url: str, process: subprocess.Popen[bytes]) -> bool:
+    assert process.poll() is None, "the console ended while starting"
+    try:
+        with urlopen(f"{url}/sign-in", timeout=5) as answer:  # noqa: S310 - our own address
+            return bool(answer.status == 200)
+    except OSError:
+        return False

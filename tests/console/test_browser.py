@@ -1,0 +1,296 @@
+"""The console as people meet it: Chromium, real Kafka, real PostgreSQL."""
+
+import json
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.console.bureau import PASSWORD, TITLE, Bureau, broken, firing
+from tests.console.conftest import WAIT_MS
+
+pytestmark = [pytest.mark.services, pytest.mark.slow]
+
+Enter = Callable[..., Page]
+PAGES = (
+    "/",
+    "/projects",
+    "/projects/P%2F1",
+    "/alerts",
+    "/alerts/am%2F1",
+    "/quarantine",
+    "/quarantine/1",
+    "/way",
+    "/search?q=pump",
+    "/partners",
+)
+
+expect.set_options(timeout=WAIT_MS)
+
+
+# --- who gets in ------------------------------------------------------------------------------------------------------------
+
+
+def test_without_signing_in_no_page_is_shown(bureau: Bureau, browser: Browser) -> None:
+    context = browser.new_context(locale="en")
+    page = context.new_page()
+    for path in PAGES:
+        page.goto(bureau.url + path)
+        assert page.url.startswith(f"{bureau.url}/sign-in?next=")
+        assert TITLE not in page.content()
+    context.close()
+
+
+def test_wrong_password_says_so_and_the_fifth_locks(bureau: Bureau, browser: Browser) -> None:
+    context = browser.new_context(locale="en")
+    page = context.new_page()
+    page.goto(f"{bureau.url}/sign-in")
+    for _ in range(5):
+        page.fill("input[name=name]", "viewer")
+        page.fill("input[name=password]", "not the password")
+        page.click("button[type=submit]")
+    expect(page.get_by_role("alert")).to_contain_text("locked until")
+    page.fill("input[name=name]", "viewer")
+    page.fill("input[name=password]", PASSWORD)
+    page.click("button[type=submit]")
+    expect(page.get_by_role("alert")).to_contain_text("locked until")
+    bureau.rows("UPDATE console_user SET locked_until = NULL RETURNING name")
+    context.close()
+
+
+def test_cookie_is_out_of_reach_of_scripts_and_other_sites(enter: Enter) -> None:
+    page = enter("viewer")
+    (cookie,) = [cookie for cookie in page.context.cookies() if cookie["name"] == "dujiang_console"]
+    assert (cookie["httpOnly"], cookie["sameSite"], cookie["path"]) == (True, "Lax", "/console")
+    assert "dujiang_console" not in page.evaluate("document.cookie")
+
+
+def test_request_of_another_origin_is_refused(enter: Enter, bureau: Bureau) -> None:
+    page = enter("steward")
+    refused = page.request.post(f"{bureau.url}/sign-out", headers={"origin": "https://elsewhere.example"})
+    assert refused.status == 403
+    page.reload()
+    expect(page.locator("#main h1")).to_have_text("Now")
+
+
+def test_signing_out_ends_the_session(enter: Enter, bureau: Bureau) -> None:
+    page = enter("operator")
+    page.get_by_role("button", name="Sign out").click()
+    page.wait_for_url("**/sign-in")
+    page.goto(f"{bureau.url}/projects")
+    assert "/sign-in" in page.url
+
+
+# --- pages ------------------------------------------------------------------------------------------------------------------
+
+
+def test_now_shows_what_needs_a_person_and_leads_there(enter: Enter) -> None:
+    page = enter("viewer")
+    expect(page.get_by_role("link", name=re.compile("alerts nobody took in time"))).to_contain_text("1")
+    page.get_by_role("link", name=re.compile("projects overdue")).click()
+    expect(page.locator("tbody tr")).to_have_count(1)
+    expect(page.locator("tbody tr")).to_contain_text("40 d overdue")
+
+
+def test_project_says_why_it_is_so(enter: Enter) -> None:
+    page = enter("viewer", "/projects/P%2F1")
+    expect(page.locator("h1")).to_have_text(TITLE)  # as text: what a publisher writes is never markup
+    expect(page.locator(".notice.good")).to_contain_text("from 6 events by today's rules: the same state as stored")
+    story = page.locator(".story .change")
+    expect(story.nth(0)).to_contain_text("disbursed_above_contract")
+    expect(story.filter(has_text="research.project.approved")).to_contain_text("under review → approved")
+    refused = story.filter(has_text="disbursed_above_contract")
+    refused.locator("summary").click()
+    expect(refused).to_contain_text("/partners/institute")
+    expect(refused).to_contain_text("research.funds.disbursed v1")
+    expect(refused).to_contain_text(re.compile(r"research\.project\.event p\d@\d"))
+    page.wait_for_timeout(2_500)  # a live part was built anew meanwhile
+    assert refused.locator("details").get_attribute("open") is not None
+
+
+def test_page_follows_without_reload(enter: Enter, bureau: Bureau) -> None:
+    page = enter("viewer", "/alerts")
+    expect(page.locator("tbody tr").filter(has_text="am/live")).to_have_count(0)
+    page.evaluate("window.isTheSamePage = true")
+    bureau.stage.send([firing("am/live", "a-live", datetime.now(UTC), "high", "link down")])
+    expect(page.locator("tbody tr").filter(has_text="am/live")).to_contain_text("link down")
+    assert page.evaluate("window.isTheSamePage") is True
+
+
+def test_search_finds_by_id_name_and_organisation(enter: Enter, bureau: Bureau) -> None:
+    page = enter("viewer", "/search?q=P/2")
+    expect(page.locator("tbody tr").first).to_contain_text("Weir")
+    page.goto(f"{bureau.url}/search?q=institute%20of%20pumps")
+    expect(page.locator("tbody tr").filter(has_text="Project")).to_have_count(2)
+
+
+def test_way_leads_to_topic_and_step(enter: Enter) -> None:
+    page = enter("viewer", "/way")
+    page.locator("svg a", has_text="research.project.event").click()
+    expect(page.locator("h1")).to_have_text("research.project.event")
+    page.get_by_role("link", name="projects", exact=True).first.click()
+    expect(page.locator("h1")).to_have_text("projects")
+    expect(page.locator("tbody")).to_contain_text("research.project.event")
+
+
+def test_partners_user_sees_its_own_alone(enter: Enter, bureau: Bureau) -> None:
+    page = enter("institute", "/partners")
+    expect(page.locator("tbody tr")).to_have_count(1)
+    for path in ("/", "/projects", "/alerts", "/quarantine/1", "/way", "/partners/other", "/search?q=pump"):
+        page.goto(bureau.url + path)
+        expect(page.locator(".notice.warn")).to_contain_text("Not for your role")
+        assert "Sluice" not in page.content()
+        assert "Other Works" not in page.content()
+
+
+# --- deeds ------------------------------------------------------------------------------------------------------------------
+
+
+def test_acknowledgement_goes_through_the_rules_and_on_record(enter: Enter, bureau: Bureau) -> None:
+    page = enter("operator", "/alerts/am%2F1")
+    page.get_by_role("button", name="Acknowledge").click()
+    expect(page.locator(".axes")).to_contain_text("acknowledged")
+    expect(page.locator(".news")).to_contain_text("operator")
+    expect(page.locator(".story .change").first).to_contain_text("infra.alert.acknowledged")
+    assert bureau.rows("SELECT handling FROM alert_status WHERE alert_key = 'am/1'") == [("acknowledged",)]
+    deeds = bureau.rows(
+        "SELECT done_by, action, detail ->> 'event_id' FROM console_deed WHERE kind = 'alert' AND subject = 'am/1'"
+    )
+    source, by = bureau.rows(
+        "SELECT event_source, event::json -> 'data' ->> 'by' FROM event_history WHERE event_id = %s", deeds[0][2]
+    )[0]
+    assert (deeds[0][:2], source, by) == (("operator", "acknowledge"), "/console", "operator")
+    expect(page.get_by_role("button", name="Acknowledge")).to_be_disabled()
+
+
+def test_firing_alert_is_closed_with_a_reason_alone(enter: Enter, bureau: Bureau) -> None:
+    page = enter("operator", "/alerts/am%2F3")
+    page.get_by_role("button", name="Close although it fires").click()
+    expect(page.get_by_text("Say why: it goes on record.")).to_be_visible()
+    page.get_by_label("Reason").fill("replaced by hand")
+    page.get_by_role("button", name="Close although it fires").click()
+    expect(page.locator(".axes")).to_contain_text("closed")
+    assert bureau.rows("SELECT closed_reason FROM alert_status WHERE alert_key = 'am/3'") == [("forced",)]
+
+
+def test_alert_is_assigned_and_spoken_about(enter: Enter, bureau: Bureau) -> None:
+    page = enter("operator", "/alerts/am%2F2")
+    page.get_by_role("button", name="Assign").click()
+    expect(page.locator(".news")).to_contain_text("assigned it to operator")
+    page.get_by_label("Comment").fill("<i>looking</i> into it")
+    page.get_by_role("button", name="Add comment").click()
+    expect(page.locator(".news q")).to_have_text("<i>looking</i> into it")
+    page.goto(f"{bureau.url}/alerts?show=mine")
+    expect(page.locator("tbody tr")).to_have_count(1)
+
+
+def test_viewer_can_change_nothing(enter: Enter, bureau: Bureau) -> None:
+    page = enter("viewer", "/alerts/am%2F2")
+    expect(page.locator(".story .change").first).to_be_visible()
+    assert page.get_by_role("button").all_inner_texts() == ["Sign out"]
+    page.goto(f"{bureau.url}/quarantine/1")
+    expect(page.locator(".notice.bad")).to_contain_text("/data/call_id")
+    assert "Sluice" not in page.content()
+
+
+def test_role_taken_away_holds_for_an_open_page(enter: Enter, bureau: Bureau) -> None:
+    page = enter("operator", "/alerts/am%2F2")
+    bureau.rows("UPDATE console_user SET role = 'viewer' WHERE name = 'operator' RETURNING name")
+    try:
+        page.get_by_label("Comment").fill("still here")
+        page.get_by_role("button", name="Add comment").click()
+        expect(page.get_by_text("Your role is “viewer”")).to_be_visible()
+        assert bureau.rows("SELECT 1 FROM console_deed WHERE detail ->> 'text' = 'still here'") == []
+    finally:
+        bureau.rows("UPDATE console_user SET role = 'operator' WHERE name = 'operator' RETURNING name")
+
+
+def test_record_is_repaired_checked_and_replayed(enter: Enter, bureau: Bureau) -> None:
+    page = enter("steward", "/quarantine")
+    page.get_by_role("link", name="data_invalid").click()
+    page.get_by_role("link", name="#1", exact=True).click()
+    expect(page.locator("mark")).to_have_text('  "data": {')
+    page.get_by_role("button", name="Check").click()
+    expect(page.locator(".notice.bad").nth(1)).to_contain_text("Still refused: data_invalid at /data/call_id")
+    editor = page.get_by_label("Event")
+    mended = json.loads(editor.input_value())
+    mended["data"]["call_id"] = "C-1"
+    editor.fill(json.dumps(mended))
+    page.get_by_role("button", name="Check").click()
+    expect(page.locator(".notice.good")).to_contain_text("Good: research.project.event for P/9")
+    page.get_by_label("Reason").fill("call asked for by telephone")
+    page.get_by_role("button", name="Publish again").click()
+    expect(page.locator(".news")).to_contain_text("repaired and replayed it")
+    bureau.stage.until(lambda: bureau.rows("SELECT title FROM project_status WHERE project_id = 'P/9'") == [("Sluice",)])
+    assert bureau.rows("SELECT state, settled_by, settled_why FROM quarantine WHERE id = 1") == [
+        ("replayed", "steward", "call asked for by telephone")
+    ]
+
+
+def test_record_is_set_aside_with_a_reason_alone(enter: Enter, bureau: Bureau) -> None:
+    bureau.stage.send_raw("research.project.event", b"P/9", broken(datetime.now(UTC), "bad-2"))
+    bureau.stage.until(lambda: bureau.rows("SELECT 1 FROM quarantine WHERE event_id = 'bad-2'") != [])
+    ((row_id,),) = bureau.rows("SELECT id FROM quarantine WHERE event_id = 'bad-2'")
+    page = enter("steward", f"/quarantine/{row_id}")
+    page.get_by_role("button", name="Set aside").click()
+    expect(page.get_by_text("Say why: it goes on record.")).to_be_visible()
+    page.get_by_label("Reason").fill("a test of theirs")
+    page.get_by_role("button", name="Set aside").click()
+    expect(page.locator(".news")).to_contain_text("set it aside")
+    assert bureau.rows("SELECT state FROM quarantine WHERE id = %s", row_id) == [("parked",)]
+
+
+# --- for everybody ----------------------------------------------------------------------------------------------------------
+
+
+def test_both_languages_and_the_choice_stays(enter: Enter, bureau: Bureau) -> None:
+    page = enter("viewer", "/projects")
+    expect(page.locator("html")).to_have_attribute("lang", "en")
+    page.get_by_role("link", name="中文").click()
+    expect(page.locator("#main h1")).to_have_text("项目")
+    expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
+    assert page.url == f"{bureau.url}/projects"
+    page.goto(f"{bureau.url}/alerts")
+    expect(page.locator("#main h1")).to_have_text("基础设施告警")
+
+
+def test_browsers_language_is_the_first_choice(enter: Enter) -> None:
+    expect(enter("viewer", language="zh-CN").locator("#main h1")).to_have_text("此刻")
+
+
+def test_keyboard_reaches_content_and_pages(enter: Enter) -> None:
+    page = enter("viewer")
+    page.keyboard.press("Tab")
+    expect(page.locator(":focus")).to_have_text("Skip to content")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('#main') !== null")
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_narrow_screen_needs_no_sideways_scrolling(enter: Enter, path: str) -> None:
+    page = enter("steward", path, viewport={"width": 360, "height": 740})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_page_has_a_serious_finding_of_axe(enter: Enter, bureau: Bureau, axe: Path, scheme: str) -> None:
+    page = enter("steward")
+    page.goto(f"{bureau.url}/prefer/scheme/{scheme}?next=/console/")
+    found: list[dict[str, Any]] = []
+    for path in PAGES:
+        page.goto(bureau.url + path)
+        page.wait_for_selector("#main h1")
+        page.wait_for_timeout(400)  # what the server adds after the first drawing
+        page.add_script_tag(content=axe.read_text(encoding="utf-8"))
+        broken_rules = page.evaluate("axe.run().then(found => found.violations)")
+        found += [
+            {"page": path, "rule": rule["id"], "at": rule["nodes"][0]["html"]}
+            for rule in broken_rules
+            if rule["impact"] in {"serious", "critical"}
+        ]
+    assert found == []

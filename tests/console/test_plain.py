@@ -1,0 +1,289 @@
+"""Pure parts of the console: what is escaped, what is said, where an error is pointed at, how long an answer is kept."""
+
+import asyncio
+import string
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dujiang.story import teller
+from dujiang.wiring import STEPS
+from engine.errors import TransientFault
+from gateway.console import markup, pieces
+from gateway.console.pages import now, projects
+from gateway.console.pages.quarantine import line_of, pretty_json
+from gateway.console.queries import Beat, Column, Needs
+from gateway.console.reads import FRESH_S, REST, Kept
+from gateway.console.rights import Role
+from gateway.console.sign_in import _inside
+from gateway.console.story import StoredEvent
+from gateway.console.words import WORDS, Speech
+from schemas.alerts import SEVERITIES, Condition, Handling, Suppression
+from schemas.catalogue import default_registry
+from schemas.projects import MilestoneStatus, State
+from tests.console.bureau import life
+
+NOW = datetime(2026, 6, 1, 8, tzinfo=UTC)
+ZONE = ZoneInfo("Asia/Shanghai")
+SAY = Speech("en", ZONE, NOW)
+
+
+# --- markup -----------------------------------------------------------------------------------------------------------------
+
+
+@given(st.text())
+def test_no_text_can_open_a_tag_or_leave_an_attribute(text: str) -> None:
+    made = markup.tag("a", text, href=text, class_="x")
+    inner = made.removeprefix('<a href="').removesuffix("</a>")
+    address, _, body = inner.partition('" class="x">')
+    assert not set('<>"') & set(address)
+    assert not set('<>"') & set(body)
+
+
+def test_nested_children_stay_markup_and_plain_text_is_escaped() -> None:
+    assert markup.tag("p", [markup.tag("b", "<1>"), " & ", None, 2]) == "<p><b>&lt;1&gt;</b> &amp; 2</p>"
+
+
+def test_id_with_a_slash_is_one_part_of_the_address() -> None:
+    assert markup.address("alerts", "am/1 ?#") == "/console/alerts/am%2F1%20%3F%23"
+
+
+# --- words ------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_both_languages_fill_in_the_same_values(word: str) -> None:
+    named = [{field for _, field, _, _ in string.Formatter().parse(text) if field} for text in WORDS[word]]
+    assert named[0] == named[1]
+    assert all(WORDS[word]) or word == "state."
+
+
+@pytest.mark.parametrize(
+    ("family", "values"),
+    [
+        ("state", State),
+        ("milestone", MilestoneStatus),
+        ("severity", SEVERITIES),
+        ("condition", Condition),
+        ("handling", Handling),
+        ("suppression", Suppression),
+        ("role", Role),
+    ],
+)
+def test_every_value_of_the_rules_has_words(family: str, values: list[str]) -> None:
+    assert [value for value in values if f"{family}.{value}" not in WORDS] == []
+
+
+def test_every_state_of_a_project_has_its_place_on_the_board() -> None:
+    assert sorted(projects.STATES) == sorted(State)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0, "0 s"), (119, "119 s"), (120, "2 min"), (7_199, "120 min"), (7_200, "2 h"), (172_800, "2 d")]
+)
+def test_span_is_said_in_its_largest_unit(seconds: float, said: str) -> None:
+    assert SAY.span(seconds) == said
+
+
+def test_instant_is_shown_in_the_bureaus_zone() -> None:
+    assert SAY.instant(NOW) == "2026-06-01 16:00:00"
+    assert SAY.ago(NOW + timedelta(minutes=5)) == "in 5 min"
+
+
+# --- quarantine -------------------------------------------------------------------------------------------------------------
+
+BROKEN = '{"id": "1", "data": {"title": 7, "list": [{"a": 1}, {"b~/c": null}]}}'
+
+
+@pytest.mark.parametrize(
+    ("pointer", "line"),
+    [
+        ("/id", '  "id": "1",'),
+        ("/data/title", '    "title": 7,'),
+        ("/data/list/1/b~0~1c", '        "b~/c": null'),
+        ("/data/missing", '  "data": {'),
+    ],
+)
+def test_error_is_pointed_at_by_its_line_or_that_of_its_parent(pointer: str, line: str) -> None:
+    pretty = pretty_json(BROKEN)
+    found = line_of(pretty, pointer)
+    assert found is not None
+    assert pretty.split("\n")[found - 1] == line
+
+
+@pytest.mark.parametrize("pointer", ["", "/missing"])
+def test_error_of_the_whole_points_at_no_line(pointer: str) -> None:
+    assert line_of(pretty_json(BROKEN), pointer) is None
+
+
+@pytest.mark.parametrize("text", ["编号;金额", '{"a": 1, "a": 2}', "[" * 100_000, ""])
+def test_what_is_no_good_json_is_shown_as_it_came(text: str) -> None:
+    assert pretty_json(text) == text
+    assert line_of(text, "/data") is None
+
+
+# --- now --------------------------------------------------------------------------------------------------------------------
+
+
+def test_needs_are_what_is_not_nought_the_most_urgent_first() -> None:
+    needs = Needs(1, 3, 1, 4, NOW, 0, 2)
+    board = [Column("executing", 10, 5, 1, 0, 0), Column("contracted", 2, 1, 0, 0, 0)]
+    found = now.wants(needs, board, lag=7, unaccounted=0)
+    assert [(need.number, need.word) for need in found] == [
+        (1, "need.late_alerts"),
+        (2, "need.open_alerts"),
+        (4, "need.quarantined"),
+        (6, "need.overdue"),
+        (1, "need.at_risk"),
+        (2, "need.calls"),
+        (7, "need.lag"),
+    ]
+
+
+def test_rates_leave_out_the_tick_under_way() -> None:
+    last = int(NOW.timestamp()) // 15 - 1
+    beats = [
+        Beat("/partners/a", "research.call.event", last, 30, NOW),
+        Beat("/partners/b", "research.project.event", last, 15, NOW),
+        Beat("/partners/a", "infra.alert.event", last + 1, 1_000, NOW),
+    ]
+    found = now.rates_by_duty(beats, NOW)
+    assert (found[2][-1], sum(found[2]), sum(found[3])) == (3.0, 3.0, 0.0)
+
+
+# --- the story --------------------------------------------------------------------------------------------------------------
+
+
+def test_story_tells_each_event_with_what_it_changed() -> None:
+    events = [
+        StoredEvent("research.project.event", 0, offset, NOW, line.decode())
+        for offset, line in enumerate(life(NOW))
+        if b'"subject": "P/1"' in line
+    ]
+    story = teller(STEPS, default_registry())("projects", "P/1", events, NOW)
+    assert [(change.event_id, change.outcome, change.after) for change in story.changes] == [
+        ("e-1", "applied", "applied"),
+        ("e-2", "applied", "under_review"),
+        ("e-3", "applied", "approved"),
+        ("e-4", "applied", "contracted"),
+        ("e-5", "applied", "executing"),
+        ("e-6", "rejected", "executing"),
+    ]
+    paid, refused = story.changes[4], story.changes[5]
+    assert [(fired.name, fired.before, fired.after) for fired in paid.fired] == [("start_reached", "contracted", "executing")]
+    assert ("disbursed", "0", "400") in paid.moves
+    assert (refused.reason, refused.moves) == ("disbursed_above_contract", ())
+    assert story.state == "executing"
+
+
+def test_event_of_an_unknown_contract_is_shown_and_not_judged() -> None:
+    line = life(NOW)[0].replace(b"application.submitted.v1", b"application.submitted.v9").decode()
+    story = teller(STEPS, default_registry())("projects", "P/1", [StoredEvent("t", 0, 0, NOW, line)], NOW)
+    assert [(change.outcome, change.reason) for change in story.changes] == [("unreadable", "type_unknown")]
+    assert story.state is None
+
+
+# --- answers that are kept --------------------------------------------------------------------------------------------------
+
+
+class Asked:
+    """A query that takes as long as it is told."""
+
+    def __init__(self) -> None:
+        self.now_s, self.took_s, self.count = 0.0, 0.0, 0
+        self.fault: TransientFault | None = None
+
+    def clock_s(self) -> float:
+        return self.now_s
+
+    async def ask(self) -> int:
+        self.count += 1
+        self.now_s += self.took_s
+        if self.fault:
+            raise self.fault
+        return self.count
+
+
+def test_quick_answer_is_asked_for_again_when_it_is_no_longer_fresh() -> None:
+    async def play() -> list[int]:
+        asked = Asked()
+        kept = Kept(asked.clock_s)
+        found = [(await kept.get("key", asked.ask)).value for _ in range(3)]
+        asked.now_s += FRESH_S
+        return [*found, (await kept.get("key", asked.ask)).value]
+
+    assert asyncio.run(play()) == [1, 1, 1, 2]
+
+
+def test_slow_answer_rests_as_long_as_it_took_many_times() -> None:
+    async def play() -> list[int]:
+        asked = Asked()
+        asked.took_s = 3.0
+        kept = Kept(asked.clock_s)
+        await kept.get("key", asked.ask)
+        found = []
+        for wait_s in (REST * 3.0 - 3.1, 0.2):
+            asked.now_s += wait_s
+            found.append((await kept.get("key", asked.ask)).value)
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        return [*found, (await kept.get("key", asked.ask)).value]
+
+    assert asyncio.run(play()) == [1, 1, 2]  # the old one at once, the new one at the next look
+
+
+def test_many_askers_share_one_query() -> None:
+    async def play() -> tuple[list[int], int]:
+        asked = Asked()
+        kept = Kept(asked.clock_s)
+        found = await asyncio.gather(*(kept.get("key", asked.ask) for _ in range(20)))
+        return [answer.value for answer in found], asked.count
+
+    assert asyncio.run(play()) == ([1] * 20, 1)
+
+
+def test_answer_outlives_a_fault_but_the_first_fault_is_raised() -> None:
+    async def play() -> int:
+        asked = Asked()
+        kept = Kept(asked.clock_s)
+        asked.fault = TransientFault("away")
+        with pytest.raises(TransientFault):
+            await kept.get("key", asked.ask)
+        asked.fault = None
+        await kept.get("key", asked.ask)
+        asked.fault = TransientFault("away")
+        asked.now_s += FRESH_S
+        return (await kept.get("key", asked.ask)).value
+
+    assert asyncio.run(play()) == 2
+
+
+# --- the door ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("target", ["/console/alerts/am%2F1?show=all", "/console/", "/console"])
+def test_sign_in_leads_back_to_the_page_that_was_wanted(target: str) -> None:
+    assert _inside(target) == target
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "",
+        "https://evil.example/console/",
+        "//evil.example/console/",
+        "/consoles",
+        "javascript:alert(1)",
+        "/console/\\evil",
+        "/other",
+    ],
+)
+def test_sign_in_leads_nowhere_else(target: str) -> None:
+    assert _inside(target) == "/console/"
+
+
+def test_table_says_when_it_has_no_rows() -> None:
+    assert pieces.table("x", [pieces.Head("a")], [], empty="none") == '<p class="empty">none</p>'
