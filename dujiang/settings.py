@@ -78,7 +78,7 @@ class Console(_Group):
     """The operators' web console."""
 
     host: str = Field("127.0.0.1", description="address to listen on; beyond loopback only with an https `console.public_url`")
-    port: int = Field(8602, ge=0, le=65_535, description="TCP port; 0: a free one")
+    port: int = Field(8690, ge=0, le=65_535, description="TCP port; 0: a free one")
     public_url: str = Field(
         "",
         pattern=r"^(https?://[A-Za-z0-9.:\[\]-]+)?$",
@@ -117,7 +117,7 @@ class Deliver(_Group):
     """Webhooks to subscribers."""
 
     http_host: str = Field("127.0.0.1", description="address of the deliverer's health and metrics")
-    http_port: int = Field(8602, ge=0, le=65_535, description="TCP port of health and metrics; 0: a free one")
+    http_port: int = Field(8680, ge=0, le=65_535, description="TCP port of health and metrics; 0: a free one")
     origin: str = Field(
         "dujiang",
         pattern="^[A-Za-z0-9.-]+$",

@@ -1,0 +1,126 @@
+"""Make the pictures of docs/console: `python -m tests.console.screenshots`.
+
+Starts a demo on services of its own in a temporary folder, signs in as its user, and takes each page once. Chromium is looked for
+on the PATH; a font with Chinese characters must be there for the Chinese pages.
+"""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+from playwright.sync_api import Page, sync_playwright
+
+from tests.console.conftest import BROWSERS
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "docs" / "console"
+READY_S_MAX = 90.0
+PLAY_S = 40.0  # until enough has happened to be worth a picture
+SETTLE_MS = 2_600
+
+# name, page or what finds it, language, scheme, width
+PICTURES: tuple[tuple[str, str, str, str, int], ...] = (
+    ("now", "/", "en", "light", 1280),
+    ("now-zh-dark", "/", "zh", "dark", 1280),
+    ("projects", "/projects", "en", "light", 1280),
+    ("project", "project", "en", "light", 1280),
+    ("alerts-zh", "/alerts", "zh", "light", 1280),
+    ("alert", "alert", "en", "light", 1280),
+    ("quarantine", "/quarantine", "en", "light", 1280),
+    ("record", "record", "en", "light", 1280),
+    ("way", "/way", "en", "light", 1280),
+    ("partners", "/partners", "en", "light", 1280),
+    ("search", "/search?q=KJ-001-0000", "en", "light", 1280),
+    ("alert-narrow-zh", "alert", "zh", "light", 360),
+)
+FINDS = {
+    "project": "SELECT '/projects/', project_id FROM project_status WHERE rejected <> '[]' ORDER BY applied DESC, project_id LIMIT 1",
+    "alert": "SELECT '/alerts/', alert_key FROM alert_status WHERE handling = 'open' AND condition = 'firing'"
+    " ORDER BY repeats DESC, alert_key LIMIT 1",
+    "record": "SELECT '/quarantine/', id::text FROM quarantine WHERE reason = 'data_invalid' ORDER BY id LIMIT 1",
+}
+
+
+def main() -> int:
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if browser is None:
+        sys.stderr.write(f"no browser: none of {', '.join(BROWSERS)} is on the PATH\n")
+        return 1
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as data:
+        demo = subprocess.Popen(
+            [sys.executable, "-m", "dujiang", "demo", "--data", data, "--rate", "60"],
+            cwd=ROOT,
+            env={**os.environ, "DUJIANG_GATEWAY__PORT": "0", "DUJIANG_CONSOLE__PORT": "0", "DUJIANG_WORKER__HTTP_PORT": "0"},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            url, password = _entrance(demo)
+            time.sleep(PLAY_S)
+            _take(browser, url, password, lambda name: _found(Path(data), name))
+        finally:
+            demo.send_signal(signal.SIGINT)
+            demo.wait(120)
+    return 0
+
+
+def _entrance(demo: "subprocess.Popen[str]") -> tuple[str, str]:
+    assert demo.stdout is not None
+    until = time.monotonic() + READY_S_MAX
+    for line in demo.stdout:
+        match = re.match(r"console +(http\S+)/ +user demo, password (\S+)", line)
+        if match:
+            return match[1], match[2]
+        if time.monotonic() > until:
+            break
+    raise RuntimeError("the demo named no console")
+
+
+def _found(data: Path, name: str) -> str:
+    from dujiang.embedded.services import find_running
+
+    running = find_running(data)
+    assert running is not None, "the demo has ended"
+    with psycopg.connect(running.dsn) as connection:
+        row = connection.execute(FINDS[name].encode()).fetchone()
+    assert row is not None, f"the demo made no {name} to show"
+    return f"{row[0]}{quote(row[1], safe='')}"
+
+
+def _take(browser: str, url: str, password: str, find: Callable[[str], str]) -> None:
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
+        page = running.new_page()
+        page.goto(f"{url}/sign-in")
+        page.screenshot(path=FOLDER / "sign-in.png")
+        page.fill("input[name=name]", "demo")
+        page.fill("input[name=password]", password)
+        page.click("button[type=submit]")
+        for name, wanted, language, scheme, width in PICTURES:
+            _picture(page, url, name, find(wanted) if wanted in FINDS else wanted, language, scheme, width)
+        running.close()
+
+
+def _picture(page: Page, url: str, name: str, path: str, language: str, scheme: str, width: int) -> None:
+    for choice, value in (("language", language), ("scheme", scheme)):
+        page.goto(f"{url}/prefer/{choice}/{value}?next=/console/sign-in")
+    page.set_viewport_size({"width": width, "height": 860})
+    page.goto(url + path)
+    page.wait_for_selector("#main h1")
+    page.wait_for_timeout(SETTLE_MS)
+    page.screenshot(path=FOLDER / f"{name}.png")
+    sys.stdout.write(f"docs/console/{name}.png\n")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
