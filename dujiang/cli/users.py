@@ -110,7 +110,7 @@ def give_password(name: Name, generate: Generate = False) -> None:
 @app.command()
 @speaks
 def remove(name: Name) -> None:
-    """Shut somebody out, at once. What the person did stays on record."""
+    """Shut somebody out: new pages and deeds at once, open pages within half a minute. What was done stays on record."""
     from gateway.console import users
 
     with _register() as cursor:

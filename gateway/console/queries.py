@@ -23,6 +23,9 @@ PULSE_MINUTES: Final = 10
 TICK_S: Final = 15
 SOURCES_MAX: Final = 5_000
 NEWS_MAX: Final = 14
+CALLS_MAX: Final = 10
+ASSIGNED_DAYS: Final = 90
+ASSIGNED_MAX: Final = 1_000
 
 
 class Page(NamedTuple, Generic[R]):
@@ -131,6 +134,25 @@ def needs(cursor: Cursor[Any]) -> Needs:
     )[0]
 
 
+class ClosingCall(NamedTuple):
+    """A call that closes within 14 days."""
+
+    call_id: str
+    title: str
+    programme: str
+    closes_at: datetime
+
+
+def closing_calls(cursor: Cursor[Any]) -> list[ClosingCall]:
+    """The next to close first."""
+    return _rows(
+        cursor,
+        ClosingCall,
+        "SELECT call_id, title, programme, closes_at FROM v_call WHERE phase = 'closing_soon'"  # noqa: S608
+        f" ORDER BY closes_at, call_id LIMIT {CALLS_MAX}",
+    )
+
+
 # --- projects ---------------------------------------------------------------------------------------------------------------
 
 
@@ -185,7 +207,13 @@ class ProjectFilter(NamedTuple):
     words: str = ""
 
 
-CLAIMS: Final = ("overdue", "at_risk", "silent", "underspent")
+# A claim, and the states in which it can hold: of a million projects most have ended, and are not looked at.
+CLAIMS: Final = {
+    "overdue": ("contracted", "executing", "suspended", "acceptance_pending"),
+    "at_risk": ("executing",),
+    "silent": ("executing",),
+    "underspent": ("acceptance_pending", "in_acceptance", "accepted", "closed"),
+}
 _PROJECT = _columns(ProjectRow)
 
 
@@ -195,15 +223,17 @@ def projects(cursor: Cursor[Any], wanted: ProjectFilter) -> Page[ProjectRow]:
     if wanted.state:
         where.append("state = %(state)s")
     if wanted.claim in CLAIMS:
-        where.append(f"is_{wanted.claim}")
+        where.append("state = ANY(%(states)s)")
     if wanted.words:
         where.append("strpos(lower(concat_ws(' ', project_id, title, lead, programme)), lower(%(words)s)) > 0")
+    holds = f"WHERE is_{wanted.claim}" if wanted.claim in CLAIMS else ""
     return _page(
         cursor,
         ProjectRow,
-        f"SELECT {_PROJECT} FROM v_project WHERE {' AND '.join(where)}"  # noqa: S608
+        # OFFSET 0 keeps the claims from being computed once for the condition and once more for the list.
+        f"SELECT * FROM (SELECT {_PROJECT} FROM v_project WHERE {' AND '.join(where)} OFFSET 0) AS p {holds}"  # noqa: S608
         " ORDER BY is_overdue DESC, overdue_days DESC NULLS LAST, is_at_risk DESC, changed_at DESC NULLS LAST, project_id",
-        wanted._asdict(),
+        wanted._asdict() | {"states": list(CLAIMS.get(wanted.claim, ()))},
     )
 
 
@@ -369,17 +399,27 @@ class Assignment(NamedTuple):
     episode: int
 
 
-def kept_assignments(cursor: Cursor[Any], subjects: Sequence[str] | None = None) -> dict[str, Assignment]:
-    """The latest assignment of each of these alerts; None: of all."""
+def kept_assignments(cursor: Cursor[Any], subjects: Sequence[str]) -> dict[str, Assignment]:
+    """The latest assignment of each of these alerts."""
     found = _rows(
         cursor,
         Assignment,
         """SELECT DISTINCT ON (subject) subject, detail ->> 'to' AS assignee, (detail ->> 'episode')::int AS episode
-           FROM console_deed WHERE kind = 'alert' AND action = 'assign'
-                AND (%(all)s OR subject = ANY(%(subjects)s)) ORDER BY subject, id DESC""",
-        {"all": subjects is None, "subjects": list(subjects or ())},
+           FROM console_deed WHERE kind = 'alert' AND action = 'assign' AND subject = ANY(%(subjects)s)
+           ORDER BY subject, id DESC""",
+        {"subjects": list(subjects)},
     )
     return {row.subject: row for row in found}
+
+
+def kept_assigned_to(cursor: Cursor[Any], name: str) -> list[str]:
+    """Alerts that were this person's within ASSIGNED_DAYS; somebody else may have them by now."""
+    cursor.execute(
+        "SELECT DISTINCT subject FROM console_deed WHERE kind = 'alert' AND action = 'assign' AND detail ->> 'to' = %s"
+        " AND done_at > now() - make_interval(days => %s) LIMIT %s",
+        (name, ASSIGNED_DAYS, ASSIGNED_MAX),
+    )
+    return [row[0] for row in cursor.fetchall()]
 
 
 def kept_user_names(cursor: Cursor[Any]) -> list[str]:

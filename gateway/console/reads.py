@@ -23,6 +23,7 @@ STATEMENT_TIMEOUT_MS: Final = 8_000
 ANSWER_S: Final = 10.0
 REST: Final = 20
 FRESH_S: Final = 2.0
+STALE_S: Final = 300.0  # older than this nothing is shown, however long a new answer takes
 KEPT_MAX: Final = 200
 
 
@@ -65,6 +66,7 @@ class Answer(Generic[T]):
     took_s: float
 
     def age_s(self, now_s: float) -> float:
+        """Since it was asked for."""
         return max(0.0, now_s - self.asked_s)
 
 
@@ -75,6 +77,10 @@ class Kept:
         self._clock_s = clock_s
         self._answers: OrderedDict[Hashable, Answer[Any]] = OrderedDict()
         self._asking: dict[Hashable, asyncio.Task[Answer[Any]]] = {}
+
+    def age_s(self, answer: Answer[Any]) -> float:
+        """How old an answer is now."""
+        return answer.age_s(self._clock_s())
 
     async def get(self, key: Hashable, ask: Callable[[], Awaitable[T]]) -> Answer[T]:
         """The answer to `key`. Raises what `ask` raised when there is none yet."""
@@ -88,7 +94,7 @@ class Kept:
             asking = self._asking[key] = asyncio.create_task(self._ask(key, ask))
             asking.add_done_callback(lambda task: self._settled(key, task))
         # Quick answers are waited for, so that what is shown is of now; slow ones arrive at the next look.
-        if known is not None and known.took_s > FRESH_S / 10:
+        if known is not None and known.took_s > FRESH_S / 10 and known.age_s(self._clock_s()) < STALE_S:
             return known
         try:
             return await asyncio.shield(asking)

@@ -23,7 +23,7 @@ from gateway.console.pages import alerts, frame, now, partners, projects, quaran
 from gateway.console.pages.story import story_section
 from gateway.console.pieces import notice
 from gateway.console.queries import AlertFilter, AlertRow, Beat, HeldFilter, HeldSheet, ProjectFilter
-from gateway.console.reads import Kept, Reader, remedy_of
+from gateway.console.reads import Answer, Kept, Reader, remedy_of
 from gateway.console.rights import Right, User
 from gateway.console.sampler import Sampler
 from gateway.console.sign_in import language_for, scheme_for
@@ -52,6 +52,7 @@ class Visit:
     scheme: str
     here: str
     query: dict[str, str]
+    ended: asyncio.Event
 
 
 class Screens:
@@ -135,7 +136,8 @@ class Screens:
 
             async def build(say: Speech) -> Markup:
                 board, page = await asyncio.gather(self._board(), self._projects(chosen))
-                return join(projects.board_section(say, board, chosen), projects.list_section(say, page))
+                age_s = max(self._kept.age_s(board), self._kept.age_s(page))
+                return join(projects.board_section(say, board.value, chosen, age_s), projects.list_section(say, page.value))
 
             await self._live(visit, build, CALM_S)
 
@@ -167,10 +169,15 @@ class Screens:
             _html(alerts.filter_form(say, chosen))
 
             async def build(say: Speech) -> Markup:
-                assigned = await self._own.read(queries.kept_assignments)
-                mine = [key for key, row in assigned.items() if row.assignee == visit.user.name]
-                keys = mine if chosen.show == "mine" else None
+                keys = None
+                if chosen.show == "mine":
+                    keys = await self._own.read(lambda cursor: queries.kept_assigned_to(cursor, visit.user.name))
                 page = await self._views.read(lambda cursor: queries.alerts(cursor, chosen, keys))
+                shown = [row.alert_key for row in page.rows]
+                assigned = await self._own.read(lambda cursor: queries.kept_assignments(cursor, shown))
+                if chosen.show == "mine":
+                    mine = [row for row in page.rows if alerts.assignee(row, assigned) == visit.user.name]
+                    page = page._replace(rows=mine)
                 return alerts.list_section(say, page, assigned)
 
             await self._live(visit, build, LIVE_S)
@@ -201,7 +208,7 @@ class Screens:
 
             await self._live(visit, build, LIVE_S)
             if visit.user.may(Right.HANDLE_ALERTS):
-                names = await self._own.read(queries.kept_user_names)
+                names = await self._guarded(say, self._own.read(queries.kept_user_names)) or []
                 await self._handles(visit, say, key, row, names)
             await self._live(visit, told, LIVE_S)
 
@@ -361,12 +368,12 @@ class Screens:
     async def _pulse(self) -> list[Beat]:
         return (await self._kept.get("pulse", lambda: self._views.read(queries.pulse))).value
 
-    async def _board(self) -> list[queries.Column]:
-        return (await self._kept.get("board", lambda: self._views.read(queries.board))).value
+    async def _board(self) -> Answer[list[queries.Column]]:
+        return await self._kept.get("board", lambda: self._views.read(queries.board))
 
-    async def _projects(self, chosen: ProjectFilter) -> queries.Page[queries.ProjectRow]:
+    async def _projects(self, chosen: ProjectFilter) -> Answer[queries.Page[queries.ProjectRow]]:
         ask = lambda: self._views.read(lambda cursor: queries.projects(cursor, chosen))  # noqa: E731
-        return (await self._kept.get(("projects", chosen), ask)).value
+        return await self._kept.get(("projects", chosen), ask)
 
     async def _story(self, step: str, topic: str, key: str) -> Story:
         events = await self._own.read(lambda cursor: queries.kept_events(cursor, topic, key))
@@ -388,7 +395,7 @@ class Screens:
     async def _needs(self, say: Speech) -> Markup:
         needs, board = await asyncio.gather(self._kept.get("needs", lambda: self._views.read(queries.needs)), self._board())
         sample = self._sampler.latest
-        found = now.wants(needs.value, board, sample.lag if sample else None, sample.unaccounted if sample else 0)
+        found = now.wants(needs.value, board.value, sample.lag if sample else None, sample.unaccounted if sample else 0)
         return now.needs_section(say, found)
 
     async def _now_lists(self, say: Speech) -> Markup:
@@ -396,7 +403,8 @@ class Screens:
         is_busy = sum(beat.events for beat in beats) > NEWS_BUSY_EVENTS
         seconds = 20 if is_busy else queries.PULSE_MINUTES * 60
         news = await self._kept.get(("news", is_busy), lambda: self._views.read(lambda cursor: queries.news(cursor, seconds)))
-        return now.lists(say, beats, news.value)
+        calls = await self._kept.get("calls", lambda: self._views.read(queries.closing_calls))
+        return now.lists(say, beats, news.value, calls.value)
 
     async def _chart(self, visit: Visit, say: Speech) -> None:
         beats = await self._guarded(say, self._pulse()) or []
@@ -406,6 +414,8 @@ class Screens:
         drawn.props["role"], drawn.props["aria-label"] = "img", now.chart_in_words(say, beats)
 
         async def again() -> None:
+            if visit.ended.is_set():
+                return
             say = self._speech(visit)
             with suppress(Fault):  # the needs above say that the database is away
                 fresh = now.chart(say, await self._pulse(), visit.scheme)
@@ -533,6 +543,7 @@ class Screens:
             scheme=scheme_for(request),
             here=request.url.path + (f"?{query}" if query else ""),
             query=dict(request.query_params),
+            ended=asyncio.Event(),
         )
 
     def _speech(self, visit: Visit) -> Speech:
@@ -551,6 +562,7 @@ class Screens:
         async def look() -> None:
             with suppress(Fault):  # while the database is away nobody is signed out
                 if await self._user_of(visit.cookie, False) is None:
+                    visit.ended.set()  # a page that does not follow is told nothing more either
                     ui.navigate.to(f"{BASE}/sign-in")
 
         ui.timer(SESSION_LOOK_S, look, immediate=False)
@@ -593,6 +605,8 @@ class Screens:
         part = _html(shown[0])
 
         async def again() -> None:
+            if visit.ended.is_set():
+                return
             fresh = await built()
             if fresh != shown[0]:
                 shown[0] = fresh

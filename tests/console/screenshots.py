@@ -1,7 +1,7 @@
 """Make the pictures of docs/console: `python -m tests.console.screenshots`.
 
-Starts a demo on services of its own in a temporary folder, signs in as its user, and takes each page once. Chromium is looked for
-on the PATH; a font with Chinese characters must be there for the Chinese pages.
+Starts a demo on services of its own in a temporary folder, signs in as its user, and takes each page once. Chromium is looked
+for on the PATH; a font with Chinese characters must be there for the Chinese pages.
 """
 
 import os
@@ -43,7 +43,8 @@ PICTURES: tuple[tuple[str, str, str, str, int], ...] = (
     ("alert-narrow-zh", "alert", "zh", "light", 360),
 )
 FINDS = {
-    "project": "SELECT '/projects/', project_id FROM project_status WHERE rejected <> '[]' ORDER BY applied DESC, project_id LIMIT 1",
+    "project": "SELECT '/projects/', project_id FROM project_status WHERE rejected <> '[]'"
+    " ORDER BY applied DESC, project_id LIMIT 1",
     "alert": "SELECT '/alerts/', alert_key FROM alert_status WHERE handling = 'open' AND condition = 'firing'"
     " ORDER BY repeats DESC, alert_key LIMIT 1",
     "record": "SELECT '/quarantine/', id::text FROM quarantine WHERE reason = 'data_invalid' ORDER BY id LIMIT 1",

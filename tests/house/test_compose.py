@@ -11,7 +11,7 @@ from dujiang.embedded.jars import KAFKA_VERSION
 from dujiang.embedded.postgres import POSTGRES_VERSION
 from dujiang.settings import Settings, variable_of
 
-OURS = ("migrate", "worker", "gateway", "deliverer")
+OURS = ("migrate", "worker", "gateway", "deliverer", "console")
 
 
 @pytest.fixture(scope="module")

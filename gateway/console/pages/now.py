@@ -9,7 +9,7 @@ from gateway.console import queries
 from gateway.console.markup import Markup, address, join, link, tag
 from gateway.console.pages.links import event_name, subject_link
 from gateway.console.pieces import Head, section, table, when
-from gateway.console.queries import Beat, Column, Needs, News
+from gateway.console.queries import Beat, ClosingCall, Column, Needs, News
 from gateway.console.words import Speech, number, rate
 
 # The Bureau's four duties by the domain that begins a topic's name; what the platform says of itself stands beside them.
@@ -47,7 +47,7 @@ def wants(needs: Needs, board: Iterable[Column], lag: int | None, unaccounted: i
         Need(needs.quarantined, "need.quarantined", "warn", address("quarantine"), needs.quarantined_since),
         Need(sum(column.overdue for column in columns), "need.overdue", "warn", address("projects", claim="overdue")),
         Need(sum(column.at_risk for column in columns), "need.at_risk", "calm", address("projects", claim="at_risk")),
-        Need(needs.closing_calls, "need.calls", "calm", address("search")),
+        Need(needs.closing_calls, "need.calls", "calm", f"{address('')}#calls"),
         Need(lag or 0, "need.lag", "calm", address("way")),
     ]
     return [need for need in found if need.number]
@@ -189,6 +189,19 @@ def news_section(say: Speech, news: Iterable[News]) -> Markup:
     return section(say("latest"), body)
 
 
-def lists(say: Speech, beats: Sequence[Beat], news: Iterable[News]) -> Markup:
-    """Publishers beside the latest events."""
-    return tag("div", join(publishers_section(say, beats), news_section(say, news)), class_="two")
+def calls_section(say: Speech, calls: Sequence[ClosingCall]) -> Markup | None:
+    """Calls that close within 14 days."""
+    if not calls:
+        return None
+    rows = [
+        (join(call.title or call.call_id, tag("small", call.call_id)), call.programme, when(say, call.closes_at))
+        for call in calls
+    ]
+    heads = (Head(say("call")), Head(say("programme")), Head(say("closes")))
+    return section(say("need.calls"), table(say("need.calls"), heads, rows, empty=""), id_="calls")
+
+
+def lists(say: Speech, beats: Sequence[Beat], news: Iterable[News], calls: Sequence[ClosingCall]) -> Markup:
+    """Publishers, and calls that close, beside the latest events."""
+    left = tag("div", publishers_section(say, beats), calls_section(say, calls))
+    return tag("div", left, news_section(say, news), class_="two")

@@ -24,6 +24,8 @@ from gateway.console.queries import Column, MilestoneRow, Page, ProjectFilter, P
 from gateway.console.story import Story
 from gateway.console.words import Speech, number
 
+TOLD_FROM_S = 10.0  # younger figures pass for those of now
+
 # In the order of a project's life.
 STATES = (
     "applied",
@@ -74,8 +76,8 @@ def filter_form(say: Speech, chosen: ProjectFilter) -> Markup:
     )
 
 
-def board_section(say: Speech, board: Iterable[Column], chosen: ProjectFilter) -> Markup:
-    """How many stand where; every state leads to its list."""
+def board_section(say: Speech, board: Iterable[Column], chosen: ProjectFilter, age_s: float) -> Markup:
+    """How many stand where; every state leads to its list. `age_s`: how old the figures are."""
     by_state = {column.state or "": column for column in board}
     most = max((column.projects for column in by_state.values()), default=1)
     order = {state: place for place, state in enumerate(STATES)}
@@ -84,7 +86,7 @@ def board_section(say: Speech, board: Iterable[Column], chosen: ProjectFilter) -
         for state in sorted(by_state, key=lambda state: (order.get(state, 99), state))
     ]
     body = tag("ul", rows, class_="board") if rows else tag("p", say("nothing"), class_="empty")
-    return section(say("by_state"), body)
+    return section(say("by_state"), body, note=say("as_of", age=say.span(age_s)) if age_s >= TOLD_FROM_S else "")
 
 
 def _state_line(say: Speech, column: Column, most: int, *, is_chosen: bool) -> Markup:
