@@ -21,6 +21,7 @@ from schemas.topics import TOPICS
 EVERY_S: Final = 3.0
 WINDOW_S: Final = 30.0
 KAFKA_S: Final = 5.0
+BEHIND_S: Final = 10.0
 
 log = structlog.get_logger("console")
 
@@ -33,10 +34,6 @@ class Sample(NamedTuple):
     ends: Mapping[Place, int] | None
 
     @property
-    def lag(self) -> int | None:
-        return None if self.ends is None else sum(account.lag for account in self.accounts)
-
-    @property
     def unaccounted(self) -> int:
         """Records lost or counted twice; 0 always."""
         return 0 if self.ends is None else sum(abs(account.unaccounted) for account in self.accounts)
@@ -47,6 +44,11 @@ class Flow(NamedTuple):
 
     account: Account
     rate: float | None
+
+    @property
+    def is_behind(self) -> bool:
+        """What waits is more than BEHIND_S of work at the present pace; a few records always are under way."""
+        return self.account.lag > BEHIND_S * (self.rate or 0.0)
 
 
 class Sampler:

@@ -395,7 +395,8 @@ class Screens:
     async def _needs(self, say: Speech) -> Markup:
         needs, board = await asyncio.gather(self._kept.get("needs", lambda: self._views.read(queries.needs)), self._board())
         sample = self._sampler.latest
-        found = now.wants(needs.value, board.value, sample.lag if sample else None, sample.unaccounted if sample else 0)
+        behind = sum(flow.account.lag for flow in self._sampler.flows() if flow.is_behind)
+        found = now.wants(needs.value, board.value, behind, sample.unaccounted if sample else 0)
         return now.needs_section(say, found)
 
     async def _now_lists(self, say: Speech) -> Markup:

@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from dujiang.story import teller
 from dujiang.wiring import STEPS
 from engine.errors import TransientFault
+from engine.ledger import Account
 from gateway.console import markup, pieces
 from gateway.console.pages import now, projects
 from gateway.console.pages.quarantine import line_of, pretty_json
 from gateway.console.queries import Beat, Column, Needs
 from gateway.console.reads import FRESH_S, REST, Kept
 from gateway.console.rights import Role
+from gateway.console.sampler import Flow, Sampler
 from gateway.console.sign_in import _inside
 from gateway.console.story import StoredEvent
 from gateway.console.words import WORDS, Speech
@@ -287,3 +289,55 @@ def test_sign_in_leads_nowhere_else(target: str) -> None:
 
 def test_table_says_when_it_has_no_rows() -> None:
     assert pieces.table("x", [pieces.Head("a")], [], empty="none") == '<p class="empty">none</p>'
+
+
+# --- rates and lag ----------------------------------------------------------------------------------------------------------
+
+
+def _account(published: int, lag: int) -> Account:
+    return Account("projects", "research.project.event", published, published - lag, 0, 0, 0, 0, 0, 0, lag)
+
+
+def test_flow_is_behind_when_more_waits_than_its_pace_clears_soon() -> None:
+    assert [
+        Flow(_account(1_000, lag), rate).is_behind for lag, rate in ((8, 45.0), (451, 45.0), (1, 0.0), (0, 0.0), (1, None))
+    ] == [
+        False,
+        True,
+        True,
+        False,
+        True,
+    ]
+
+
+class Ledgers:
+    """Stands for the reader: an account each time it is asked."""
+
+    def __init__(self, *accounts: Account) -> None:
+        self._accounts = list(accounts)
+
+    async def read(self, query: object) -> list[Account]:
+        return [self._accounts.pop(0)]
+
+
+def test_rate_is_what_a_step_passed_between_the_looks() -> None:
+    asked = Asked()
+    sampler = Sampler(Ledgers(_account(100, 10), _account(190, 40)), dict, asked.clock_s)  # type: ignore[arg-type]
+
+    async def play() -> list[float | None]:
+        await sampler.look()
+        first = sampler.flows()[0].rate
+        asked.now_s += 3
+        await sampler.look()
+        return [first, sampler.flows()[0].rate]
+
+    assert asyncio.run(play()) == [None, 20.0]  # 90, then 150 passed
+
+
+def test_lag_is_unknown_and_nothing_is_unbalanced_while_kafka_is_away() -> None:
+    def away() -> dict[tuple[str, int], int]:
+        raise TransientFault("Kafka: away")
+
+    sampler = Sampler(Ledgers(_account(100, 10)), away)  # type: ignore[arg-type]
+    sample = asyncio.run(sampler.look())
+    assert (sample.ends, sample.unaccounted) == (None, 0)

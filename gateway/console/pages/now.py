@@ -36,7 +36,7 @@ def duty_of(topic: str) -> int:
     return DUTIES.get(topic.partition(".")[0], 5)
 
 
-def wants(needs: Needs, board: Iterable[Column], lag: int | None, unaccounted: int) -> list[Need]:
+def wants(needs: Needs, board: Iterable[Column], lag: int, unaccounted: int) -> list[Need]:
     """All that is not nought, the most urgent first."""
     columns = list(board)
     found = [
@@ -48,7 +48,7 @@ def wants(needs: Needs, board: Iterable[Column], lag: int | None, unaccounted: i
         Need(sum(column.overdue for column in columns), "need.overdue", "warn", address("projects", claim="overdue")),
         Need(sum(column.at_risk for column in columns), "need.at_risk", "calm", address("projects", claim="at_risk")),
         Need(needs.closing_calls, "need.calls", "calm", f"{address('')}#calls"),
-        Need(lag or 0, "need.lag", "calm", address("way")),
+        Need(lag, "need.lag", "calm", address("way")),
     ]
     return [need for need in found if need.number]
 
@@ -72,6 +72,13 @@ def needs_section(say: Speech, found: Sequence[Need]) -> Markup:
         for need in found
     ]
     return section(say("needs_me"), tag("ul", cards, class_="cards"))
+
+
+def recent_rate(beats: Iterable[Beat], now: datetime) -> float:
+    """Events a second over the last whole minute of ticks."""
+    last = int(now.timestamp()) // queries.TICK_S - 1
+    ticks = 60 // queries.TICK_S
+    return sum(beat.events for beat in beats if last - ticks < beat.tick <= last) / 60
 
 
 def rates_by_duty(beats: Iterable[Beat], now: datetime) -> dict[int, list[float]]:
@@ -153,7 +160,7 @@ def publishers_section(say: Speech, beats: Sequence[Beat]) -> Markup:
             link(source, "search", q=source),
             ", ".join(say(f"duty.{duty}") for duty in sorted(duties[source])),
             number(events[source]),
-            rate(events[source] / (queries.PULSE_MINUTES * 60)),
+            rate(recent_rate((beat for beat in beats if beat.source == source), say.now)),
             when(say, last[source]),
         )
         for source in busiest

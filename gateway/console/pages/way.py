@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from gateway.console import queries
 from gateway.console.markup import Markup, address, join, link, tag
+from gateway.console.pages.now import recent_rate
 from gateway.console.pieces import Head, badge, exactly, facts, notice, section, table
 from gateway.console.queries import Beat, Paused
 from gateway.console.sampler import Flow
@@ -51,9 +51,10 @@ def picture(
     flows: Iterable[Flow],
 ) -> Markup:
     """The whole as one drawing; every box leads on. Its figures stand in the tables below, too."""
-    sent: dict[tuple[str, str], float] = defaultdict(float)
+    by_pair: dict[tuple[str, str], list[Beat]] = defaultdict(list)
     for beat in beats:
-        sent[beat.source, beat.topic] += beat.events / (queries.PULSE_MINUTES * 60)
+        by_pair[beat.source, beat.topic].append(beat)
+    sent = {pair: recent_rate(found, say.now) for pair, found in by_pair.items()}
     flow_of = {(flow.account.step, flow.account.topic): flow for flow in flows}
     by_source: dict[str, float] = defaultdict(float)
     for (source, _), value in sent.items():
@@ -85,7 +86,7 @@ def picture(
                     boxes["topics", topic].right,
                     box.left,
                     rate(flow.rate) if flow is not None and flow.rate is not None and part.kind == "step" else "",
-                    lag=flow.account.lag if flow is not None else 0,
+                    lag=flow.account.lag if flow is not None and flow.is_behind else 0,
                     is_faint=part.kind != "step",
                 )
             )
@@ -156,7 +157,7 @@ def _arrow(
     y = y1 + (y2 - y1) * height - 6
     if lag:
         words.append(
-            tag("text", f"{label} ⧗{number(lag)}".strip(), x=f"{x:.1f}", y=f"{y:.1f}", class_="lag", text_anchor="middle")
+            tag("text", f"{label} +{number(lag)}".strip(), x=f"{x:.1f}", y=f"{y:.1f}", class_="lag", text_anchor="middle")
         )
     elif label and label != "0.0":
         words.append(tag("text", label, x=f"{x:.1f}", y=f"{y:.1f}", class_="rate", text_anchor="middle"))
