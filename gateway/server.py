@@ -169,6 +169,7 @@ async def _stop(server: Any, serving: "asyncio.Task[None]", requests: "_InFlight
     """No new connections; requests in flight are answered, those that take too long with 503."""
     if not serving.done():
         server.stop()
+        requests.hang_up()
         await asyncio.wait((serving,), timeout=STOP_S)
     if not serving.done():
         requests.give_up()
@@ -182,9 +183,19 @@ class _InFlight:
         self._app = app
         self._tasks: set[asyncio.Task[Any]] = set()
         self._ending = asyncio.Event()
+        self._sockets: set[asyncio.Task[Any]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         task = asyncio.current_task()
+        if task is not None and scope["type"] == "websocket":
+            self._sockets.add(task)
+            try:
+                await self._app(scope, receive, send)
+            except asyncio.CancelledError:
+                pass  # the server stops; the page connects to the next one
+            finally:
+                self._sockets.discard(task)
+            return
         if task is None or scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -201,6 +212,11 @@ class _InFlight:
     def ask_to_end(self) -> None:
         """Requests that wait or last by their nature answer with what they have."""
         self._ending.set()
+
+    def hang_up(self) -> None:
+        """WebSockets have no end of their own to wait for."""
+        for task in self._sockets:
+            task.cancel()
 
     def give_up(self) -> None:
         for task in self._tasks:

@@ -226,8 +226,8 @@ WORDS: Final[dict[str, Text]] = {
         ("line", "line {line}", "第 {line} 行"),
         # way
         ("way.title", "Data's way", "数据去向"),
-        ("way_note", "From who sends to what is stored. On the arrows: records a second; in red: records that wait, where a step is"
-         " behind.", "从发布方到存储。箭头上为每秒记录数；红色为步骤落后时等待处理的记录数。"),
+        ("way_note", "From who sends to what is stored. On arrows: records a second; in red: what waits where a step is behind.",
+         "从发布方到存储。箭头上为每秒记录数；红色为步骤落后时等待处理的记录数。"),
         ("publishers", "Publishers", "发布方"),
         ("topics", "Topics", "主题"),
         ("steps", "Steps", "处理步骤"),
