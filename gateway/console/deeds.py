@@ -15,7 +15,7 @@ from engine.clock import Clock
 from engine.errors import RecordFault
 from engine.kafka import Message
 from engine.records import Refused
-from gateway.console.rights import Right, User
+from gateway.console.rights import Right, Role, User
 from gateway.console.users import record
 from gateway.store import Store
 from schemas.cloudevents import kafka_binding
@@ -72,7 +72,8 @@ class Deeds:
 
         def work(cursor: Cursor[Any]) -> None:
             cursor.execute("SELECT role FROM console_user WHERE name = %s", (to,))
-            if cursor.fetchone() is None:
+            row = cursor.fetchone()
+            if row is None or not User(to, Role(row[0])).may(Right.HANDLE_ALERTS):
                 raise DeedRefused("missing_why", what="user", key=to)
             record(cursor, user.name, "assign", "alert", key, {"to": to, "episode": episode})
 
@@ -170,4 +171,5 @@ def _need(user: User, right: Right) -> None:
 
 
 def _text(text: str) -> str:
-    return text.strip().replace("\x00", "")[:TEXT_CHARS_MAX]
+    """What PostgreSQL can hold."""
+    return text.strip().replace("\x00", "").encode("utf-8", "replace").decode()[:TEXT_CHARS_MAX]

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from http.cookies import CookieError, SimpleCookie
 from typing import Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 import structlog
 from starlette.responses import PlainTextResponse, RedirectResponse
@@ -55,6 +55,8 @@ class Gate:
             await _refuse(scope, receive, send, 421, "this host is not served here; see console.public_url")
         elif not _is_same_origin(scope, headers):
             await _refuse(scope, receive, send, 403, "asked for by a page of another origin")
+        elif not _is_text(scope):
+            await _refuse(scope, receive, send, 400, "an address holds text in UTF-8 without U+0000")
         elif scope["path"].startswith(OPEN):
             await self._app(scope, receive, _with_headers(send))
         else:
@@ -104,6 +106,15 @@ def _is_same_origin(scope: Scope, headers: dict[str, str]) -> bool:
     if scope["type"] == "http" and scope["method"] in _READING:
         return True
     return urlsplit(headers.get("origin", "")).netloc.lower() == headers.get("host", "").lower()
+
+
+def _is_text(scope: Scope) -> bool:
+    """PostgreSQL takes neither U+0000 nor half a character; nothing of ours has such a name."""
+    query = unquote_to_bytes(scope["query_string"])
+    try:
+        return "\x00" not in scope["path"].encode().decode() and "\x00" not in query.decode()
+    except UnicodeError:
+        return False
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, text: str) -> None:

@@ -628,3 +628,15 @@ def kept_partners(cursor: Cursor[Any], partner_id: str | None = None) -> list[Pa
            GROUP BY p.partner_id ORDER BY p.partner_id LIMIT 500""",
         {"id": partner_id},
     )
+
+
+def kept_found_partners(cursor: Cursor[Any], words: str) -> list[Found]:
+    """Partners with these letters in id or name."""
+    return _rows(
+        cursor,
+        Found,
+        f"""SELECT 'partner' AS kind, partner_id AS key, name AS title, '' AS note, '' AS state FROM partner
+            WHERE strpos(lower(concat_ws(' ', partner_id, name)), lower(%(words)s)) > 0
+            ORDER BY partner_id LIMIT {FOUND_MAX}""",  # noqa: S608
+        {"words": words},
+    )

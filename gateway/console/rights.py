@@ -19,13 +19,14 @@ class Right(StrEnum):
     SEE_OWN = "see_own"
     SEE_ALL = "see_all"
     HANDLE_ALERTS = "handle_alerts"
+    SEE_RECORDS = "see_records"
     REPAIR_DATA = "repair_data"
 
 
 _RIGHTS: dict[Role, frozenset[Right]] = {
     Role.PARTNER: frozenset({Right.SEE_OWN}),
     Role.VIEWER: frozenset({Right.SEE_OWN, Right.SEE_ALL}),
-    Role.OPERATOR: frozenset({Right.SEE_OWN, Right.SEE_ALL, Right.HANDLE_ALERTS}),
+    Role.OPERATOR: frozenset({Right.SEE_OWN, Right.SEE_ALL, Right.HANDLE_ALERTS, Right.SEE_RECORDS}),
     Role.STEWARD: frozenset(Right),
 }
 

@@ -248,7 +248,7 @@ class Screens:
                 )
 
             await self._live(visit, build, LIVE_S)
-            if visit.user.may(Right.HANDLE_ALERTS):
+            if visit.user.may(Right.SEE_RECORDS):
                 _html(quarantine.bytes_section(say, found))
             else:
                 _html(notice(say("bytes_hidden")))
@@ -327,8 +327,9 @@ class Screens:
                 return
             found = await self._guarded(say, self._views.read(lambda cursor: queries.find_key(cursor, words)))
             others, is_complete = await self._others(words)
+            registered = await self._guarded(say, self._own.read(lambda cursor: queries.kept_found_partners(cursor, words)))
             keys = {(item.kind, item.key) for item in found or ()}
-            more = [item for item in others if (item.kind, item.key) not in keys]
+            more = [item for item in (*(registered or ()), *others) if (item.kind, item.key) not in keys]
             _html(search.found_section(say, [*(found or ()), *more], is_complete=is_complete))
 
     async def partners(self, request: Request) -> None:
@@ -377,7 +378,8 @@ class Screens:
 
     async def _story(self, step: str, topic: str, key: str) -> Story:
         events = await self._own.read(lambda cursor: queries.kept_events(cursor, topic, key))
-        return self._tell(step, key, events, self._clock.now())
+        # Thousands of events take some tens of milliseconds, in which other pages would stand still.
+        return await asyncio.to_thread(self._tell, step, key, events, self._clock.now())
 
     async def _record(self, key: str) -> HeldSheet | None:
         row_id = int(key) if key.isascii() and key.isdigit() and len(key) < 19 else 0
@@ -524,8 +526,7 @@ class Screens:
                 return
             await deed(user, *values)
         except DeedRefused as refused:
-            given = {name: say.value("role", str(value)) or value for name, value in refused.values.items()}
-            ui.notify(say(refused.word, **given), type="warning")
+            ui.notify(_refusal(say, refused), type="warning")
         except Fault as fault:
             log.error("console_deed_failed", fault=str(fault), remedy=remedy_of(fault))
             ui.notify(f"{say('away')}. {fault} {remedy_of(fault)}".strip(), type="negative", multi_line=True)
@@ -614,6 +615,15 @@ class Screens:
                 ui.run_javascript(f"dujiang.morph({part.id}, {json.dumps(fresh)})")
 
         ui.timer(every_s, again, immediate=False)
+
+
+def _refusal(say: Speech, refused: DeedRefused) -> str:
+    """In the reader's words, values too."""
+    families = {"role": "role", "state": "held", "what": "thing"}
+    values = {
+        name: say.value(families[name], str(value)) if name in families else value for name, value in refused.values.items()
+    }
+    return say(refused.word, **values)
 
 
 def _html(markup: Markup, element: str = "div") -> ui.html:

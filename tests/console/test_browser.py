@@ -121,11 +121,19 @@ def test_page_follows_without_reload(enter: Enter, bureau: Bureau) -> None:
     assert page.evaluate("window.isTheSamePage") is True
 
 
+@pytest.mark.parametrize(
+    "path", ["/search?q=%00ab", "/search?q=%ffab", "/projects/%00", "/projects/%ff", "/alerts?words=%ed%a0%80"]
+)
+def test_address_that_is_no_text_is_no_fault_of_ours(enter: Enter, bureau: Bureau, path: str) -> None:
+    assert enter("viewer").request.get(bureau.url + path).status < 500
+
+
 def test_search_finds_by_id_name_and_organisation(enter: Enter, bureau: Bureau) -> None:
     page = enter("viewer", "/search?q=P/2")
     expect(page.locator("tbody tr").first).to_contain_text("Weir")
     page.goto(f"{bureau.url}/search?q=institute%20of%20pumps")
     expect(page.locator("tbody tr").filter(has_text="Project")).to_have_count(2)
+    expect(page.locator("tbody tr").filter(has_text="Partner")).to_contain_text("institute")
 
 
 def test_way_leads_to_topic_and_step(enter: Enter) -> None:

@@ -23,7 +23,7 @@ def found_section(say: Speech, found: Sequence[Found], *, is_complete: bool) -> 
             badge(say(f"found.{item.kind}")),
             join(_leads(item), tag("small", item.key) if item.title else None),
             item.note,
-            say.value(_FAMILY.get(item.kind, "state"), item.state),
+            say.value(_FAMILY[item.kind], item.state) if item.kind in _FAMILY else "",
         )
         for item in found
     ]
