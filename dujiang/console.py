@@ -20,7 +20,7 @@ from gateway.console.sampler import LogEnds
 from gateway.console.users import Limits
 from gateway.front import LOOPBACK_HOSTS
 from gateway.publisher import publishing_options
-from gateway.server import run
+from gateway.server import listening_address, run
 from sinks.history.tables import EVENT_HISTORY
 
 
@@ -28,6 +28,7 @@ def run_console(settings: Settings, services: Services, on_listening: Callable[[
     """Until SIGTERM or SIGINT. Raises EnvironmentFault for an address that passwords would travel to in the open."""
     url = urlsplit(settings.console.public_url)
     is_secure = url.scheme == "https"
+    _refuse_open_address(settings.console.host, is_secure=is_secure)
 
     def open_app() -> AbstractAsyncContextManager[Any]:
         return opened(_base(settings, services, is_secure=is_secure))
@@ -40,6 +41,17 @@ def run_console(settings: Settings, services: Services, on_listening: Callable[[
         has_websockets=True,
         on_listening=on_listening,
     )
+
+
+def _refuse_open_address(host: str, *, is_secure: bool) -> None:
+    try:
+        listening_address(host, has_identities=is_secure)
+    except EnvironmentFault as fault:
+        raise EnvironmentFault(
+            f"the console cannot listen on {host!r}: beyond this machine passwords would travel in the open",
+            "set console.host to 127.0.0.1; or to an address of this machine, and console.public_url to the https address at"
+            " which a proxy with a certificate serves it",
+        ) from fault
 
 
 def _base(settings: Settings, services: Services, *, is_secure: bool) -> Base:

@@ -10,13 +10,15 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from engine.errors import EnvironmentFault
-from gateway.server import listening_address, serve
+from gateway.server import STOP_S, listening_address, serve
 
 ROOT = Path(__file__).parents[2]
 # A gateway whose Kafka takes its time for everything.
@@ -83,6 +85,29 @@ def test_port_in_use_is_refused_although_it_could_be_shared() -> None:
 
     with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(EnvironmentFault, match="Address already in use"):
         asyncio.run(attempt(other.getsockname()[1]))
+
+
+def test_open_websocket_does_not_hold_up_the_end() -> None:
+    async def endless(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.accept"})
+            await asyncio.Event().wait()
+
+    async def play() -> tuple[bool, float]:
+        stop, address = asyncio.Event(), asyncio.get_running_loop().create_future()
+        serving = asyncio.create_task(
+            serve(endless, host="127.0.0.1", port=0, stop=stop, has_websockets=True, on_listening=address.set_result)
+        )
+        async with aiohttp.ClientSession() as session, session.ws_connect(await address) as socket:
+            before_s = time.monotonic()
+            stop.set()
+            await serving
+            took_s = time.monotonic() - before_s
+            return (await socket.receive()).type in {aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED}, took_s
+
+    was_closed, took_s = asyncio.run(play())
+    assert was_closed
+    assert took_s < STOP_S / 2
 
 
 def test_second_gateway_on_the_same_port_is_refused(gateway: Any) -> None:
