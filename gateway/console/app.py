@@ -63,7 +63,7 @@ class Base:
 @asynccontextmanager
 async def opened(base: Base) -> AsyncIterator[FastAPI]:
     """The app with its connections, which end with it. One a process: NiceGUI has one state for all pages."""
-    views, own = Reader(base.dsn if not base.reader_dsn else base.reader_dsn), Reader(base.dsn, connections=2)
+    views, own = Reader(base.reader_dsn or base.dsn), Reader(base.dsn, connections=2)
     desk = Store(base.dsn, "dujiang console deeds", answer_s=DEED_S)
     door, sessions = (Store(base.dsn, f"dujiang console {name}") for name in ("door", "sessions"))
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from gateway.console.markup import Child, Markup, join, tag
+from gateway.console.markup import Child, Markup, tag
 from gateway.console.words import Speech
 
 # How a value looks: bad asks for a person, warn for attention, good is good, calm is neither.
@@ -131,8 +131,3 @@ def text_field(name: str, title: str, value: str) -> Markup:
 def filters(say: Speech, action: str, *fields: Child) -> Markup:
     """A form that leads to the same page with other parameters, so that a view can be kept as a bookmark."""
     return tag("form", *fields, tag("button", say("filter"), type="submit"), method="get", action=action, class_="filters")
-
-
-def nothing(*children: Child) -> Markup:
-    """Children without a frame."""
-    return join(*children)

@@ -16,7 +16,6 @@ class Role(StrEnum):
 class Right(StrEnum):
     """What a page or a deed asks for."""
 
-    SEE_OWN = "see_own"
     SEE_ALL = "see_all"
     HANDLE_ALERTS = "handle_alerts"
     SEE_RECORDS = "see_records"
@@ -24,9 +23,9 @@ class Right(StrEnum):
 
 
 _RIGHTS: dict[Role, frozenset[Right]] = {
-    Role.PARTNER: frozenset({Right.SEE_OWN}),
-    Role.VIEWER: frozenset({Right.SEE_OWN, Right.SEE_ALL}),
-    Role.OPERATOR: frozenset({Right.SEE_OWN, Right.SEE_ALL, Right.HANDLE_ALERTS, Right.SEE_RECORDS}),
+    Role.PARTNER: frozenset(),
+    Role.VIEWER: frozenset({Right.SEE_ALL}),
+    Role.OPERATOR: frozenset({Right.SEE_ALL, Right.HANDLE_ALERTS, Right.SEE_RECORDS}),
     Role.STEWARD: frozenset(Right),
 }
 
