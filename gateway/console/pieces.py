@@ -128,6 +128,6 @@ def text_field(name: str, title: str, value: str) -> Markup:
     return tag("label", tag("span", title), tag("input", name=name, value=value, type="search", maxlength=200))
 
 
-def filters(say: Speech, action: str, *fields: Child) -> Markup:
+def filters(say: Speech, action: str, *fields: Child, act: str = "filter") -> Markup:
     """A form that leads to the same page with other parameters, so that a view can be kept as a bookmark."""
-    return tag("form", *fields, tag("button", say("filter"), type="submit"), method="get", action=action, class_="filters")
+    return tag("form", *fields, tag("button", say(act), type="submit"), method="get", action=action, class_="filters")

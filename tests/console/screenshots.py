@@ -13,12 +13,18 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import psycopg
 from playwright.sync_api import Page, sync_playwright
 
+from dujiang.embedded.services import find_running
+from gateway import partners
+from gateway.identity import Partner
+from gateway.limits import Allowance
 from tests.console.conftest import BROWSERS
 
 ROOT = Path(__file__).parents[2]
@@ -67,6 +73,7 @@ def main() -> int:
         )
         try:
             url, password = _entrance(demo)
+            _register(Path(data))
             time.sleep(PLAY_S)
             _take(browser, url, password, lambda name: _found(Path(data), name))
         finally:
@@ -87,12 +94,28 @@ def _entrance(demo: "subprocess.Popen[str]") -> tuple[str, str]:
     raise RuntimeError("the demo named no console")
 
 
-def _found(data: Path, name: str) -> str:
-    from dujiang.embedded.services import find_running
+def _register(data: Path) -> None:
+    """The demo's partners come as strangers; two of them get a name here."""
+    with _connected(data) as connection, connection.cursor() as cursor:
+        for partner_id, name in (
+            ("institute-ihr", "Institute of Hydraulic Research"),
+            ("enterprise-mec", "Ma'anshan Machine Works"),
+        ):
+            rights = Partner(
+                partner_id, ("publish:gov.stiib.research.*",), (f"/partners/{partner_id}",), Allowance(100, 5_000, 1_000_000)
+            )
+            partners.put(cursor, rights, name, "screenshots", replace=True)
+            partners.issue(cursor, partner_id, [], datetime.now(UTC), datetime.now(UTC) + timedelta(days=90), "screenshots")
 
+
+def _connected(data: Path) -> "psycopg.Connection[Any]":
     running = find_running(data)
     assert running is not None, "the demo has ended"
-    with psycopg.connect(running.dsn) as connection:
+    return psycopg.connect(running.dsn)
+
+
+def _found(data: Path, name: str) -> str:
+    with _connected(data) as connection:
         row = connection.execute(FINDS[name].encode()).fetchone()
     assert row is not None, f"the demo made no {name} to show"
     return f"{row[0]}{quote(row[1], safe='')}"

@@ -13,7 +13,7 @@ _PAGE = {"project": "projects", "alert": "alerts", "record": "quarantine", "part
 
 def form(say: Speech, words: str) -> Markup:
     """One field."""
-    return filters(say, address("search"), text_field("q", say("search_for"), words))
+    return filters(say, address("search"), text_field("q", say("search_for"), words), act="search")
 
 
 def found_section(say: Speech, found: Sequence[Found], *, is_complete: bool) -> Markup:
@@ -27,9 +27,9 @@ def found_section(say: Speech, found: Sequence[Found], *, is_complete: bool) -> 
         )
         for item in found
     ]
-    heads = (Head(say("details")), Head(say("name")), Head(say("lead")), Head(say("state")))
+    heads = (Head(say("kind")), Head(say("title_or_id")), Head(say("organisation")), Head(say("state")))
     broad = None if is_complete else notice(say("search_broad"), "warn")
-    return section(say("search.title"), broad, table(say("search.title"), heads, rows, empty=say("nothing")))
+    return section(say("found"), broad, table(say("found"), heads, rows, empty=say("nothing")))
 
 
 def _leads(item: Found) -> Child:
