@@ -48,6 +48,7 @@ PICTURES: tuple[tuple[str, str, str, str, int], ...] = (
     ("search", "/search?q=KJ-001-0000", "en", "light", 1280),
     ("alert-narrow-zh", "alert", "zh", "light", 360),
 )
+PARTNERS = {"institute-ihr": "Institute of Hydraulic Research", "enterprise-mec": "Ma'anshan Machine Works"}
 FINDS = {
     "project": "SELECT '/projects/', project_id FROM project_status WHERE rejected <> '[]'"
     " ORDER BY applied DESC, project_id LIMIT 1",
@@ -96,16 +97,13 @@ def _entrance(demo: "subprocess.Popen[str]") -> tuple[str, str]:
 
 def _register(data: Path) -> None:
     """The demo's partners come as strangers; two of them get a name here."""
+    now = datetime.now(UTC)
     with _connected(data) as connection, connection.cursor() as cursor:
-        for partner_id, name in (
-            ("institute-ihr", "Institute of Hydraulic Research"),
-            ("enterprise-mec", "Ma'anshan Machine Works"),
-        ):
-            rights = Partner(
-                partner_id, ("publish:gov.stiib.research.*",), (f"/partners/{partner_id}",), Allowance(100, 5_000, 1_000_000)
-            )
+        for partner_id, name in PARTNERS.items():
+            sources = (f"/partners/{partner_id}",)
+            rights = Partner(partner_id, ("publish:gov.stiib.research.*",), sources, Allowance(100, 5_000, 1_000_000))
             partners.put(cursor, rights, name, "screenshots", replace=True)
-            partners.issue(cursor, partner_id, [], datetime.now(UTC), datetime.now(UTC) + timedelta(days=90), "screenshots")
+            partners.issue(cursor, partner_id, [], now, now + timedelta(days=90), "screenshots")
 
 
 def _connected(data: Path) -> "psycopg.Connection[Any]":
