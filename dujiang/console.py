@@ -77,7 +77,7 @@ def _base(settings: Settings, services: Services, *, is_secure: bool) -> Base:
 
 
 def _parts() -> tuple[Part, ...]:
-    steps = [Part(name, "step", (step.topic,), DERIVED[name], STORES[name].table) for name, step in STEPS.items()]
+    steps = [Part(name, "step", (step.topic,), DERIVED.get(name, ()), STORES[name].table) for name, step in STEPS.items()]
     sinks = [Part(name, "sink", tuple(sink.topics), (), EVENT_HISTORY.name) for name, sink in SINKS.items()]
     return (*steps, *sinks)
 
