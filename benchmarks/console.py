@@ -29,8 +29,8 @@ INSERT INTO project_status (project_id, state, title, lead, call_id, contract_no
 SELECT 'P-' || lpad(n::text, 7, '0'),
     (ARRAY['archived', 'archived', 'closed', 'closed', 'rejected', 'under_review', 'executing', 'executing', 'executing',
            'acceptance_pending'])[1 + n %% 10],
-    'Project ' || md5(n::text), 'Institute ' || n %% 5000, 'C-' || n %% 300, 'HT-' || n, 1000000, 'CNY', current_date - n %% 900,
-    current_date + n %% 700 - 100, 400000,
+    'Project ' || md5(n::text), 'Institute ' || n %% 5000, 'C-' || n %% 300, 'HT-' || n, 1000000, 'CNY',
+    current_date - n %% 900, current_date + n %% 700 - 100, 400000,
     jsonb_build_array(
         jsonb_build_array('M1', (current_date - n %% 900 + 100)::text, 'accepted'),
         jsonb_build_array('M2', (current_date + n %% 600 - 30)::text, 'planned'),
@@ -42,9 +42,9 @@ FROM generate_series(1, %(count)s) n"""
 _ALERTS = """
 INSERT INTO alert_status (alert_key, episodes, condition, handling, suppression, severity, title, raised_at, last_seen,
     attention_at, repeats, reopened, changed_by, applied, duplicates, superseded, rejected, seen)
-SELECT 'am/' || n, 1, (ARRAY['firing', 'resolved'])[1 + n %% 2], (ARRAY['open', 'acknowledged', 'closed'])[1 + n %% 3], 'none',
-    (ARRAY['info', 'low', 'warning', 'high', 'critical'])[1 + n %% 5], 'node-' || n, now() - make_interval(secs => n), now(),
-    now() - make_interval(secs => n), n %% 9, 0, '', 1, 0, 0, '[]', ''
+SELECT 'am/' || n, 1, (ARRAY['firing', 'resolved'])[1 + n %% 2], (ARRAY['open', 'acknowledged', 'closed'])[1 + n %% 3],
+    'none', (ARRAY['info', 'low', 'warning', 'high', 'critical'])[1 + n %% 5], 'node-' || n, now() - make_interval(secs => n),
+    now(), now() - make_interval(secs => n), n %% 9, 0, '', 1, 0, 0, '[]', ''
 FROM generate_series(1, %(count)s) n"""
 
 QUESTIONS: dict[str, Callable[[Cursor[Any]], object]] = {
