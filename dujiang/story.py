@@ -11,6 +11,7 @@ from engine.entity import arrive
 from engine.ports import Entity, Step
 from gateway.console.story import Change, Fired, Move, StoredEvent, Story, Tell
 from schemas.cloudevents import CloudEventError, json_format
+from schemas.contract import plain
 from schemas.platform import TIMER_FIRED
 from schemas.registry import ContractError, Registry
 
@@ -77,7 +78,7 @@ def _change(step: Step[Any], entity: Entity[Any], stored: StoredEvent, registry:
             if derived.name == _MOVED and not derived.data["cause_id"] and fact.name != TIMER_FIRED
         ),
         late=tuple((late.fact.id, late.outcome.value, late.reason) for late in decision.late),
-        data=fact.data.model_dump(mode="json"),
+        data=plain(fact.data),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from gateway.subscriptions.deliveries import Deliveries
 from gateway.subscriptions.description import schemas
 from gateway.subscriptions.kinds import GATEWAY_ENDING, SUBSCRIPTION_KINDS
 from gateway.subscriptions.requests import READ_ONLY, SubscriptionBody
@@ -16,7 +17,8 @@ from gateway.subscriptions.service import SubscriptionService
 @pytest.fixture
 def document(serve_gateway: Callable[..., Any], fake_publisher: Any, memory_log: Any, registry: Any, directory: Any) -> Any:
     service = SubscriptionService(log=memory_log, subscriptions=None, registry=registry, clock=directory.clock)  # type: ignore[arg-type]
-    return serve_gateway(fake_publisher, subscriptions=service).get("/openapi.json").json
+    deliveries = Deliveries(None, directory.clock)  # type: ignore[arg-type]
+    return serve_gateway(fake_publisher, subscriptions=service, deliveries=deliveries).get("/openapi.json").json
 
 
 def test_every_address_is_described_with_its_token(document: Any) -> None:
@@ -30,15 +32,21 @@ def test_every_address_is_described_with_its_token(document: Any) -> None:
         ("delete", "/subscriptions/{subscription_id}"),
         ("get", "/subscriptions"),
         ("get", "/subscriptions/{subscription_id}"),
+        ("get", "/subscriptions/{subscription_id}/attempts"),
+        ("get", "/subscriptions/{subscription_id}/dead-letters"),
         ("get", "/subscriptions/{subscription_id}/events"),
+        ("get", "/subscriptions/{subscription_id}/secrets"),
         ("get", "/subscriptions/{subscription_id}/stream"),
         ("post", "/subscriptions"),
         ("post", "/subscriptions/rehearse"),
         ("post", "/subscriptions/{subscription_id}/pause"),
+        ("post", "/subscriptions/{subscription_id}/redrive"),
+        ("post", "/subscriptions/{subscription_id}/replay"),
         ("post", "/subscriptions/{subscription_id}/resume"),
+        ("post", "/subscriptions/{subscription_id}/secrets"),
         ("put", "/subscriptions/{subscription_id}"),
     ]
-    assert all(operation["security"] == [{"token": []}, {}] for operation in operations.values())
+    assert all(operation["security"] == [{"token": []}, {"signed": []}, {}] for operation in operations.values())
 
 
 def test_every_reference_leads_somewhere(document: Any) -> None:
