@@ -113,8 +113,8 @@ SOURCE_RESERVED = Kind(
     422,
     Text("The source is the platform's own", "该来源由平台专用"),
     Text(
-        "Sources under /engine/ and /streams/ name parts of the platform.",
-        "/engine/ 和 /streams/ 之下的来源是平台自身的部件。",
+        "Sources under /engine/, /streams/ and /console/ name parts of the platform.",
+        "/engine/、/streams/ 和 /console/ 之下的来源是平台自身的部件。",
     ),
     Text("Use your own source, /partners/<id>.", "请使用自己的来源 /partners/<id>。"),
     "Dujiang profile of CloudEvents: source",

@@ -171,7 +171,7 @@ def test_acknowledgement_goes_through_the_rules_and_on_record(enter: Enter, bure
     source, by = bureau.rows(
         "SELECT event_source, event::json -> 'data' ->> 'by' FROM event_history WHERE event_id = %s", deeds[0][2]
     )[0]
-    assert (deeds[0][:2], source, by) == (("operator", "acknowledge"), "/console", "operator")
+    assert (deeds[0][:2], source, by) == (("operator", "acknowledge"), "/console/deeds", "operator")
     expect(page.get_by_role("button", name="Acknowledge")).to_be_disabled()
 
 

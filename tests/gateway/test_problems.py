@@ -27,12 +27,12 @@ class TestForm:
             "type": "urn:dujiang:problem:source_reserved",
             "title": "The source is the platform's own",
             "status": 422,
-            "detail": "Sources under /engine/ and /streams/ name parts of the platform.",
+            "detail": "Sources under /engine/, /streams/ and /console/ name parts of the platform.",
             "rule": "Dujiang profile of CloudEvents: source",
             "next": "Use your own source, /partners/<id>.",
             "errors": [
                 {
-                    "detail": "Sources under /engine/ and /streams/ name parts of the platform.",
+                    "detail": "Sources under /engine/, /streams/ and /console/ name parts of the platform.",
                     "pointer": "/source",
                     "reason": "source_reserved",
                 }

@@ -150,6 +150,7 @@ class TestRefused:
                 for label in ("secret", "Public", "core", 1, True)
             ),
             ({"source": "/streams/projects"}, "source_reserved", ("/source", "source_reserved")),
+            ({"source": "/console/deeds"}, "source_reserved", ("/source", "source_reserved")),
             ({"time": None}, "contract_broken", ("/time", "time_missing")),
             ({"subject": None}, "contract_broken", ("/subject", "subject_missing")),
             ({"subject": "x" * 513}, "contract_broken", ("/subject", "subject_long")),
