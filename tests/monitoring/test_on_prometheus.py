@@ -84,9 +84,37 @@ def _traffic(stage: Stage, gateway: int, number: int) -> None:
         _post(gateway, subject, f"gov.stiib.research.{name}.v1", time_of, data)
     _post(gateway, key, "gov.stiib.research.project.contracted.v1", began, {"amount": "much"})  # refused at the door
     stage.send_raw("research.project.event", key.encode(), b"no event at all")
+    call = {"title": "t", "programme": "p", "opens_at": None, "closes_at": None, "budget": None}
+    for subject, more in ((f"C-{number}", {}), (f"R-{number}", {"dataclassification": "restricted"})):
+        _post(gateway, subject, "gov.stiib.research.call.announced.v1", began, call, more)
+    _read(gateway)
 
 
-def _post(gateway: int, subject: str, kind: str, time_of: datetime, data: Any) -> None:
+def _read(gateway: int) -> None:
+    """A subscriber who reads the public call and is not shown the restricted one."""
+    wanted = {"protocol": "PULL", "types": ["gov.stiib.research.call.announced.v1"], "start": "earliest"}
+    made = _ask(gateway, "/subscriptions", wanted)
+    if made is not None:
+        _ask(gateway, f"/subscriptions/{made['id']}/events")
+        _ask(gateway, f"/subscriptions/{made['id']}", method="DELETE")
+
+
+def _ask(gateway: int, path: str, body: Any = None, method: str | None = None) -> Any:
+    """The answer's JSON; None when it is refused, empty, or nobody is there yet."""
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{gateway}{path}",
+        None if body is None else json.dumps(body).encode(),
+        {"content-type": "application/json"},
+        method=method,
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+            return json.loads(answer.read() or b"null")
+    except (urllib.error.URLError, TimeoutError):
+        return None
+
+
+def _post(gateway: int, subject: str, kind: str, time_of: datetime, data: Any, more: dict[str, str] | None = None) -> None:
     event = {
         "specversion": "1.0",
         "id": f"{subject}-{kind}",
@@ -95,6 +123,7 @@ def _post(gateway: int, subject: str, kind: str, time_of: datetime, data: Any) -
         "subject": subject,
         "time": time_of.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "data": data,
+        **(more or {}),
     }
     request = urllib.request.Request(
         f"http://127.0.0.1:{gateway}/events",
