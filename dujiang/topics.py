@@ -83,7 +83,14 @@ def _row(topic: Topic, partitions: int) -> dict[str, Any]:
 
 @contextmanager
 def connected(bootstrap: str, kafka: Kafka) -> Iterator[Topics]:
-    """The broker's topics. Raises TransientFault when no broker answers, EnvironmentFault when it refuses us."""
+    """The broker's topics. Raises as `admin_of` does."""
+    with admin_of(bootstrap, kafka) as admin:
+        yield Topics(admin)
+
+
+@contextmanager
+def admin_of(bootstrap: str, kafka: Kafka) -> Iterator[KafkaAdminClient]:
+    """The control plane. Raises TransientFault when no broker answers, EnvironmentFault when it refuses us."""
     try:
         admin = KafkaAdminClient(
             bootstrap_servers=bootstrap.split(","), request_timeout_ms=REQUEST_TIMEOUT_MS, **_security(kafka)
@@ -91,7 +98,7 @@ def connected(bootstrap: str, kafka: Kafka) -> Iterator[Topics]:
     except KafkaError as error:
         raise TransientFault(f"Kafka: no answer from {bootstrap}: {error}; is it running (`dujiang up`)?") from error
     try:
-        yield Topics(admin)
+        yield admin
     except KafkaError as error:
         if "uthoriz" in type(error).__name__:
             raise EnvironmentFault(f"Kafka: {error}", "grant this client the right on the cluster") from error

@@ -9,11 +9,12 @@ from uuid import UUID
 import typer
 
 from dujiang.cli.context import AsJson, services_of, settings_with_logging
-from dujiang.cli.output import fail, line, show, speaks
+from dujiang.cli.output import fail, line, show, speaks, stderr
 
 if TYPE_CHECKING:
     from psycopg import Cursor
 
+    from dujiang.kafka_subscribers import Given, KafkaSubscribers
     from schemas.subscriptions import Order, Subscription
 
 app = typer.Typer(
@@ -94,6 +95,84 @@ def disable(subscription: Id, note: Note) -> None:
     _move(subscription, Order("disable", "disabled", "operator", _checked(note)))
 
 
+@app.command()
+@speaks
+def provision(subscription: Id, as_json: AsJson = False) -> None:
+    """Let a KAFKA subscription in: a user on the broker, and rights to its topics. The password is shown only now."""
+    with _kafka_subscribers() as subscribers:
+        given = subscribers.provision(subscription, _now())
+    _show_given(given, as_json=as_json)
+
+
+@app.command()
+@speaks
+def rotate(subscription: Id, as_json: AsJson = False) -> None:
+    """Give a KAFKA subscription's user another password, shown only now. The former one lets nobody in any more."""
+    with _kafka_subscribers() as subscribers:
+        given = subscribers.rotate(subscription, _now())
+    _show_given(given, as_json=as_json)
+
+
+@app.command()
+@speaks
+def reconcile(as_json: AsJson = False) -> None:
+    """Make users and rights on the broker equal to the KAFKA subscriptions, by partners' rights of now. Run it by a timer."""
+    with _kafka_subscribers() as subscribers:
+        changes = subscribers.reconcile(_now())
+    show((change._asdict() for change in changes), as_json=as_json, empty="the broker is as the register has it")
+
+
+@contextmanager
+def _kafka_subscribers() -> Iterator["KafkaSubscribers"]:
+    """Register and broker together; what is refused ends the command."""
+    from dujiang.kafka_access import Access
+    from dujiang.kafka_subscribers import KafkaSubscribers, SubscriberRefused, prefix_of
+    from dujiang.topics import admin_of
+    from dujiang.wiring import registry_of
+
+    settings = settings_with_logging()
+    prefix = prefix_of(settings.kafka.group_prefix)
+    try:
+        with (
+            services_of(settings) as services,
+            services.connection() as connection,
+            connection.cursor() as cursor,
+            admin_of(services.bootstrap, settings.kafka) as admin,
+        ):
+            yield KafkaSubscribers(
+                cursor,
+                Access(admin, prefix),
+                registry_of(settings),
+                prefix=prefix,
+                are_owners_asked=settings.gateway.auth == "token",
+            )
+    except SubscriberRefused as refusal:
+        fail(str(refusal))
+
+
+def _show_given(given: "Given", *, as_json: bool) -> None:
+    """The password to standard output, what it is for to standard error."""
+    if as_json:
+        typer.echo(
+            line(
+                {
+                    "username": given.user,
+                    "password": given.password,
+                    "sasl_mechanism": "SCRAM-SHA-512",
+                    "group_prefix": given.group_prefix,
+                    "topics": list(given.topics),
+                    "not_selected": list(given.not_selected),
+                }
+            )
+        )
+        return
+    typer.echo(given.password)
+    stderr.print(f"the password of {given.user} (SCRAM-SHA-512); it is shown only now", soft_wrap=True)
+    stderr.print(f"topics: {', '.join(given.topics)}; groups: {given.group_prefix}*", soft_wrap=True)
+    if given.not_selected:
+        stderr.print(f"they also carry types that it did not select: {', '.join(given.not_selected)}", soft_wrap=True)
+
+
 def _move(subscription: UUID, order: "Order") -> None:
     from engine.subscriptions import register
     from schemas.subscriptions import NotAllowed
@@ -107,6 +186,8 @@ def _move(subscription: UUID, order: "Order") -> None:
             f"{subscription} is {found.state}, so it cannot {order.verb}; `dujiang subscriptions show {subscription}` says why"
         )
     typer.echo(f"{subscription}: {found.status.state}, revision {found.revision}")
+    if found.protocol == "KAFKA":
+        stderr.print("the broker follows with the next `dujiang subscriptions reconcile`")
 
 
 def _all(cursor: "Cursor[Any]", owner: str | None) -> Iterator["Subscription"]:
