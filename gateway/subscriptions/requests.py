@@ -89,7 +89,7 @@ class SelectionBody(_Body):
 class SubscriptionBody(SelectionBody):
     """A subscription as it is created or replaced."""
 
-    protocol: Protocol = Field(description="HTTP: webhook; SSE, PULL: you read; KAFKA: kept, but not validated yet")
+    protocol: Protocol = Field(description="HTTP: webhook; SSE, PULL: you read; KAFKA: whole topics of Kafka itself")
     sink: Annotated[str, StringConstraints(max_length=SINK_CHARS_MAX, pattern=STORABLE)] | None = Field(
         None, description="HTTP: the URL to deliver to"
     )

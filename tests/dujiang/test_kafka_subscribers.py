@@ -3,12 +3,17 @@
 The cast: agency-1 may receive all of calls; agency-2 only one type of theirs.
 """
 
+import os
+import re
 import secrets
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -37,6 +42,7 @@ pytestmark = pytest.mark.services
 
 NOW = datetime(2026, 3, 1, 8, tzinfo=UTC)
 ANNOUNCED = "gov.stiib.research.call.announced.v1"
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "subscribe.md"
 SECONDS_MAX = 20.0
 REFUSED = {"TOPIC_AUTHORIZATION_FAILED", "GROUP_AUTHORIZATION_FAILED"}
 # Timers flow in the topic of the entity that they move.
@@ -346,3 +352,19 @@ def test_an_operator_does_it_all_by_command(
     assert "the broker follows" in paused.err
     assert [row["change"] for row in run("reconcile", "--json").rows] == ["right_taken"] * 3
     assert run("reconcile").err.strip() == "the broker is as the register has it"
+
+
+def test_the_example_of_the_page_reads(kafka: AuthorisedKafka, bureau: Bureau) -> None:
+    """But for encryption, which this broker has not."""
+    _, given = bureau.provisioned()
+    (block,) = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    environment = {"KAFKA_USER": given.user, "KAFKA_PASSWORD": given.password, "KAFKA_BOOTSTRAP": kafka.partners}
+    ran = subprocess.run(
+        [sys.executable, "-c", block.replace("SASL_SSL", "SASL_PLAINTEXT").replace("10_000", "4_000")],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (ran.returncode, ran.stdout) == (0, "b'C-1' b'{}'\n"), ran.stderr
