@@ -290,6 +290,13 @@ class TestReconciled:
         assert tried(kafka, given) == "_AUTHENTICATION"
         assert bureau.reconcile() == []
 
+    def test_what_a_crash_left_half_done_is_taken_away(self, bureau: Bureau) -> None:
+        subscription = bureau.subscribe()
+        with bureau.cursor.connection.transaction(force_rollback=True):
+            given = bureau.subscribers.provision(subscription, NOW)
+        assert (bureau.access.users(), bureau.status(subscription)[0]) == ({given.user}, "pending_validation")
+        assert bureau.reconcile() == ["right_taken"] * 3 + ["user_removed"]
+
     def test_filters_that_are_added_end_it(self, bureau: Bureau) -> None:
         subscription, _ = bureau.provisioned()
         bureau.cursor.execute("UPDATE subscription SET source = '/partners/test'")
@@ -322,6 +329,7 @@ class TestReconciled:
         assert (others.users(), others.rights()) == ({stranger}, rights_of(stranger, [CALL_EVENT.name]))
 
 
+@pytest.mark.slow
 def test_an_operator_does_it_all_by_command(
     dujiang: Callable[..., Any], kafka: AuthorisedKafka, bureau: Bureau, database: str
 ) -> None:
