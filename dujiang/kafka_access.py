@@ -82,6 +82,8 @@ class Access:
     def put_user(self, user: str, password: str) -> None:
         """A new user, or a new password for one: connections that stand go on until Kafka asks again."""
         self._alter([UserScramCredentialUpsertion(user, ScramMechanism.SCRAM_SHA_512, password)])
+        if user not in self.users():  # kafka-python takes a refusal without a message for a success
+            raise EnvironmentFault(f"Kafka has not made the user {user}", "see the broker's log, and try again")
 
     def remove_users(self, users: Collection[str]) -> None:
         """Their credentials of every mechanism."""
