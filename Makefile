@@ -30,9 +30,9 @@ setup: .venv/installed ## make .venv with the locked packages (again only when t
 demo: setup ## everything on this machine, with simulated partners and a live view
 	$(BIN)/dujiang demo
 
-# Tests wait more than they compute: a few processes at once, each with a Kafka and a PostgreSQL of its own. A file stays in one process.
+# Tests wait more than they compute: two processes at once, each with a Kafka and a PostgreSQL of its own. A file stays in one process.
 # In the order of the folders, since the long files stand in those that come first.
-TEST_PROCESSES ?= 3
+TEST_PROCESSES ?= 2
 
 test: setup ## the whole suite, on a real Kafka and PostgreSQL that it starts itself
 	@$(call in_own_folder,$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder)

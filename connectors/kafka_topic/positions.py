@@ -4,8 +4,7 @@ Kept by us and not as offsets of a group in the partner's Kafka: those are forgo
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
-from hashlib import blake2b
+from contextlib import ExitStack, closing, contextmanager
 from typing import Any, NamedTuple
 
 import psycopg
@@ -14,6 +13,7 @@ from psycopg import Connection
 from engine.database import fault_of
 from engine.errors import Fenced
 from engine.filedrop.books import AlreadyRunning, Connect
+from engine.locks import held
 
 
 class Move(NamedTuple):
@@ -56,15 +56,13 @@ class Positions:
 @contextmanager
 def opened(connect: Connect, connector: str, topic: str) -> Iterator[Positions]:
     """Under a lock that ends with the connection. Raises AlreadyRunning, and what the database cannot do as faults."""
-    name = f"dujiang connector {connector} {topic}"
-    number = int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "big", signed=True)
     with _sorted_faults():
         connection = connect()
-    with closing(connection):
+    with closing(connection), ExitStack() as stack:
         with _sorted_faults():
             connection.autocommit = True
-            row = connection.execute("SELECT pg_try_advisory_lock(%s)", (number,)).fetchone()
-        if row is None or not row[0]:
+            is_held = stack.enter_context(held(connection, f"dujiang connector {connector} {topic}"))
+        if not is_held:
             raise AlreadyRunning(f"another process reads {topic} for {connector}", "wait for its end, or end it")
         yield Positions(connection, connector, topic)
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
-from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import psycopg
@@ -13,6 +12,7 @@ from psycopg.types.json import Jsonb
 from engine.database import copy_text, fault_of, upsert_rows
 from engine.errors import EnvironmentFault
 from engine.filedrop.report import Report
+from engine.locks import held
 from schemas.contract import instant_text
 
 Connect = Callable[[], Connection[Any]]
@@ -71,15 +71,15 @@ class Books:
 @contextmanager
 def opened(connect: Connect, account: str) -> Iterator[Books]:
     """The books under their lock. Raises AlreadyRunning, and what the database cannot do as the engine's faults."""
-    number = int.from_bytes(blake2b(f"dujiang connector {account}".encode(), digest_size=8).digest(), "big", signed=True)
-    busy = AlreadyRunning(f"another run of the connector {account} is going on", "wait for its end, then run again")
     try:
         with closing(connect()) as connection:
             connection.autocommit = True
-            row = connection.execute("SELECT pg_try_advisory_lock(%s)", (number,)).fetchone()
-            if row is None or not row[0]:
-                raise busy
-            yield Books(connection, account)
+            with held(connection, f"dujiang connector {account}") as is_held:
+                if not is_held:
+                    raise AlreadyRunning(
+                        f"another run of the connector {account} is going on", "wait for its end, then run again"
+                    )
+                yield Books(connection, account)
     except psycopg.Error as error:
         fault = fault_of(error)
         if fault is error:

@@ -3,12 +3,13 @@
 from typing import Any
 
 import pytest
-from confluent_kafka import IsolationLevel, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka import Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from engine.status import Condition
 from schemas.topics import PROJECT_EVENT
 from tests.engine import oracle, traffic
+from tests.engine.markers import has_all_markers
 
 pytestmark = pytest.mark.services
 
@@ -22,15 +23,6 @@ def _transaction(producer: Producer, *keys: str, commits: bool) -> None:
     (producer.commit_transaction if commits else producer.abort_transaction)()
 
 
-def _has_all_markers(stage: Any) -> bool:
-    """The coordinator writes a transaction's markers after it has told the producer that the transaction is over."""
-    admin = AdminClient({"bootstrap.servers": stage.bootstrap})
-    wanted = {TopicPartition(*place): OffsetSpec.latest() for place in stage.ends() if place[0] == PROJECT_EVENT.name}
-    seen = admin.list_offsets(wanted, isolation_level=IsolationLevel.READ_COMMITTED)
-    ends = admin.list_offsets(wanted, isolation_level=IsolationLevel.READ_UNCOMMITTED)
-    return all(seen[place].result().offset == ends[place].result().offset for place in wanted)
-
-
 def test_markers_and_aborted_records_are_booked_as_gaps_and_the_account_balances(stage: Any) -> None:
     producer = Producer(
         {"bootstrap.servers": stage.bootstrap, "transactional.id": stage.group_prefix, "partitioner": "murmur2_random"}
@@ -41,7 +33,7 @@ def test_markers_and_aborted_records_are_booked_as_gaps_and_the_account_balances
     _transaction(producer, *kept, commits=True)
     _transaction(producer, *(f"U-{number}" for number in range(12)), commits=False)
     _transaction(producer, *kept[:6], "V-1", commits=True)
-    stage.until(lambda: _has_all_markers(stage))
+    stage.until(lambda: has_all_markers(stage))
     stage.publisher.publish([traffic.event(f"W-{number}", "w") for number in range(60)])  # behind the last markers
     stage.drained("projects", "history")
     account = stage.account("projects")

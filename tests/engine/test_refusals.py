@@ -9,6 +9,7 @@ from confluent_kafka import Producer
 from engine.options import BatchOptions, BreakerOptions
 from engine.status import Condition
 from tests.engine import oracle, traffic
+from tests.engine.markers import has_all_markers
 
 pytestmark = pytest.mark.services
 
@@ -80,6 +81,7 @@ def test_a_value_refused_behind_holes_in_the_log_is_isolated_too(stage: Any) -> 
         message = _titled(f"H-{number}", "禁" if number == 20 else "T")
         producer.produce(message.topic, message.value, message.key, headers=message.headers)
         producer.commit_transaction()
+    stage.until(lambda: has_all_markers(stage))
     stage.publisher.publish([_titled(f"I-{number}", "T") for number in range(60)])  # behind the last markers
     (runner,) = stage.start("projects")
     stage.drained("projects")
