@@ -8,6 +8,8 @@ from datetime import date
 from pathlib import Path
 from typing import IO, Any, Literal
 
+import structlog
+
 from connectors.alertmanager.source import CaptureConnector
 from connectors.eu_calls.source import EuCallsConnector
 from connectors.gtr.source import GtrConnector
@@ -17,6 +19,7 @@ from engine.filedrop import FileConnector, Options, Outbox, Report, run_file, se
 from engine.filedrop.books import Connect
 from schemas.registry import Registry
 
+log = structlog.get_logger()
 Kind = Literal["file", "capture", "webhook"]
 SETTLE_S = 2.0  # between two looks at a folder's files; one that grew is left for the next run
 
@@ -97,7 +100,7 @@ def run(
     raises.
     """
     connector = CONNECTORS[name].open(settings, wish)
-    paths = settled(waiting(connector, path), clock.sleep, settle_s) if path.is_dir() else [path]
+    paths = settled(_found(name, connector, path), clock.sleep, settle_s) if path.is_dir() else [path]
     whole = Report()
     with _refused_rows(report_to) as refused_to:
         for each in paths:
@@ -114,6 +117,17 @@ def run(
                 )
             )
     return whole
+
+
+def _found(name: str, connector: FileConnector, folder: Path) -> list[Path]:
+    """A folder without any file is no fault of a drop that waits for its next one, yet often a wrong folder."""
+    found = waiting(connector, folder)
+    if not found:
+        wanted = " or ".join(f"*{suffix}" for suffix in sorted(connector.suffixes))
+        log.warning(
+            "no file to take", connector=name, folder=str(folder), wanted=wanted, remedy="folders in it are not looked into"
+        )
+    return found
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from structlog.testing import capture_logs
 
 from connectors.catalogue import CONNECTORS, FOLLOWING, Wish, run
 from engine.clock import SystemClock
@@ -143,6 +144,15 @@ def test_folder_is_taken_oldest_first_and_refused_rows_are_written_with_themselv
         ("b_2024-01-01.csv", 3, "gtr:R/2", "status_unknown", "R/2,X,L,,,1,Odd"),
         ("c_2024-03-01.csv", 0, "", "columns_missing", None),
     ]
+
+
+def test_folder_without_a_file_for_the_connector_is_told(tmp_path: Path) -> None:
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "notes.txt").write_text("x")
+    with capture_logs() as told:
+        report = run("gtr", tmp_path, publisher=None, connect=None, registry=default_registry(), clock=SystemClock())  # type: ignore[arg-type]
+    assert report.as_json() == {"read": 0, "published": 0, "unchanged": 0, "refused": {}}
+    assert [(line["event"], line["folder"], line["wanted"]) for line in told] == [("no file to take", str(tmp_path), "*.csv")]
 
 
 def test_catalogue_names_every_folder() -> None:
