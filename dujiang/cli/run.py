@@ -2,13 +2,19 @@
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dujiang.cli.context import prepare, progress, services_of, settings_with_logging
 from dujiang.cli.output import fail, speaks
+
+if TYPE_CHECKING:
+    from dujiang.settings import Settings
+    from dujiang.wiring import Services
 
 
 def _wait_for_signal() -> None:
@@ -16,6 +22,16 @@ def _wait_for_signal() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     stop.wait()
+
+
+@contextmanager
+def _chosen(group: str, **given: Any) -> "Iterator[tuple[Settings, Services]]":
+    """The settings, in which what the command line gave for a group wins, and the services."""
+    settings = settings_with_logging()
+    update = {name: value for name, value in given.items() if value is not None}
+    chosen = getattr(settings, group).model_copy(update=update)
+    with services_of(settings) as services:
+        yield settings.model_copy(update={group: chosen}), services
 
 
 @speaks
@@ -54,17 +70,9 @@ def worker(
     from dujiang.pool import run_pool
     from dujiang.worker import run_worker
 
-    settings = settings_with_logging()
-    chosen = settings.worker.model_copy(
-        update={
-            name: value
-            for name, value in {"steps": step, "http_port": http_port, "timers": timers, "processes": processes}.items()
-            if value is not None
-        }
-    )
-    with services_of(settings) as services:
-        run = run_worker if chosen.processes == 1 else run_pool
-        run(settings.model_copy(update={"worker": chosen}), services)
+    with _chosen("worker", steps=step, http_port=http_port, timers=timers, processes=processes) as (settings, services):
+        run = run_worker if settings.worker.processes == 1 else run_pool
+        run(settings, services)
 
 
 @speaks
@@ -74,14 +82,8 @@ def gateway(
     """Run the HTTP gateway until Ctrl-C or SIGTERM. It listens on loopback only while `gateway.auth` is none."""
     from dujiang.gateway import run_gateway
 
-    settings = settings_with_logging()
-    chosen = settings.gateway if port is None else settings.gateway.model_copy(update={"port": port})
-    with services_of(settings) as services:
-        run_gateway(
-            settings.model_copy(update={"gateway": chosen}),
-            services,
-            on_listening=lambda url: typer.echo(f"gateway  {url}"),
-        )
+    with _chosen("gateway", port=port) as (settings, services):
+        run_gateway(settings, services, on_listening=lambda url: typer.echo(f"gateway  {url}"))
 
 
 @speaks
@@ -91,14 +93,8 @@ def deliver(
     """Deliver webhooks to subscribers until Ctrl-C or SIGTERM. One process works at a time, others wait for its place."""
     from dujiang.deliverer import run_deliverer
 
-    settings = settings_with_logging()
-    chosen = settings.deliver if http_port is None else settings.deliver.model_copy(update={"http_port": http_port})
-    with services_of(settings) as services:
-        run_deliverer(
-            settings.model_copy(update={"deliver": chosen}),
-            services,
-            on_listening=lambda url: typer.echo(f"deliverer  {url}/health/ready"),
-        )
+    with _chosen("deliver", http_port=http_port) as (settings, services):
+        run_deliverer(settings, services, on_listening=lambda url: typer.echo(f"deliverer  {url}/health/ready"))
 
 
 @speaks
@@ -108,14 +104,8 @@ def console(
     """Run the operators' web console until Ctrl-C or SIGTERM. `dujiang users add` lets the first person in."""
     from dujiang.console import run_console
 
-    settings = settings_with_logging()
-    chosen = settings.console if port is None else settings.console.model_copy(update={"port": port})
-    with services_of(settings) as services:
-        run_console(
-            settings.model_copy(update={"console": chosen}),
-            services,
-            on_listening=lambda url: typer.echo(f"console  {url}/console/"),
-        )
+    with _chosen("console", port=port) as (settings, services):
+        run_console(settings, services, on_listening=lambda url: typer.echo(f"console  {url}/console/"))
 
 
 @speaks

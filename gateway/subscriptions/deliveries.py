@@ -173,7 +173,7 @@ def _add_secrets(made: APIRouter, books: Deliveries) -> None:
         "/secrets",
         summary="What signs your deliveries",
         description="Every version without its secret; of v1a the public key.",
-        responses=routes._answers(200, None, *_REFUSALS, content=_listed("secrets", {"version": _COUNT, "kind": _TEXT})),
+        responses=routes.responses_of(200, None, *_REFUSALS, content=_listed("secrets", {"version": _COUNT, "kind": _TEXT})),
         response_class=Response,
     )
     async def list_secrets(request: Request, subscription_id: UUID) -> Response:
@@ -190,7 +190,7 @@ def _add_secrets(made: APIRouter, books: Deliveries) -> None:
             "`key` is what your receiver needs, shown now and never again: of v1 the shared secret (`whsec_`), of v1a our"
             " public key (`whpk_`). Older ones of the kind sign beside it for `overlap_h` hours."
         ),
-        responses=routes._answers(
+        responses=routes.responses_of(
             201,
             None,
             *_REFUSALS,
@@ -239,8 +239,8 @@ def _listed(name: str, properties: dict[str, Any]) -> dict[str, Any]:
 
 
 def _described(name: str, more: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
-    return routes._answers(200, None, *_REFUSALS, content=_listed(name, {"id": _COUNT, **_EVENT, **more}))
+    return routes.responses_of(200, None, *_REFUSALS, content=_listed(name, {"id": _COUNT, **_EVENT, **more}))
 
 
 def _counted() -> dict[int | str, dict[str, Any]]:
-    return routes._answers(202, None, *_REFUSALS, content=_object({"count": _COUNT}))
+    return routes.responses_of(202, None, *_REFUSALS, content=_object({"count": _COUNT}))

@@ -94,7 +94,7 @@ def _add_keeping(routes: APIRouter, service: SubscriptionService, clock: Clock, 
             " `approver`. A webhook (HTTP) is `pending_validation` until its endpoint has consented."
         ),
         openapi_extra=_body(SubscriptionBody),
-        responses=_answers(201, "Subscription", *_BODY, *_SELECTION, kinds.SUBSCRIPTIONS_TOO_MANY),
+        responses=responses_of(201, "Subscription", *_BODY, *_SELECTION, kinds.SUBSCRIPTIONS_TOO_MANY),
         response_class=Response,
     )
     async def subscribe(request: Request) -> Response:
@@ -105,7 +105,7 @@ def _add_keeping(routes: APIRouter, service: SubscriptionService, clock: Clock, 
     @routes.get(
         "",
         summary="Your subscriptions",
-        responses=_answers(200, "SubscriptionList", catalogue.REQUEST_INVALID),
+        responses=responses_of(200, "SubscriptionList", catalogue.REQUEST_INVALID),
         response_class=Response,
     )
     async def list_subscriptions(
@@ -122,7 +122,7 @@ def _add_keeping(routes: APIRouter, service: SubscriptionService, clock: Clock, 
     @routes.get(
         "/{subscription_id}",
         summary="One subscription",
-        responses=_answers(200, "Subscription", kinds.SUBSCRIPTION_UNKNOWN),
+        responses=responses_of(200, "Subscription", kinds.SUBSCRIPTION_UNKNOWN),
         response_class=Response,
     )
     async def get_subscription(request: Request, subscription_id: UUID) -> Response:
@@ -137,7 +137,7 @@ def _add_keeping(routes: APIRouter, service: SubscriptionService, clock: Clock, 
             " The change is in force at `effective_at`, a second later at the latest."
         ),
         openapi_extra=_body(SubscriptionBody),
-        responses=_answers(
+        responses=responses_of(
             200,
             "Subscription",
             kinds.SUBSCRIPTION_UNKNOWN,
@@ -158,7 +158,7 @@ def _add_keeping(routes: APIRouter, service: SubscriptionService, clock: Clock, 
         status_code=204,
         summary="Unsubscribe",
         description="With it go its dead letters and its trace.",
-        responses=_answers(204, None, kinds.SUBSCRIPTION_UNKNOWN),
+        responses=responses_of(204, None, kinds.SUBSCRIPTION_UNKNOWN),
         response_class=Response,
     )
     async def unsubscribe(request: Request, subscription_id: UUID) -> Response:
@@ -175,7 +175,7 @@ def _add_orders(routes: APIRouter, service: SubscriptionService, clock: Clock) -
         "/{subscription_id}/pause",
         summary="Pause",
         description="Nothing is lost: whatever comes meanwhile is delivered after `resume`, within retention.",
-        responses=_answers(200, "Subscription", *told),
+        responses=responses_of(200, "Subscription", *told),
         response_class=Response,
     )
     async def pause(request: Request, subscription_id: UUID) -> Response:
@@ -185,7 +185,7 @@ def _add_orders(routes: APIRouter, service: SubscriptionService, clock: Clock) -
         "/{subscription_id}/resume",
         summary="Resume",
         description="A webhook that was disabled, or whose sink was changed, is validated anew.",
-        responses=_answers(200, "Subscription", *told),
+        responses=responses_of(200, "Subscription", *told),
         response_class=Response,
     )
     async def resume(request: Request, subscription_id: UUID) -> Response:
@@ -200,7 +200,7 @@ def _add_reading(routes: APIRouter, service: SubscriptionService, writer: Proble
             "Give the `cursor` of the last answer to go on behind it; the same cursor gives the same events again. With"
             " `wait`, an answer that would be empty waits for something to come. Events of one key come in their order."
         ),
-        responses=_answers(200, "EventPage", *_READING),
+        responses=responses_of(200, "EventPage", *_READING),
         response_class=Response,
     )
     async def read_events(
@@ -222,7 +222,7 @@ def _add_reading(routes: APIRouter, service: SubscriptionService, writer: Proble
             "Each event is one `data` line under its cursor as `id`; `event: heartbeat` moves the cursor while nothing"
             " passes, `event: end` says why the stream ends. Connect again with `Last-Event-ID` to go on without loss."
         ),
-        responses=_answers(200, None, *_READING, content=_STREAMED),
+        responses=responses_of(200, None, *_READING, content=_STREAMED),
         response_class=Response,
     )
     async def stream_events(
@@ -241,7 +241,7 @@ def _add_rehearsing(routes: APIRouter, service: SubscriptionService, bodies: Bod
             " most, and says what it looked at. Nothing is kept."
         ),
         openapi_extra=_body(RehearsalBody),
-        responses=_answers(
+        responses=responses_of(
             200,
             "Rehearsal",
             *_BODY,
@@ -286,7 +286,7 @@ def _body(model: type[BaseModel]) -> dict[str, Any]:
     }
 
 
-def _answers(status: int, schema: str | None, *refusals: Kind, content: Any = None) -> dict[int | str, dict[str, Any]]:
+def responses_of(status: int, schema: str | None, *refusals: Kind, content: Any = None) -> dict[int | str, dict[str, Any]]:
     """The answers of an operation: its own, and each problem it may meet."""
     if schema is not None:
         content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
