@@ -1,7 +1,6 @@
 """A deliverer process: webhooks to subscribers, with pages for health and metrics."""
 
 import asyncio
-import ipaddress
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -13,7 +12,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from dujiang.settings import Settings
-from dujiang.wiring import Services
+from dujiang.wiring import Services, destinations_of
 from engine.clock import SystemClock
 from engine.database import Database
 from engine.errors import EnvironmentFault, Fault
@@ -22,7 +21,6 @@ from monitoring.metrics import DeliveryMetrics
 from schemas.topics import TOPICS
 from sinks.webhooks.books import Books
 from sinks.webhooks.deliverer import Deliverer
-from sinks.webhooks.destinations import PLAIN_PORTS, PORTS, Rules
 from sinks.webhooks.log import KafkaLog
 from sinks.webhooks.schedule import Policy
 from sinks.webhooks.sender import Sender, TimeLimits
@@ -57,7 +55,10 @@ async def deliver_until(
             return
         opened.push_async_callback(kafka_log.close)
         sender = Sender(
-            rules_of(settings), clock, origin=settings.deliver.origin, limits=TimeLimits(headers_s=settings.deliver.answer_s)
+            destinations_of(settings),
+            clock,
+            origin=settings.deliver.origin,
+            limits=TimeLimits(headers_s=settings.deliver.answer_s),
         )
         opened.push_async_callback(sender.close)
         books = Books(services.dsn)
@@ -78,13 +79,6 @@ async def deliver_until(
         url = await opened.enter_async_context(_pages(settings, deliverer, prometheus))
         on_listening(url)
         await deliverer.run(stop)
-
-
-def rules_of(settings: Settings) -> Rules:
-    """Where the operator lets deliveries go."""
-    deliver = settings.deliver
-    ports = frozenset(deliver.ports) or (PORTS | PLAIN_PORTS if deliver.http else PORTS)
-    return Rules(tuple(map(ipaddress.ip_network, deliver.networks)), is_http_allowed=deliver.http, ports=ports)
 
 
 async def _opened_log(stop: asyncio.Event, settings: Settings, services: Services) -> KafkaLog | None:

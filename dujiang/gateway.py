@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from connectors.alertmanager.router import Publish, router
 from dujiang.settings import Settings
-from dujiang.wiring import Services, registry_of
+from dujiang.wiring import Services, destinations_of, registry_of
 from engine.clock import Clock, SystemClock
 from engine.errors import Fault
 from engine.kafka import Message, Publisher
@@ -68,6 +68,7 @@ async def _opened(settings: Settings, services: Services) -> AsyncIterator[FastA
                     subscriptions=subscriptions,
                     registry=registry,
                     clock=clock,
+                    destinations=destinations_of(settings),
                     metrics=ReaderMetrics(prometheus),
                 ),
                 deliveries=deliveries,

@@ -1,5 +1,6 @@
 """Where the parts meet: steps with their stores, sinks, clients, the worker. The only place that knows all folders."""
 
+import ipaddress
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from sinks.status import StatusStore
 from sinks.status.alerts import ALERTS
 from sinks.status.calls import CALLS
 from sinks.status.projects import PROJECTS
+from sinks.webhooks.destinations import PLAIN_PORTS, PORTS, Rules
 from streams import alerts, calls, projects
 
 STEPS: dict[str, Step[Any]] = {step.name: step for step in (projects.STEP, calls.STEP, alerts.STEP)}
@@ -49,6 +51,13 @@ class Services:
         """One connection for a command; committed at its end."""
         with psycopg.connect(self.dsn, application_name="dujiang cli", options="-c timezone=UTC") as connection:
             yield connection
+
+
+def destinations_of(settings: Settings) -> Rules:
+    """Where the operator lets deliveries go."""
+    deliver = settings.deliver
+    ports = frozenset(deliver.ports) or (PORTS | PLAIN_PORTS if deliver.http else PORTS)
+    return Rules(tuple(map(ipaddress.ip_network, deliver.networks)), is_http_allowed=deliver.http, ports=ports)
 
 
 def check_parts(names: list[str]) -> None:

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Any, Final, TypeVar
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
@@ -34,6 +33,7 @@ from schemas.subscriptions import (
     state_at,
 )
 from schemas.subscriptions.model import TEXT_CHARS_MAX, TYPES_MAX
+from sinks.webhooks import destinations
 
 PATH: Final = "/subscriptions"
 BODY_BYTES_MAX: Final = 64 * 1024
@@ -139,6 +139,17 @@ def subscription_of(members: Mapping[str, Any]) -> SubscriptionBody:
     body = _validated(SubscriptionBody, sent)
     _refuse_sink(body)
     return body
+
+
+def refuse_destination(body: SubscriptionBody, rules: destinations.Rules) -> None:
+    """Raises Problem for a webhook's URL to which nothing would be sent. Its name is resolved at each attempt, not here."""
+    if body.protocol != "HTTP" or body.sink is None:
+        return
+    try:
+        destinations.parse(body.sink, rules)
+    except destinations.DestinationRefused as refused:
+        said = Text(str(refused), refused.message_zh)
+        raise _invalid([Fault(f"sink_{refused.reason}", "/sink", said)]) from None
 
 
 def rehearsal_of(members: Mapping[str, Any]) -> RehearsalBody:
@@ -295,21 +306,9 @@ def _refuse_sink(body: SubscriptionBody) -> None:
             said = Text("a subscriber that reads has no sink; leave it out", "主动读取的订阅没有 sink，请去掉")
             raise _invalid([Fault("sink_unused", "/sink", said)])
         return
-    if body.sink is None or not _is_http_url(body.sink):
-        said = Text(
-            "expected the URL of your endpoint, https://..., without user or fragment",
-            "应为接收端点的 URL，如 https://…，不带用户名和片段",
-        )
-        raise _invalid([Fault("sink_invalid", "/sink", said)])
-
-
-def _is_http_url(text: str) -> bool:
-    try:
-        url = urlsplit(text)
-        is_bare = url.username is None and not url.fragment  # a password in a URL ends up in logs
-        return url.scheme in {"https", "http"} and bool(url.hostname) and url.port != 0 and is_bare
-    except ValueError:
-        return False
+    if body.sink is None:
+        said = Text("expected the URL of your endpoint, https://...", "应为接收端点的 URL，如 https://…")
+        raise _invalid([Fault("sink_missing", "/sink", said)])
 
 
 def _is_public(registry: Registry, wire: str) -> bool:

@@ -23,13 +23,14 @@ from gateway.subscriptions.requests import RehearsalBody, StartAsked, Subscripti
 from gateway.subscriptions.store import Subscriptions
 from schemas.registry import Registry
 from schemas.subscriptions import NOBODY, Order, Start, Subscription, Withheld, begun, state_at
+from sinks.webhooks.destinations import Rules
 
 REHEARSALS_MAX: Final = 2
 WAIT_S: Final = 0.5  # how old rights and state may be when an event goes out
 
 
 class SubscriptionService:
-    """`log` and `subscriptions` come from the caller, who also opens and closes them."""
+    """`log` and `subscriptions` come from the caller, who also opens and closes them. `destinations`: where webhooks may go."""
 
     def __init__(
         self,
@@ -38,6 +39,7 @@ class SubscriptionService:
         subscriptions: Subscriptions,
         registry: Registry,
         clock: Clock,
+        destinations: Rules | None = None,
         metrics: ReaderMetrics | None = None,
         new_id: Callable[[], UUID] = uuid4,
     ) -> None:
@@ -45,6 +47,7 @@ class SubscriptionService:
         self._subscriptions = subscriptions
         self._registry = registry
         self._clock = clock
+        self._destinations = destinations or Rules()
         self._new_id = new_id
         self._metrics = metrics or NoReaderMetrics()
         self._seats = Seats(self._metrics)
@@ -175,6 +178,7 @@ class SubscriptionService:
 
     def _refuse(self, body: SubscriptionBody, caller: Caller | None) -> None:
         reader = reader_of(caller.identity if caller else None, is_stated=body.purpose is not None)
+        requests.refuse_destination(body, self._destinations)
         requests.refuse_filters(body)
         requests.refuse_types(body, self._registry, reader)
         requests.refuse_unstated(body, self._registry, reader)

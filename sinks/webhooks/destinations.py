@@ -52,11 +52,12 @@ _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 class DestinationRefused(Exception):
-    """Nothing may be sent there. `reason` is a stable code; the message says what is expected instead."""
+    """Nothing may be sent there. `reason` is a stable code; the messages say what is expected instead."""
 
-    def __init__(self, reason: str, message: str) -> None:
+    def __init__(self, reason: str, message: str, message_zh: str) -> None:
         super().__init__(message)
         self.reason = reason
+        self.message_zh = message_zh
 
 
 @dataclass(frozen=True)
@@ -91,20 +92,33 @@ def parse(text: str, rules: Rules) -> Destination:
         parts = urlsplit(text)
         port = parts.port
     except ValueError:
-        raise DestinationRefused("url_malformed", "the URL cannot be read; write https://host/path") from None
+        raise DestinationRefused(
+            "url_malformed", "the URL cannot be read; write https://host/path", "URL 无法解析，应写作 https://主机/路径"
+        ) from None
     if parts.scheme not in ("https", "http") or not parts.hostname:
-        raise DestinationRefused("scheme", "the URL is absolute and begins with https://")
+        raise DestinationRefused("scheme", "the URL is absolute and begins with https://", "应为以 https:// 开头的完整 URL")
     if parts.scheme == "http" and not rules.is_http_allowed:
-        raise DestinationRefused("scheme", "deliveries go over https only; write https://")
+        raise DestinationRefused(
+            "scheme", "deliveries go over https only; write https://", "仅通过 https 投递，请写作 https://"
+        )
     if "@" in parts.netloc:
-        raise DestinationRefused("userinfo", "the URL holds a user or password; leave it out, deliveries are signed")
+        raise DestinationRefused(
+            "userinfo",
+            "the URL holds a user or password; leave it out, deliveries are signed",
+            "URL 含用户名或密码，请去掉；投递均已签名",
+        )
     if parts.fragment or text.endswith("#"):
-        raise DestinationRefused("fragment", "the URL has a fragment, which is never sent; leave it out")
+        raise DestinationRefused(
+            "fragment", "the URL has a fragment, which is never sent; leave it out", "URL 含片段（#），片段不会发送，请去掉"
+        )
     if port is None:
         port = 443 if parts.scheme == "https" else 80
     allowed = rules.ports_of(parts.scheme)
     if port not in allowed:
-        raise DestinationRefused("port", f"port {port} is not served; use one of {', '.join(map(str, sorted(allowed)))}")
+        ports = ", ".join(map(str, sorted(allowed)))
+        raise DestinationRefused(
+            "port", f"port {port} is not served; use one of {ports}", f"不向端口 {port} 投递，可用端口：{ports}"
+        )
     host, address = _host(parts.hostname, is_bracketed=parts.netloc.startswith("["))
     if address is not None:
         check_address(address, rules)
@@ -119,6 +133,7 @@ def check_address(address: Address, rules: Rules) -> None:
         raise DestinationRefused(
             "address_private",
             "the host's address is not a public one; use a public host, or ask the operator to allow your network",
+            "主机地址不是公网地址，请改用公网主机，或请运营方放行贵方网络",
         )
 
 
@@ -128,9 +143,13 @@ def checked_addresses(host: str, resolved: Sequence[str], rules: Rules) -> list[
     Raises DestinationRefused.
     """
     if not resolved:
-        raise DestinationRefused("name_empty", f"{host} has no address")
+        raise DestinationRefused("name_empty", f"{host} has no address", f"{host} 没有地址")
     if len(resolved) > ADDRESSES_MAX:
-        raise DestinationRefused("name_wide", f"{host} has {len(resolved)} addresses, at most {ADDRESSES_MAX} are taken")
+        raise DestinationRefused(
+            "name_wide",
+            f"{host} has {len(resolved)} addresses, at most {ADDRESSES_MAX} are taken",
+            f"{host} 有 {len(resolved)} 个地址，最多 {ADDRESSES_MAX} 个",
+        )
     addresses = [ipaddress.ip_address(text) for text in resolved]
     for address in addresses:
         check_address(address, rules)
@@ -171,29 +190,45 @@ def _is_allowed(address: Address, rules: Rules) -> bool:
 
 def _check_characters(text: str) -> None:
     if len(text) > URL_CHARS_MAX:
-        raise DestinationRefused("url_long", f"the URL has {len(text)} characters, at most {URL_CHARS_MAX} are taken")
+        raise DestinationRefused(
+            "url_long",
+            f"the URL has {len(text)} characters, at most {URL_CHARS_MAX} are taken",
+            f"URL 有 {len(text)} 个字符，最多 {URL_CHARS_MAX} 个",
+        )
     # urlsplit drops tabs and line ends, and clients disagree on backslashes: what is checked must be what is sent.
     if any(ord(character) <= 0x20 or character in "\\\x7f" for character in text):
-        raise DestinationRefused("url_malformed", "the URL has a space, a control character or a backslash; encode it")
+        raise DestinationRefused(
+            "url_malformed",
+            "the URL has a space, a control character or a backslash; encode it",
+            "URL 含空格、控制字符或反斜杠，请编码",
+        )
 
 
 def _host(text: str, *, is_bracketed: bool) -> tuple[str, Address | None]:
     if is_bracketed:
         if "%" in text:
-            raise DestinationRefused("host", "an address with a zone is of this machine alone; leave the zone out")
+            raise DestinationRefused(
+                "host",
+                "an address with a zone is of this machine alone; leave the zone out",
+                "带区域标识的地址仅在本机有效，请去掉区域标识",
+            )
         try:
             six = ipaddress.IPv6Address(text)
         except ValueError:
-            raise DestinationRefused("host", "in brackets stands an IPv6 address") from None
+            raise DestinationRefused("host", "in brackets stands an IPv6 address", "方括号内应为 IPv6 地址") from None
         return str(six), six
     host = _ascii_host(text)
     labels = host.split(".")
     if _NUMERIC_LABEL.fullmatch(labels[-1]):
         return host, _dotted(host)
     if len(host) > HOST_CHARS_MAX or not all(map(_LABEL.fullmatch, labels)):
-        raise DestinationRefused("host", "the host is no name of letters, digits, hyphens and dots")
+        raise DestinationRefused(
+            "host", "the host is no name of letters, digits, hyphens and dots", "主机名只能含字母、数字、连字符和点"
+        )
     if any(host == name or host.endswith(f".{name}") for name in _INNER_NAMES):
-        raise DestinationRefused("host_inner", "the host's name is of an inner network; use a public one")
+        raise DestinationRefused(
+            "host_inner", "the host's name is of an inner network; use a public one", "主机名属于内部网络，请改用公网主机名"
+        )
     return host, None
 
 
@@ -203,7 +238,9 @@ def _dotted(host: str) -> Address:
         return ipaddress.IPv4Address(host)
     except ValueError:
         raise DestinationRefused(
-            "host", "an IPv4 address has four decimal numbers without leading zeros; better use a name"
+            "host",
+            "an IPv4 address has four decimal numbers without leading zeros; better use a name",
+            "IPv4 地址应为四个无前导零的十进制数，最好改用主机名",
         ) from None
 
 
@@ -212,7 +249,11 @@ def _ascii_host(text: str) -> str:
     try:
         host = text.encode("idna").decode("ascii").lower()
     except UnicodeError:
-        raise DestinationRefused("host", "the host cannot be written in ASCII (IDNA); write its xn-- form") from None
+        raise DestinationRefused(
+            "host",
+            "the host cannot be written in ASCII (IDNA); write its xn-- form",
+            "主机名无法转为 ASCII（IDNA），请写作 xn-- 形式",
+        ) from None
     return host.removesuffix(".")
 
 

@@ -55,6 +55,15 @@ def test_a_webhook_waits_for_its_endpoints_consent(agency: Partner) -> None:
     assert (made.status, made.json["state"], made.json["sink"]) == (201, "pending_validation", "https://agency.example/hook")
 
 
+@pytest.mark.parametrize("sink", ["https://10.0.0.1/hook", "http://agency.example/hook"])
+def test_an_endpoint_that_would_get_nothing_is_refused_when_it_is_registered(agency: Partner, sink: str) -> None:
+    refused = agency.subscribe(SUSPENDED, protocol="HTTP", sink=sink)
+    assert (refused.status, refused.json["errors"][0]["pointer"]) == (422, "/sink")
+    made = agency.subscribe(SUSPENDED, protocol="HTTP", sink="https://agency.example/hook").json
+    assert agency.send("PUT", f"/subscriptions/{made['id']}", {**made, "sink": sink}).status == 422
+    assert agency.send("GET", f"/subscriptions/{made['id']}").json["sink"] == "https://agency.example/hook"
+
+
 def test_a_list_goes_on_behind_its_last(agency: Partner) -> None:
     made = sorted(agency.subscribe(SUSPENDED).json["id"] for _ in range(3))
     first = agency.send("GET", "/subscriptions?limit=2").json

@@ -1,5 +1,6 @@
 """What a subscriber sends, judged without any service."""
 
+import ipaddress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from gateway.subscriptions.kinds import SUBSCRIPTION_KINDS
 from schemas.filters.limits import FILTER_NESTING_MAX, FILTERS_MAX
 from schemas.registry import Registry
 from schemas.subscriptions import Basis, Place, Reader, Start, Status, Subscription
+from sinks.webhooks.destinations import Rules
 from tests.gateway.subscriptions.cast import BASIS
 from tests.gateway.subscriptions.memory import ANNOUNCED, MONITORED, SUSPENDED
 
@@ -75,15 +77,35 @@ def test_a_body_that_cannot_be_read_or_kept_is_refused(body: bytes, slug: str, p
         (PULL | {"types": ["t"] * 101}, ("/types", "too_long")),
         (PULL | {"expires_at": "tomorrow"}, ("/expires_at", "value_error")),
         (PULL | {"sink": "https://agency.example/"}, ("/sink", "sink_unused")),
-        ({"protocol": "HTTP"}, ("/sink", "sink_invalid")),
-        ({"protocol": "HTTP", "sink": "ftp://agency.example/"}, ("/sink", "sink_invalid")),
-        ({"protocol": "HTTP", "sink": "https://"}, ("/sink", "sink_invalid")),
-        ({"protocol": "HTTP", "sink": "https://[::1"}, ("/sink", "sink_invalid")),
-        ({"protocol": "HTTP", "sink": "https://user:secret@agency.example/"}, ("/sink", "sink_invalid")),
+        ({"protocol": "HTTP"}, ("/sink", "sink_missing")),
     ],
 )
 def test_a_wrong_member_is_named(members: dict[str, Any], place: tuple[str, str]) -> None:
     assert refusal(requests.subscription_of, members) == ("subscription_invalid", [place])
+
+
+@pytest.mark.parametrize(
+    ("sink", "reason"),
+    [
+        ("ftp://agency.example/", "sink_scheme"),
+        ("http://agency.example/", "sink_scheme"),
+        ("https://", "sink_scheme"),
+        ("https://[::1", "sink_url_malformed"),
+        ("https://user:secret@agency.example/", "sink_userinfo"),
+        ("https://agency.example/#part", "sink_fragment"),
+        ("https://agency.example:25/", "sink_port"),
+        ("https://10.0.0.1/", "sink_address_private"),
+        ("https://metadata.internal/", "sink_host_inner"),
+    ],
+)
+def test_an_endpoint_that_would_get_nothing_is_refused_with_the_reason(sink: str, reason: str) -> None:
+    body = requests.subscription_of({"protocol": "HTTP", "sink": sink})
+    assert refusal(requests.refuse_destination, body, Rules()) == ("subscription_invalid", [("/sink", reason)])
+
+
+def test_an_endpoint_in_a_network_that_the_operator_allows_is_taken() -> None:
+    rules = Rules(networks=(ipaddress.ip_network("10.20.0.0/16"),))
+    requests.refuse_destination(requests.subscription_of({"protocol": "HTTP", "sink": "https://10.20.0.1/"}), rules)
 
 
 def test_an_answer_may_be_sent_back_with_what_is_ours_in_it() -> None:
