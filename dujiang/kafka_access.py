@@ -4,7 +4,8 @@ All users whose names begin with the prefix are ours alone: what else somebody g
 the broker is touched.
 """
 
-from collections.abc import Collection, Iterable
+import time
+from collections.abc import Callable, Collection, Iterable
 
 from kafka import KafkaAdminClient
 from kafka.admin import (
@@ -26,6 +27,7 @@ from engine.errors import EnvironmentFault
 
 ANY_HOST = "*"
 _PRINCIPAL = "User:"
+_ASK_AGAIN_S = 0.1
 _READ = (ACLOperation.READ, ACLOperation.DESCRIBE)
 
 
@@ -56,11 +58,15 @@ def user_of(right: ACL) -> str:
 
 
 class Access:
-    """Users below one prefix, and their rights. Raises EnvironmentFault or KafkaError."""
+    """Users below one prefix, and their rights. Raises EnvironmentFault or KafkaError.
 
-    def __init__(self, admin: KafkaAdminClient, prefix: str) -> None:
+    `seen_s`: how long a broker may take to know of a change the controller has made; a loaded one takes a second.
+    """
+
+    def __init__(self, admin: KafkaAdminClient, prefix: str, seen_s: float = 10) -> None:
         self._admin = admin
         self._prefix = prefix
+        self._seen_s = seen_s
 
     def rights(self) -> set[ACL]:
         """Of all our users. Raises EnvironmentFault when the broker asks nobody what he may."""
@@ -82,8 +88,8 @@ class Access:
     def put_user(self, user: str, password: str) -> None:
         """A new user, or a new password for one: connections that stand go on until Kafka asks again."""
         self._alter([UserScramCredentialUpsertion(user, ScramMechanism.SCRAM_SHA_512, password)])
-        if user not in self.users():  # kafka-python takes a refusal without a message for a success
-            raise EnvironmentFault(f"Kafka has not made the user {user}", "see the broker's log, and try again")
+        # kafka-python takes a refusal without a message for a success
+        self._await(lambda: user in self.users(), f"made the user {user}")
 
     def remove_users(self, users: Collection[str]) -> None:
         """Their credentials of every mechanism."""
@@ -97,6 +103,7 @@ class Access:
                 for credential in found["credential_infos"]
             ]
         )
+        self._await(lambda: self.users().isdisjoint(users), "removed the users " + ", ".join(sorted(users)))
 
     def allow(self, rights: Collection[ACL]) -> None:
         if not rights:
@@ -104,6 +111,7 @@ class Access:
         failed = self._admin.create_acls(list(rights))["failed"]
         if failed:
             raise failed[0]("rights could not be given")
+        self._await(lambda: self.rights().issuperset(rights), f"given {len(rights)} rights")
 
     def take(self, rights: Collection[ACL]) -> None:
         if not rights:
@@ -112,6 +120,7 @@ class Access:
         failed: list[type[KafkaError]] = [error for _, _, error in taken if error is not NoError]
         if failed:
             raise failed[0]("rights could not be taken away")
+        self._await(lambda: self.rights().isdisjoint(rights), f"taken {len(rights)} rights away")
 
     def _alter(self, alterations: list[UserScramCredentialUpsertion | UserScramCredentialDeletion]) -> None:
         if not alterations:
@@ -122,6 +131,13 @@ class Access:
                     f"Kafka refuses to change the user {user}: {refused}",
                     "see the broker's log; this client needs ALTER on the cluster",
                 )
+
+    def _await(self, holds: Callable[[], bool], done: str) -> None:
+        until = time.monotonic() + self._seen_s
+        while not holds():
+            if time.monotonic() >= until:
+                raise EnvironmentFault(f"Kafka has not {done}", "see the broker's log, and try again")
+            time.sleep(_ASK_AGAIN_S)
 
 
 def _allowed(user: str, operation: ACLOperation, on: ResourcePattern) -> ACL:

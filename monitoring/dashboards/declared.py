@@ -148,6 +148,9 @@ COLUMNS: dict[str, Column] = {
     "partition": Column(Words("分区", "Partition")),
     "record_offset": Column(Words("位移", "Offset")),
     "next_offset": Column(Words("下一位移", "Next offset")),
+    "partner": Column(Words("合作方", "Partner")),
+    "protocol": Column(Words("方式", "Protocol")),
+    "types": Column(Words("事件类型", "Event types")),
     # how it stands
     "state": Column(Words("状态", "State")),
     "phase": Column(Words("阶段", "Phase")),
@@ -163,6 +166,9 @@ COLUMNS: dict[str, Column] = {
     "rule": Column(Words("规则", "Rule")),
     "pointer": Column(Words("位置", "Pointer")),
     "message": Column(Words("说明", "Message")),
+    "purpose": Column(Words("用途", "Purpose")),
+    "legal_basis": Column(Words("法律依据", "Legal basis")),
+    "approver": Column(Words("批准单位", "Approver")),
     # when
     "due_on": Column(Words("应交日期", "Due"), "dateTimeAsIso"),
     "end_on": Column(Words("合同截止", "End"), "dateTimeAsIso"),
@@ -188,6 +194,7 @@ COLUMNS: dict[str, Column] = {
     "silent_s": Column(Words("无消息", "Silent"), "s"),
     "lateness_p95_s": Column(Words("迟报 p95", "Lateness p95"), "s"),
     "took_s": Column(Words("用时", "Took"), "s"),
+    "behind_s": Column(Words("落后", "Behind"), "s"),
     "late_s": Column(Words("已过期", "Late by"), "s"),
     # how much; amounts stand beside their currency
     "currency": Column(Words("币种", "Currency")),
@@ -216,5 +223,7 @@ COLUMNS: dict[str, Column] = {
     "waiting": Column(Words("等待", "Waiting"), "locale"),
     "gap": Column(Words("空洞", "Gap"), "locale"),
     "unaccounted": Column(Words("不平", "Unaccounted"), "locale"),
+    "dead_letters": Column(Words("死信", "Dead letters"), "locale"),
+    "withheld": Column(Words("未予投递", "Withheld"), "locale"),
     "timers": Column(Words("定时器", "Timers"), "locale"),
 }

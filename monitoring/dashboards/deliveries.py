@@ -1,6 +1,20 @@
 """Webhooks to subscribers: whether they arrive, how soon, and whose endpoint does not work."""
 
-from monitoring.dashboards.declared import ALARM, NOTICE, Dashboard, Prom, Row, Words, bars, lines, stat
+from monitoring.dashboards.declared import (
+    ALARM,
+    NOTICE,
+    SEARCH,
+    Dashboard,
+    Prom,
+    Row,
+    Sql,
+    Words,
+    bars,
+    found,
+    lines,
+    stat,
+    table,
+)
 
 _SHARES = (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
 
@@ -79,6 +93,19 @@ DEAD_BY_REASON = bars(
     Words("内容不可处理，或多日重试无果。", "The content cannot be taken, or days of attempts came to nothing."),
     Prom("sum by (reason) (increase(dujiang_delivery_dead_letters_total[$__range])) or vector(0)", "{{reason}}"),
 )
+SUBSCRIBERS = table(
+    Words("谁订阅了什么", "Who subscribed to what"),
+    Words(
+        "每个订阅的类型、依据与进度；未了结最久者在前。无权或超密级的事件不投递，只计数（未予投递）。",
+        "Types, basis and progress of each; the furthest behind first. What its owner may not see is withheld and counted.",
+    ),
+    Sql(
+        "SELECT partner, protocol, types, state, reason, purpose, legal_basis, approver,"
+        " waiting, behind_s, dead_letters, withheld"
+        f" FROM v_subscription WHERE {found('partner', 'types', 'purpose', 'approver')}"
+        " ORDER BY behind_s DESC, partner, created_at, subscription_id LIMIT 200"
+    ),
+)
 
 DASHBOARD = Dashboard(
     "dujiang-deliveries",
@@ -87,6 +114,8 @@ DASHBOARD = Dashboard(
     (
         Row(Words("要紧", "What matters"), (SUBSCRIPTIONS, IN_FLIGHT, WAITING, CIRCUITS, DEAD, WITHHELD)),
         Row(Words("投递", "Deliveries"), (ATTEMPTS, DELAY, ANSWERS, DEAD_BY_REASON)),
+        Row(Words("订阅", "Subscriptions"), (SUBSCRIBERS,)),
     ),
+    variables=(SEARCH,),
     hours=6,
 )

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from monitoring.dashboards import DASHBOARDS, alerts, pipeline, projects, quality
+from monitoring.dashboards import DASHBOARDS, alerts, deliveries, pipeline, projects, quality
 from monitoring.dashboards.declared import Dashboard, Panel
 
 
@@ -99,7 +99,8 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         25,
         "Who subscribed to what, is every restricted topic read only by those granted, and which agencies lag behind?",
-        needs="subscriptions",
+        (deliveries.SUBSCRIBERS,),
+        "how far readers with a cursor of their own have come; by webhook until then",
     ),
 )
 

@@ -3,7 +3,7 @@
 import json
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from psycopg import Cursor
 
@@ -27,6 +27,7 @@ def sow(cursor: Cursor[Any], now: datetime) -> None:
     StatusStore(ALERTS).save(cursor, [(key, Entity(alert)) for key, alert in _alerts(now).items()])
     _history(cursor, now)
     _platform(cursor, now)
+    _subscriptions(cursor, now)
 
 
 def _day(now: datetime, days: int) -> date:
@@ -200,3 +201,39 @@ def _platform(cursor: Cursor[Any], now: datetime) -> None:
         " VALUES ('gtr', 'd', 'projects.csv', 12, %s, %s)",
         (now - timedelta(minutes=2), now - timedelta(minutes=1)),
     )
+
+
+def _subscriptions(cursor: Cursor[Any], now: datetime) -> None:
+    """An agency that is behind, one that is paused, and one whose time is over."""
+    agencies = (
+        ("audit", "HTTP", ["gov.stiib.research.project.suspended.v1"], "enabled", "validated", None),
+        ("finance", "SSE", [], "paused", "paused", None),
+        ("water", "PULL", [], "enabled", "created", now - timedelta(hours=1)),
+    )
+    for number, (owner, protocol, types, state, reason, expires_at) in enumerate(agencies, 1):
+        cursor.execute(
+            "INSERT INTO subscription (subscription_id, owner, protocol, types, filters, protocolsettings, config, start_at,"
+            " purpose, legal_basis, approver, state, state_reason, state_by, state_since, created_at, changed_at, expires_at)"
+            " VALUES (%s, %s, %s, %s, '[]', '{}', '{}', 'now', 'audit of funds', 'Audit Law 36', 'Office 3', %s, %s, 'partner',"
+            " %s, %s, %s, %s)",
+            (UUID(int=number), owner, protocol, types, state, reason, now, now, now, expires_at),
+        )
+    behind = UUID(int=1)
+    cursor.execute(
+        "INSERT INTO subscription_progress (subscription_id, last_number, withheld_right, withheld_classification)"
+        " VALUES (%s, 5, 1, 2)",
+        (behind,),
+    )
+    for number, minutes in ((4, 10), (5, 1)):
+        cursor.execute(
+            "INSERT INTO subscription_delivery (subscription_id, number, topic, partition, record_offset, planned_at)"
+            " VALUES (%s, %s, 'research.project.event', 0, %s, %s)",
+            (behind, number, number, now - timedelta(minutes=minutes)),
+        )
+    for number, state in ((1, "waiting"), (2, "redriven")):
+        cursor.execute(
+            "INSERT INTO subscription_dead_letter (subscription_id, number, topic, partition, record_offset, event_id,"
+            " event_source, event_type, body, attempts, reason, message, first_failed_at, last_failed_at, state)"
+            " VALUES (%s, %s, 'research.project.event', 0, %s, 'e', '/s', 't', 'secret', 9, 'status', '500', %s, %s, %s)",
+            (behind, number, number, now, now, state),
+        )

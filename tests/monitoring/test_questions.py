@@ -7,7 +7,7 @@ import psycopg
 import pytest
 import yaml
 
-from monitoring.dashboards import alerts, pipeline, projects, quality
+from monitoring.dashboards import alerts, deliveries, pipeline, projects, quality
 from monitoring.dashboards.declared import Panel, Prom, Sql
 from monitoring.dashboards.questions import QUESTIONS, dashboard_of
 from tests.monitoring.grafana import promql_of, read, sql_of
@@ -17,6 +17,14 @@ _LATE = "gov.stiib.research.funds.disbursed.v1"
 
 # What the seeded bureau (seed.py) answers: of every row, the columns that do not move with the clock.
 SQL_ANSWERS: list[tuple[Panel, list[dict[str, Any]]]] = [
+    (
+        deliveries.SUBSCRIBERS,
+        [
+            {"partner": "audit", "state": "enabled", "waiting": 2, "dead_letters": 1, "withheld": 3, "approver": "Office 3"},
+            {"partner": "finance", "state": "paused", "waiting": 0, "dead_letters": 0, "withheld": 0, "types": "*"},
+            {"partner": "water", "state": "expired", "waiting": 0, "dead_letters": 0, "withheld": 0, "reason": "expired"},
+        ],
+    ),
     (
         projects.OVERDUE,
         [

@@ -26,7 +26,11 @@ from streams import alerts, calls, projects
 from tests.monitoring import seed
 
 pytestmark = pytest.mark.services
-VIEWS = tuple(import_module("migrations.versions.0003_reading_views").VIEWS)
+VIEWS = tuple(
+    view
+    for migration in ("0003_reading_views", "0008_reading_subscriptions")
+    for view in import_module(f"migrations.versions.{migration}").VIEWS
+)
 
 
 @pytest.fixture

@@ -92,17 +92,16 @@ class Post:
         self.stage.send(lines)
         return ids
 
+    def gateway(self, port: int, **settings: str) -> "subprocess.Popen[bytes]":
+        return self.stage.gateway(port, **self._destinations(), **settings)
+
     def deliverer(self, **settings: str) -> "subprocess.Popen[bytes]":
+        return self.stage.deliverer(**{**self._destinations(), "deliver__answer_s": "5", **settings})
+
+    def _destinations(self) -> dict[str, str]:
+        """The endpoints made so far."""
         ports = ",".join(str(endpoint.port) for endpoint in self.endpoints)
-        return self.stage.deliverer(
-            **{
-                "deliver__http": "true",
-                "deliver__networks": '["127.0.0.0/8"]',
-                "deliver__ports": f"[{ports}]",
-                "deliver__answer_s": "5",
-                **settings,
-            },
-        )
+        return {"deliver__http": "true", "deliver__networks": '["127.0.0.0/8"]', "deliver__ports": f"[{ports}]"}
 
     def until(self, holds: Callable[[], bool], seconds_max: float = 40, describe: Callable[[], str] = lambda: "") -> None:
         self.stage.until(holds, seconds_max, describe)

@@ -79,12 +79,12 @@ def _is_open(port: int) -> bool:
 
 
 def test_from_a_subscription_to_a_dead_letter_driven_again(post: Post) -> None:
-    port = free_port()
-    post.stage.gateway(port, gateway__auth="token")
-    post.until(lambda: _is_open(port))
-    owner, stranger = Agency(post, "agency-1", port), Agency(post, "agency-2", port)
     answers = {"e000001": [415]}
     endpoint = post.endpoint(lambda event: (answers.get(str(event["id"])) or [200]).pop(0))
+    port = free_port()
+    post.gateway(port, gateway__auth="token")
+    post.until(lambda: _is_open(port))
+    owner, stranger = Agency(post, "agency-1", port), Agency(post, "agency-2", port)
     status, made = owner.ask("POST", "/subscriptions", {"protocol": "HTTP", "sink": endpoint.url, "types": [ANNOUNCED]})
     assert (status, made["state"]) == (201, "pending_validation")
     at = f"/subscriptions/{made['id']}"
