@@ -148,6 +148,8 @@ def copy_bytes(value: bytes | None) -> str:
 
 def copy_rows(cursor: Cursor[Any], table: str, columns: tuple[str, ...], lines: list[str]) -> None:
     """Lines are tab-joined fields without a line end."""
+    if not lines:
+        return
     statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
         sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
     )

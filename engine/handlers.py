@@ -20,6 +20,7 @@ from schemas.platform import TIMER_FIRED
 from schemas.registry import Registry
 
 Entities = dict[int, dict[str, Entity[S]]]  # by partition and key
+_APPLIED, _DUPLICATE = Outcome.APPLIED, Outcome.DUPLICATE  # looked up for every record
 _HEADERS = [("content-type", json_format.MEDIA_TYPE.encode())]
 
 
@@ -218,15 +219,17 @@ class SinkHandler:
     def decide(self, decoded: Sequence[Decoded], work: Work) -> None:
         rows = [_row(item) for item in decoded]
         work.event_times = [item.fact.time.timestamp() for item in decoded]
+        # `save` says nothing of `work`: a batch that holds itself stays until the collector comes, hundreds of MiB later.
+        outcomes, counters = work.outcomes, [work.counter(item.record) for item in decoded]
 
         def save(cursor: Cursor[Any]) -> None:
             # Booked here, since only the store can tell a repeat; a retry of the transaction books anew.
             repeats = self._sink.write(cursor, rows)
-            for counter in work.outcomes.values():
-                counter.pop(Outcome.APPLIED, None)
-                counter.pop(Outcome.DUPLICATE, None)
-            for position, item in enumerate(decoded):
-                work.counter(item.record)[Outcome.DUPLICATE if position in repeats else Outcome.APPLIED] += 1
+            for counter in outcomes.values():
+                counter.pop(_APPLIED, None)
+                counter.pop(_DUPLICATE, None)
+            for position, counter in enumerate(counters):
+                counter[_DUPLICATE if position in repeats else _APPLIED] += 1
 
         work.save = save
 

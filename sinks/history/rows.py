@@ -1,9 +1,10 @@
 """Event to history row, as COPY text. Pure."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import blake2b
 
-from engine.database import copy_instant, copy_text
+from engine.database import copy_instant, copy_text, copy_texts
 from engine.ports import Row
 
 COLUMNS = (
@@ -29,18 +30,14 @@ def identity_of(source: str, event_id: str) -> str:
 def line_of(identity: str, row: Row) -> str:
     """The fields of COLUMNS."""
     fact = row.fact
-    return "\t".join(
-        (
-            identity,
-            row.topic,
-            str(row.partition),
-            str(row.offset),
-            copy_text(row.wire_type),
-            copy_text(fact.source),
-            copy_text(fact.id),
-            copy_text(fact.key),
-            copy_instant(fact.time),
-            copy_instant(datetime.fromtimestamp(row.timestamp_ms / 1000, UTC)),
-            copy_text(row.value),
-        )
+    event_type, source, event_id, key = copy_texts(row.wire_type, fact.source, fact.id, fact.key)
+    return (
+        f"{identity}\t{row.topic}\t{row.partition}\t{row.offset}\t{event_type}\t{source}\t{event_id}\t{key}"
+        f"\t{copy_instant(fact.time)}\t{_recorded_at(row.timestamp_ms)}\t{copy_text(row.value)}"
     )
+
+
+@lru_cache(maxsize=1_000)
+def _recorded_at(timestamp_ms: int) -> str:
+    """Records of one batch share their milliseconds."""
+    return copy_instant(datetime.fromtimestamp(timestamp_ms / 1000, UTC))
