@@ -1,15 +1,17 @@
 """Delay at a steady rate: produced -> committed, and -> derived event visible to a consumer.
 
   python -m benchmarks.latency                     1,000, 5,000, 10,000 and 20,000 events/s, 20 s each after the warm-up
-  python -m benchmarks.latency --rates 5000 --seconds 10
+  python -m benchmarks.latency --rates 5000 --seconds 10 --workers 1
 
-A separate process produces at the rate; the clock starts at its produce call and ends after COMMIT in the worker, or when a
-consumer of the state topic has the derived event. The first ten seconds at the rate are warm-up: a broker that was just started
-compiles its code then, and takes less than the rate for a second or two.
+Dujiang as it is run, a worker process a core, unless told otherwise. A separate process produces at the rate; the clock starts
+at its produce call and ends after COMMIT in the worker, or when a consumer of the state topic has the derived event. The first
+ten seconds at the rate are warm-up: a broker that was just started compiles its code then, and takes less than the rate for a
+second or two.
 """
 
 import argparse
 import json
+import os
 import secrets
 import subprocess
 import sys
@@ -38,6 +40,7 @@ class Delays:
 
     subject: str
     rate: int
+    workers: int
     seconds: int
     events: int
     p50: float
@@ -54,6 +57,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rates", nargs="+", type=int, default=[1_000, 5_000, 10_000, 20_000])
     parser.add_argument("--seconds", type=int, default=20)
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--produce", nargs=3, metavar=("BOOTSTRAP", "TOPIC", "RATE"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.produce:
@@ -62,28 +66,30 @@ def main() -> None:
     rows: list[Delays] = []
     with bench() as at:
         for rate in arguments.rates:
-            rows += _measure(at, rate, arguments.seconds + WARM_UP_S)
+            rows += _measure(at, rate, arguments.seconds + WARM_UP_S, arguments.workers)
     for row in rows:
         print(
-            f"{row.subject:22} {row.rate:6,}/s  p50 {row.p50:.0f}  p95 {row.p95:.0f}  p99 {row.p99:.0f}  p99.9 {row.p999:.0f}"
-            f"  max {row.worst:.0f} ms  CPU us/event worker {row.worker_us:.1f} database {row.database_us:.1f}"
+            f"{row.subject:22} {row.rate:6,}/s {row.workers} worker(s)  p50 {row.p50:.0f}  p95 {row.p95:.0f}  p99 {row.p99:.0f}"
+            f"  p99.9 {row.p999:.0f}  max {row.worst:.0f} ms"
+            f"  CPU us/event worker {row.worker_us:.1f} database {row.database_us:.1f}"
         )
     report.write("latency", machine(), [asdict(row) for row in rows])
 
 
-def _measure(at: Bench, rate: int, seconds: int) -> list[Delays]:
+def _measure(at: Bench, rate: int, seconds: int, workers: int) -> list[Delays]:
     at = Bench(at.bootstrap, at.dsn, at.broker_pid, at.database_pid, f"{at.prefix[:12]}.{secrets.token_hex(2)}")
     create_topics(at, (PROJECT_EVENT, PROJECT_STATE, FINDING_EVENT))
     with ExitStack() as stack:
         home = Path(stack.enter_context(TemporaryDirectory(prefix="dujiang-bench-")))
         dsn = stack.enter_context(schema(at))
-        delays = home / "delays.json"
+        delays = [home / f"delays-{number}.json" for number in range(workers)]
         command = ["benchmarks.worker", "--bootstrap", at.bootstrap, "--dsn", dsn, "--prefix", at.prefix, "--group", at.prefix]
-        command += ["--parts", "projects", "--delays", str(delays)]
-        with processes([command]) as (worker,):
+        commands = [[*command, "--parts", "projects", "--delays", str(path)] for path in delays]
+        with processes(commands) as started:
+            pids = [worker.pid for worker in started]
             watcher = _Watcher(at)
             time.sleep(5)  # the worker's start is not what is measured
-            before = cpu(at, [worker.pid])
+            before = cpu(at, pids)
             topic = at.topic(PROJECT_EVENT.name)
             producer = [
                 sys.executable,
@@ -98,27 +104,28 @@ def _measure(at: Bench, rate: int, seconds: int) -> list[Delays]:
             ]
             subprocess.run(producer, cwd=ROOT, check=True)
             time.sleep(2)
-            used = cpu(at, [worker.pid]).minus(before)
-            peak = peak_mib(worker.pid)
+            used = cpu(at, pids).minus(before)
+            peak = max(map(peak_mib, pids))
             derived = watcher.stop()
-        committed = [(record_s, delay) for record_s, delay in json.loads(delays.read_text())]
+        committed = [(record_s, delay) for path in delays for record_s, delay in json.loads(path.read_text())]
         count = rate * seconds
         say(f"{rate:,}/s: {len(committed):,} of {count:,} committed, {len(derived):,} derived")
+        load = (rate, workers, seconds)
         made = (used.worker / count * 1e6, used.database / count * 1e6, peak)
         since = min(record_s for record_s, _ in committed) + WARM_UP_S
         return [
-            _delays("produced -> committed", rate, seconds, [delay for at_s, delay in committed if at_s >= since], made),
-            _delays("produced -> derived", rate, seconds, [delay for at_s, delay in derived if at_s >= since], made),
+            _delays("produced -> committed", load, [delay for at_s, delay in committed if at_s >= since], made),
+            _delays("produced -> derived", load, [delay for at_s, delay in derived if at_s >= since], made),
         ]
 
 
-def _delays(subject: str, rate: int, seconds: int, delays_s: Sequence[float], made: tuple[float, float, float]) -> Delays:
+def _delays(subject: str, load: tuple[int, int, int], delays_s: Sequence[float], made: tuple[float, float, float]) -> Delays:
     ordered = sorted(delays_s)
 
     def at(share: float) -> float:
         return round(ordered[min(len(ordered) - 1, int(len(ordered) * share))] * 1_000, 1)
 
-    return Delays(subject, rate, seconds, len(ordered), at(0.5), at(0.95), at(0.99), at(0.999), at(1.0), *made)
+    return Delays(subject, *load, len(ordered), at(0.5), at(0.95), at(0.99), at(0.999), at(1.0), *made)
 
 
 def _produce(bootstrap: str, topic: str, rate: int, seconds: int) -> None:
