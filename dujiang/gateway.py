@@ -27,6 +27,7 @@ from gateway.subscriptions.deliveries import Deliveries
 from gateway.subscriptions.service import SubscriptionService
 from gateway.subscriptions.store import Subscriptions
 from gateway.subscriptions.tail import SharedLog
+from gateway.trace.routes import Traces
 from monitoring.metrics import GatewayMetrics, ReaderMetrics
 
 
@@ -51,7 +52,7 @@ async def _opened(settings: Settings, services: Services) -> AsyncIterator[FastA
     options = publishing_options(settings.kafka_options(services.bootstrap))
     reading = settings.kafka_options(services.bootstrap)
     with BrokerHealth(options, clock) as health, _stores(settings, services, clock) as stores:
-        directory, receipts, signatures, subscriptions, deliveries = stores
+        directory, receipts, signatures, subscriptions, deliveries, traces = stores
         async with AsyncPublisher(Publisher(options)) as publisher, SharedLog(reading, registry) as log:
             yield create_app(
                 registry=registry,
@@ -73,6 +74,7 @@ async def _opened(settings: Settings, services: Services) -> AsyncIterator[FastA
                 ),
                 deliveries=deliveries,
                 signatures=signatures,
+                traces=traces,
             )
 
 
@@ -80,14 +82,15 @@ def _asks_for_tokens(settings: Settings) -> bool:
     return settings.gateway.auth == "token"
 
 
-_Stores = tuple[StoredDirectory, Receipts, Signatures, Subscriptions, Deliveries]
+_Stores = tuple[StoredDirectory, Receipts, Signatures, Subscriptions, Deliveries, Traces]
 
 
 @contextmanager
 def _stores(settings: Settings, services: Services, clock: Clock) -> Iterator[_Stores]:
     """Who may, what was accepted, which tokens were used, who receives: a connection each, so that none delays the others."""
-    names = ("identities", "receipts", "replays", "subscriptions")
-    identities, receipts, replays, subscriptions = stores = [Store(services.dsn, f"dujiang gateway {name}") for name in names]
+    names = ("identities", "receipts", "replays", "subscriptions", "traces")
+    stores = [Store(services.dsn, f"dujiang gateway {name}") for name in names]
+    identities, receipts, replays, subscriptions, traces = stores
     try:
         kept = StoredReceipts(receipts, clock, kept_days=settings.gateway.receipts_days)
         yield (
@@ -96,6 +99,7 @@ def _stores(settings: Settings, services: Services, clock: Clock) -> Iterator[_S
             Signatures(StoredKeys(identities, clock), StoredReplays(replays, clock), clock, settings.gateway.audience),
             Subscriptions(subscriptions, clock),
             Deliveries(subscriptions, clock),
+            Traces(traces),
         )
     finally:
         for store in stores:

@@ -96,6 +96,7 @@ QUARANTINE = Table(
     Column("settled_why", Text),
     UniqueConstraint("topic", "partition", "record_offset"),
     Index(None, "state", "reason"),
+    Index(None, "event_id"),
     comment="records that can never work as they are, with all that is needed to repair and replay them",
 )
 

@@ -28,6 +28,8 @@ from gateway.subscriptions import deliveries as delivery_routes
 from gateway.subscriptions import routes as subscription_routes
 from gateway.subscriptions.deliveries import Deliveries
 from gateway.subscriptions.service import SubscriptionService
+from gateway.trace.routes import Traces
+from gateway.trace.routes import router as trace_router
 from schemas.registry import Registry
 
 TITLE = "Dujiang gateway"
@@ -54,6 +56,7 @@ def create_app(
     subscriptions: SubscriptionService | None = None,
     deliveries: Deliveries | None = None,
     signatures: Signatures | None = None,
+    traces: Traces | None = None,
 ) -> FastAPI:
     """Everything comes from the caller, who also opens and closes it; the app holds no resource of its own.
 
@@ -92,6 +95,8 @@ def create_app(
         app.include_router(subscription_routes.router(subscriptions, clock, writer, bodies))
     if deliveries is not None:
         app.include_router(delivery_routes.router(deliveries))
+    if traces is not None:
+        app.include_router(trace_router(traces))
     for router in routers:
         app.include_router(router)
     if directory is not None:

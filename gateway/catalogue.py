@@ -348,6 +348,17 @@ EVENT_CONFLICT = Kind(
     ),
     f"{CLOUDEVENTS}, section 3.1.1",
 )
+EVENT_UNKNOWN = Kind(
+    "event_unknown",
+    404,
+    Text("No event of yours has this source and id", "您名下没有该 source 与 id 的事件"),
+    Text(
+        "You did not publish it, no webhook of yours was concerned with it, or what is known of it is no longer kept.",
+        "该事件并非由您发布，也与您的 Webhook 无关，或其记录已超过保留期。",
+    ),
+    Text("Compare source and id with your receipt or your delivery.", "请对照回执或投递内容核对 source 与 id。"),
+    "Dujiang traces (docs/how-to/trace-an-event.md)",
+)
 STORE_AWAY = Kind(
     "store_away",
     503,
@@ -469,6 +480,7 @@ KINDS: dict[str, Kind] = {
         IDEMPOTENCY_KEY_REUSED,
         IN_FLIGHT,
         EVENT_CONFLICT,
+        EVENT_UNKNOWN,
         STORE_AWAY,
         NOT_FOUND,
         METHOD_NOT_ALLOWED,

@@ -14,7 +14,7 @@ from gateway.identity import COMPACT, Identity, bearer_token, digest_of, right_m
 from gateway.limits import Meters
 from gateway.metrics import GatewayMetrics
 from gateway.problems import Problem, ProblemWriter
-from gateway.publish import PATH
+from gateway.publish import PATH, TRACE_PATH
 from gateway.signatures import Signatures
 from gateway.store import store_away
 from gateway.subscriptions.requests import PATH as SUBSCRIPTIONS
@@ -91,8 +91,8 @@ class Guard:
 
 
 def _refuse_path(identity: Identity, path: str) -> None:
-    """What may be published or received is looked at where the events are known. Raises Problem."""
-    if path == PATH:
+    """What may be published, received or traced is looked at where the events are known. Raises Problem."""
+    if path in (PATH, TRACE_PATH):
         return
     if path == SUBSCRIPTIONS or path.startswith(f"{SUBSCRIPTIONS}/"):
         if not identity.may_receive():

@@ -165,7 +165,7 @@ def _responses() -> dict[str, Any]:
         "207": _response("Some events are written; the others were not confirmed.", "application/json", partial)
         | {"headers": _RETRY_AFTER | _DEPRECATION},
     }
-    elsewhere = {catalogue.REQUEST_INVALID, catalogue.NOT_FOUND, *SUBSCRIPTION_KINDS}
+    elsewhere = {catalogue.REQUEST_INVALID, catalogue.NOT_FOUND, catalogue.EVENT_UNKNOWN, *SUBSCRIPTION_KINDS}
     for kind in sorted(set(KINDS.values()) - elsewhere, key=lambda kind: (kind.status, kind.slug)):
         known = responses.get(str(kind.status))
         response = _problem_response(kind)

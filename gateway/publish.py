@@ -36,6 +36,7 @@ from schemas.cloudevents.http_binding import Mode
 from schemas.registry import Registry
 
 PATH = "/events"
+TRACE_PATH = f"{PATH}/trace"
 RECEIPT_BYTES = 16
 _encode = msgspec.json.Encoder().encode
 

@@ -134,7 +134,12 @@ class Receipts:
 
 def identity_of(event: CloudEvent) -> str:
     """128 bits of (source, id)."""
-    return _hash(f"event\0{event.source}\0{event.id}".encode()).hex()
+    return hash_of(event.source, event.id)
+
+
+def hash_of(source: str, event_id: str) -> str:
+    """The identity in receipts, not the one of the history."""
+    return _hash(f"event\0{source}\0{event_id}".encode()).hex()
 
 
 def content_digest(event: CloudEvent) -> bytes:

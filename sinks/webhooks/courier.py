@@ -319,6 +319,8 @@ class Courier:
                 else:
                     withheld[reason] += 1
         if positions == self._positions:
+            if self._is_time_to_store(positions):  # the last that was passed over, so that a trace tells it from what waits
+                await self._number_all([], positions, withheld)
             return False
         await self._number_all(found, positions, withheld)
         return True

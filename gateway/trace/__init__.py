@@ -1,0 +1,1 @@
+"""One event's way, from its publisher's request to each subscriber's acknowledgement: `GET /events/trace`."""
