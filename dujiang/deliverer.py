@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from dujiang.settings import Settings
-from dujiang.wiring import Services, destinations_of
+from dujiang.wiring import Services, destinations_of, spans_of
 from engine.clock import SystemClock
 from engine.database import Database
 from engine.errors import EnvironmentFault, Fault
@@ -75,6 +75,7 @@ async def deliver_until(
             policy=Policy(patience_s=settings.deliver.patience_h * 3600, failing_s_max=settings.deliver.failing_h * 3600),
             are_owners_asked=settings.gateway.auth == "token",
             trace_days=settings.deliver.trace_days,
+            spans=opened.enter_context(spans_of(settings, "deliverer")),
         )
         url = await opened.enter_async_context(_pages(settings, deliverer, prometheus))
         on_listening(url)

@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from connectors.alertmanager.router import Publish, router
 from dujiang.settings import Settings
-from dujiang.wiring import Services, destinations_of, registry_of
+from dujiang.wiring import Services, destinations_of, registry_of, spans_of
 from engine.clock import Clock, SystemClock
 from engine.errors import Fault
 from engine.kafka import Message, Publisher
@@ -51,7 +51,11 @@ async def _opened(settings: Settings, services: Services) -> AsyncIterator[FastA
     registry, clock, prometheus = registry_of(settings), SystemClock(), CollectorRegistry()
     options = publishing_options(settings.kafka_options(services.bootstrap))
     reading = settings.kafka_options(services.bootstrap)
-    with BrokerHealth(options, clock) as health, _stores(settings, services, clock) as stores:
+    with (
+        BrokerHealth(options, clock) as health,
+        _stores(settings, services, clock) as stores,
+        spans_of(settings, "gateway") as spans,
+    ):
         directory, receipts, signatures, subscriptions, deliveries, traces = stores
         async with AsyncPublisher(Publisher(options)) as publisher, SharedLog(reading, registry) as log:
             yield create_app(
@@ -75,6 +79,7 @@ async def _opened(settings: Settings, services: Services) -> AsyncIterator[FastA
                 deliveries=deliveries,
                 signatures=signatures,
                 traces=traces,
+                spans=spans,
             )
 
 

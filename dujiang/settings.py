@@ -136,6 +136,22 @@ class Deliver(_Group):
     trace_days: int = Field(30, ge=1, le=3_650, description="days for which attempts are kept")
 
 
+class Telemetry(_Group):
+    """Traces to an OpenTelemetry collector."""
+
+    otlp_endpoint: str = Field(
+        "",
+        pattern=r"^(https?://[^\s]+)?$",
+        description="base address of the collector's OTLP over HTTP, such as http://127.0.0.1:4318; empty: no traces",
+    )
+    ratio: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="share of traces kept of those that begin here; a publisher's own `traceparent` decides for it",
+    )
+
+
 class Batch(_Group):
     """How much is taken at once."""
 
@@ -191,6 +207,7 @@ class Settings(BaseSettings):
     console: Console = Field(default_factory=Console)
     worker: Worker = Field(default_factory=Worker)
     deliver: Deliver = Field(default_factory=Deliver)
+    telemetry: Telemetry = Field(default_factory=Telemetry)
     batch: Batch = Field(default_factory=Batch)
     breaker: Breaker = Field(default_factory=Breaker)
     retry: Retry = Field(default_factory=Retry)

@@ -18,7 +18,9 @@ from engine.kafka import BatchPublisher, new_consumer
 from engine.options import EngineOptions
 from engine.ports import Sink, Step
 from engine.runner import Runner
+from engine.tracing import Tracer
 from monitoring.metrics import EngineMetrics
+from monitoring.tracing import Spans
 from schemas.catalogue import default_registry
 from schemas.registry import Registry
 from sinks.history import HistorySink
@@ -79,12 +81,13 @@ def build_runners(
     metrics_registry: CollectorRegistry,
     clock: Clock | None = None,
     parts: Mapping[str, Step[Any] | Sink] = PARTS,
+    spans: Spans | None = None,
 ) -> list[Runner]:
     """One runner a step or sink. Raises KeyError for a name that neither has."""
     metrics = EngineMetrics(metrics_registry)
     return [
         Runner(
-            _handler(parts[name], options, registry),
+            _handler(parts[name], options, registry, is_traced=spans is not None),
             consumer=new_consumer(options.kafka, name),
             publisher=BatchPublisher(options.kafka),
             registry=registry,
@@ -92,12 +95,13 @@ def build_runners(
             clock=clock or SystemClock(),
             metrics=metrics,
             code_version=code_version(),
+            tracer=None if spans is None else Tracer(spans),
         )
         for name in names
     ]
 
 
-def _handler(part: Step[Any] | Sink, options: EngineOptions, registry: Registry) -> Handler:
+def _handler(part: Step[Any] | Sink, options: EngineOptions, registry: Registry, *, is_traced: bool) -> Handler:
     if not isinstance(part, Step):
         return SinkHandler(part)
     return StepHandler(
@@ -106,9 +110,28 @@ def _handler(part: Step[Any] | Sink, options: EngineOptions, registry: Registry)
         registry,
         Database(options.dsn, f"dujiang {part.name} reader"),
         cached_entities_max=options.batch.cached_entities_max,
+        is_traced=is_traced,
     )
 
 
 def registry_of(settings: Settings) -> Registry:
     """All contracts under the set prefix."""
     return default_registry(settings.type_prefix)
+
+
+@contextmanager
+def spans_of(settings: Settings, service: str) -> Iterator[Spans | None]:
+    """Open until the process ends; None while tracing is off. Raises SettingsError without the packages for it."""
+    if not settings.telemetry.otlp_endpoint:
+        yield None
+        return
+    try:
+        spans = Spans(settings.telemetry.otlp_endpoint, service, settings.telemetry.ratio)
+    except ImportError as error:
+        raise SettingsError(
+            f"telemetry.otlp_endpoint is set, and {error.name} is not installed: install dujiang[traces], or unset it"
+        ) from error
+    try:
+        yield spans
+    finally:
+        spans.close()

@@ -10,10 +10,11 @@ from prometheus_client import CollectorRegistry
 
 from dujiang.embedded.ports import free_port
 from dujiang.settings import Settings
-from dujiang.wiring import Services, build_runners, check_parts, registry_of
+from dujiang.wiring import Services, build_runners, check_parts, registry_of, spans_of
 from engine import failpoints
 from engine.clock import SystemClock
 from engine.host import build_app, run_app
+from engine.runner import Runner
 
 log = structlog.get_logger()
 
@@ -26,7 +27,13 @@ def run_worker(settings: Settings, services: Services) -> None:
     metrics = CollectorRegistry()
     clock = SystemClock()
     options = settings.engine_options(services.bootstrap, services.dsn)
-    runners = build_runners(settings.worker.steps, options, registry_of(settings), metrics, clock)
+    with spans_of(settings, "worker") as spans:
+        runners = build_runners(settings.worker.steps, options, registry_of(settings), metrics, clock, spans=spans)
+        _run(settings, services, runners, metrics)
+
+
+def _run(settings: Settings, services: Services, runners: list[Runner], metrics: CollectorRegistry) -> None:
+    clock = SystemClock()
     port = settings.worker.http_port or free_port()
     app = build_app(
         runners,

@@ -14,6 +14,7 @@ from engine.kafka import Message, partition_of
 from engine.ports import Derived, Entity, Outcome, Row, S, Sink, Step, Store
 from engine.records import DAY_MS, Decoded, Record, Work
 from engine.remembered import Remembered
+from schemas import traceparent
 from schemas.cloudevents import json_format
 from schemas.contract import Fact
 from schemas.platform import TIMER_FIRED
@@ -64,7 +65,14 @@ class StepHandler(Generic[S]):
     """Rules over keyed state. Between decision and commit a batch's entities are held apart; the next builds on them."""
 
     def __init__(
-        self, step: Step[S], store: Store[S], registry: Registry, database: Database, *, cached_entities_max: int
+        self,
+        step: Step[S],
+        store: Store[S],
+        registry: Registry,
+        database: Database,
+        *,
+        cached_entities_max: int,
+        is_traced: bool = False,
     ) -> None:
         self.name = step.name
         self.topics = (step.topic,)
@@ -76,6 +84,8 @@ class StepHandler(Generic[S]):
         self._remembered: Remembered[S] = Remembered(cached_entities_max)
         self._held: list[Entities[S]] = []
         self._partitions = 0
+        # Chosen once, so that who does not trace does not ask for each event.
+        self._headers_of = _traced_headers if is_traced else _plain_headers
         self._outputs = {name: contract.topics[0].name for name, contract in _by_name(registry).items()}
 
     def assigned(self, partitions: dict[str, int]) -> None:
@@ -183,11 +193,11 @@ class StepHandler(Generic[S]):
 
     def _messages(self, record: Record, cause: Fact, derived: Sequence[Derived]) -> list[Message]:
         """Derived events, their ids made of the cause's place in the log: a repeat of the batch gives the same again."""
-        messages = []
+        messages, headers = [], self._headers_of(record)
         for index, fact in enumerate(derived):
             event_id = f"{record.topic}-{record.partition}-{record.offset}-{index}"
             value = self._registry.encode(fact.name, event_id, self._source, fact.key, fact.time, fact.data, cause.id)
-            messages.append(Message(self._outputs[fact.name], fact.key.encode(), value, _HEADERS))
+            messages.append(Message(self._outputs[fact.name], fact.key.encode(), value, headers))
         return messages
 
     def _keep(self, entities: Entities[S]) -> None:
@@ -247,6 +257,16 @@ def _row(decoded: Decoded) -> Row:
     return Row(
         record.topic, record.partition, record.offset, record.timestamp_ms, decoded.fact, decoded.wire_type, value.decode()
     )
+
+
+def _plain_headers(_: Record) -> list[tuple[str, bytes]]:
+    return _HEADERS
+
+
+def _traced_headers(record: Record) -> list[tuple[str, bytes]]:
+    """What is derived belongs to its cause's trace."""
+    parent = traceparent.of_headers(record.headers)
+    return _HEADERS if parent is None else [*_HEADERS, (traceparent.NAME, parent.encode())]
 
 
 def _by_name(registry: Registry) -> dict[str, Any]:

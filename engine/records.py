@@ -13,6 +13,7 @@ from psycopg import Cursor
 from engine.errors import RecordFault
 from engine.kafka import Message
 from engine.ports import Late, Outcome
+from schemas import traceparent
 from schemas.cloudevents import CloudEvent, CloudEventError, kafka_binding
 from schemas.contract import Fact
 from schemas.registry import ContractError, Registry
@@ -76,6 +77,7 @@ class Work:
     refused: list[Refused] = field(default_factory=list)
     messages: list[Message] = field(default_factory=list)
     event_times: list[float] = field(default_factory=list)  # unix times
+    began_s: float = 0.0  # unix time
     committed_s: float = 0.0  # unix time
     save: Callable[[Cursor[Any]], None] = lambda _: None
     keep: Callable[[], None] = lambda: None
@@ -156,10 +158,12 @@ _STRUCTURED = frozenset({b"application/cloudevents+json", b"application/cloudeve
 
 
 def is_structured(headers: Sequence[tuple[str, bytes | None]] | None) -> bool:
-    """Structured JSON and nothing else said of it."""
+    """Structured JSON and nothing else said of it but the trace that it belongs to."""
     if headers == _USUAL:
         return True
-    return headers is not None and len(headers) == 1 and headers[0][0] == "content-type" and headers[0][1] in _STRUCTURED
+    if headers is None or not headers or headers[0][0] != "content-type" or headers[0][1] not in _STRUCTURED:
+        return False
+    return len(headers) == 1 or (len(headers) == 2 and headers[1][0] == traceparent.NAME)
 
 
 def _glimpse(record: Record) -> Glimpse | None:

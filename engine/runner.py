@@ -27,6 +27,7 @@ from engine.options import EngineOptions
 from engine.ports import Outcome
 from engine.records import Decoded, Place, Record, Refused, Work, decode
 from engine.status import Condition, RunnerStatus
+from engine.tracing import Tracer
 from monitoring.metrics import EngineMetrics
 from schemas.registry import Registry
 
@@ -57,6 +58,7 @@ class Runner:
         clock: Clock,
         metrics: EngineMetrics,
         code_version: str,
+        tracer: Tracer | None = None,
     ) -> None:
         self.status = RunnerStatus(handler.name)
         self._handler = handler
@@ -66,6 +68,7 @@ class Runner:
         self._clock = clock
         self._metrics = metrics
         self._code_version = code_version
+        self._tracer = tracer
         self._writing = Database(options.dsn, f"dujiang {handler.name} writer")
         self._tending = Database(options.dsn, f"dujiang {handler.name}")
         self._writer = ThreadPoolExecutor(1, f"{handler.name}-writer")
@@ -136,6 +139,7 @@ class Runner:
         if not kept:
             return None
         work = self._work(kept)
+        work.began_s = self._clock.now().timestamp()
         work.refused = refused
         for item in refused:
             work.book(item.record, Outcome.QUARANTINED)
@@ -320,6 +324,8 @@ class Runner:
         self.status.condition, self.status.message, self.status.remedy = Condition.RUNNING, "", ""
         self.status.committed_s = self._clock.monotonic_s()
         self._count(work)
+        if self._tracer is not None:
+            self._tracer.processed(self.status.name, work)
 
     def _count(self, work: Work) -> None:
         name, metrics = self.status.name, self._metrics

@@ -30,6 +30,7 @@ from gateway.subscriptions.deliveries import Deliveries
 from gateway.subscriptions.service import SubscriptionService
 from gateway.trace.routes import Traces
 from gateway.trace.routes import router as trace_router
+from monitoring.tracing import Spans
 from schemas.registry import Registry
 
 TITLE = "Dujiang gateway"
@@ -57,6 +58,7 @@ def create_app(
     deliveries: Deliveries | None = None,
     signatures: Signatures | None = None,
     traces: Traces | None = None,
+    spans: Spans | None = None,
 ) -> FastAPI:
     """Everything comes from the caller, who also opens and closes it; the app holds no resource of its own.
 
@@ -75,6 +77,7 @@ def create_app(
         problems=writer,
         bodies=bodies,
         receipts=receipts,
+        spans=spans,
     )
     app = FastAPI(
         title=TITLE,

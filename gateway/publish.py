@@ -31,6 +31,8 @@ from gateway.problems import Problem, ProblemWriter, of_fault, request_language
 from gateway.publisher import Acked, Outcome, Overloaded, RecordPublisher
 from gateway.receipts import HEADER as KEY_HEADER
 from gateway.receipts import Key, Receipts, key_of
+from gateway.spans import carried, parent_of
+from monitoring.tracing import Attributes, Spans
 from schemas.cloudevents import CloudEvent
 from schemas.cloudevents.http_binding import Mode
 from schemas.registry import Registry
@@ -56,6 +58,7 @@ class PublishEndpoint:
         problems: ProblemWriter,
         bodies: BodyReader,
         receipts: Receipts | None,
+        spans: Spans | None = None,
     ) -> None:
         self._registry = registry
         self._publisher = publisher
@@ -65,6 +68,7 @@ class PublishEndpoint:
         self._bodies = bodies
         self._deprecations = Deprecations(registry)
         self._receipts = receipts
+        self._spans = spans
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -76,6 +80,13 @@ class PublishEndpoint:
 
     async def _respond(self, scope: Scope, receive: Receive) -> Response:
         admitted, key, is_batch = await self._admitted(scope, receive)
+        if self._spans is None:
+            return await self._written(admitted, key, is_batch, scope)
+        attributes: Attributes = {"messaging.system": "kafka", "messaging.batch.message_count": len(admitted.events)}
+        with self._spans.span("publish", "server", parent_of(scope, admitted.events), attributes) as span:
+            return await self._written(carried(admitted, span.traceparent), key, is_batch, scope)
+
+    async def _written(self, admitted: Admitted, key: Key | None, is_batch: bool, scope: Scope) -> Response:
         started_s = self._clock.monotonic_s()
         try:
             if self._receipts is not None and (key is not None or caller_of(scope) is not None):

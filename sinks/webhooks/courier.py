@@ -20,6 +20,8 @@ from engine.clock import Clock
 from engine.errors import Fault
 from engine.subscriptions.deliveries import EndpointHealth, Outcome, Outstanding, Plan, Planned, Progress, Settlement
 from monitoring.metrics import DeliveryMetrics
+from monitoring.tracing import Attributes, Spans
+from schemas import traceparent
 from schemas.cloudevents import json_format
 from schemas.filters import Filters
 from schemas.subscriptions import Place, Reader, Subscription, classification_of
@@ -127,6 +129,7 @@ class Courier:
         is_fresh: Callable[[], bool],
         disable: Callable[[Literal["endpoint_gone", "endpoint_failing"]], Awaitable[None]],
         chance: Callable[[], float] = random.random,
+        spans: Spans | None = None,
     ) -> None:
         self._subscriber = subscriber
         self._id = subscriber.subscription.id
@@ -140,6 +143,7 @@ class Courier:
         self._is_fresh = is_fresh
         self._disable = disable
         self._chance = chance
+        self._spans = spans
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
         self._in_flight: dict[int, asyncio.Task[None]] = {}
@@ -436,10 +440,27 @@ class Courier:
             self._settle(item, started_at, 0, "withheld", f"{withheld}_missing", None)
             return
         body = numbered(record.body, item.number)
-        answer = await self._post(self._subscriber.sink, body, self._headers(record, body, started_at))
+        headers = self._headers(record, body, started_at)
+        if self._spans is None or record.parent is None:
+            answer = await self._post(self._subscriber.sink, body, headers)
+        else:
+            answer = await self._traced(self._spans, record.parent, item, body, headers)
         duration_s = self._clock.monotonic_s() - started_s
         self._metrics.attempt(answer.outcome, duration_s)
         self._apply(item, answer, started_at, duration_s, body)
+
+    async def _traced(self, spans: Spans, parent: str, item: Item, body: bytes, headers: dict[str, str]) -> Answer:
+        """A span for each attempt; the receiver goes on from it."""
+        attributes: Attributes = {"dujiang.subscription": str(self._id), "dujiang.number": item.number}
+        with spans.span("deliver", "client", parent, attributes) as span:
+            if span.traceparent is not None:
+                headers[traceparent.NAME] = span.traceparent
+            answer = await self._post(self._subscriber.sink, body, headers)
+            if answer.status is not None:
+                span.set({"http.response.status_code": answer.status})
+            if answer.outcome != "acknowledged":
+                span.failed(answer.outcome)
+            return answer
 
     def _headers(self, record: Record, body: bytes, now: datetime) -> dict[str, str]:
         event = record.event

@@ -22,6 +22,7 @@ from engine.errors import Fault
 from engine.subscriptions import deliveries, register, secrets
 from engine.subscriptions.secrets import Secret
 from monitoring.metrics import DeliveryMetrics
+from monitoring.tracing import Spans
 from schemas.subscriptions import NOBODY, Order, Reader, Subscription
 from schemas.subscriptions.model import READ_EVERY_S
 from sinks.webhooks.books import Books
@@ -91,6 +92,7 @@ class Deliverer:
         policy: Policy | None = None,
         are_owners_asked: bool = True,
         trace_days: int = 30,
+        spans: Spans | None = None,
     ) -> None:
         self._log = log
         self._books = books
@@ -101,6 +103,7 @@ class Deliverer:
         self._policy = policy or Policy()
         self._are_owners_asked = are_owners_asked
         self._trace_days = trace_days
+        self._spans = spans
         self._running: dict[UUID, _Running] = {}
         self._asked: dict[UUID, _Asked] = {}
         self._scopes: Mapping[str, Sequence[str]] = {}
@@ -181,6 +184,7 @@ class Deliverer:
             is_fresh=self._is_fresh,
             disable=partial(self._disable, subscription.id),
             chance=random.random,
+            spans=self._spans,
         )
         task = asyncio.create_task(courier.run())
         self._running[subscription.id] = _Running(courier, _version(subscription, held), redriven, task)

@@ -19,6 +19,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from engine.errors import TransientFault
 from engine.kafka import fault_of, new_consumer
 from engine.options import KafkaOptions
+from schemas import traceparent
 from schemas.cloudevents import CloudEvent, CloudEventError, json_format, kafka_binding
 from schemas.filters import attributes_of
 from schemas.subscriptions import Place
@@ -41,12 +42,13 @@ log = structlog.get_logger("webhooks")
 class Record:
     """One event of the log. What costs is made when it is first asked for, once for all subscriptions."""
 
-    def __init__(self, place: Place, offset: int, key: bytes, at_ms: int, event: CloudEvent) -> None:
+    def __init__(self, place: Place, offset: int, key: bytes, at_ms: int, event: CloudEvent, parent: str | None = None) -> None:
         self.place = place
         self.offset = offset
         self.key = key
         self.at_ms = at_ms
         self.event = event
+        self.parent = parent  # the traceparent of whoever wrote it
 
     @cached_property
     def attributes(self) -> dict[str, Any]:
@@ -370,7 +372,7 @@ def _record(message: Any) -> Record | None:
     except CloudEventError:
         return None  # a tombstone, or the workers' business
     place = Place(message.topic(), message.partition())
-    return Record(place, message.offset(), message.key() or b"", message.timestamp()[1], event)
+    return Record(place, message.offset(), message.key() or b"", message.timestamp()[1], event, _parent(message.headers()))
 
 
 def _asked(question: Callable[[], Any]) -> Any:
@@ -378,3 +380,8 @@ def _asked(question: Callable[[], Any]) -> Any:
         return question()
     except KafkaException as error:
         raise fault_of(error.args[0]) from error
+
+
+def _parent(headers: list[tuple[str, bytes]] | None) -> str | None:
+    """Nearly every record has one header, and then it is another."""
+    return None if headers is None or len(headers) < 2 else traceparent.of_headers(headers)

@@ -22,6 +22,7 @@ class Arrival:
     event_id: str
     at_s: float
     status: int
+    traceparent: str | None = None
 
 
 class Endpoint:
@@ -99,6 +100,7 @@ class Endpoint:
                 event["id"],
                 time.monotonic(),
                 status,
+                request.headers.get("traceparent"),
             )
         )
         return web.Response(status=status)
