@@ -103,7 +103,7 @@ def _stores(settings: Settings, services: Services, clock: Clock) -> Iterator[_S
             Receipts(kept),
             Signatures(StoredKeys(identities, clock), StoredReplays(replays, clock), clock, settings.gateway.audience),
             Subscriptions(subscriptions, clock),
-            Deliveries(subscriptions, clock),
+            Deliveries(subscriptions, clock, destinations_of(settings)),
             Traces(traces),
         )
     finally:

@@ -25,6 +25,7 @@ from gateway.publisher import RecordPublisher
 from gateway.receipts import Receipts
 from gateway.signatures import Signatures
 from gateway.subscriptions import deliveries as delivery_routes
+from gateway.subscriptions import oauth2 as oauth2_routes
 from gateway.subscriptions import routes as subscription_routes
 from gateway.subscriptions.deliveries import Deliveries
 from gateway.subscriptions.service import SubscriptionService
@@ -98,6 +99,7 @@ def create_app(
         app.include_router(subscription_routes.router(subscriptions, clock, writer, bodies))
     if deliveries is not None:
         app.include_router(delivery_routes.router(deliveries))
+        app.include_router(oauth2_routes.router(deliveries, bodies, deliveries.destinations))
     if traces is not None:
         app.include_router(trace_router(traces))
     for router in routers:

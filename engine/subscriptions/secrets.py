@@ -7,7 +7,7 @@ from uuid import UUID
 
 from psycopg import Cursor
 
-Kind = Literal["v1", "v1a", "bearer"]
+Kind = Literal["v1", "v1a", "bearer", "oauth2"]
 SECRETS_MAX: Final = 8  # in force at once
 
 
@@ -16,7 +16,7 @@ class SecretsFull(Exception):
 
 
 class Secret(NamedTuple):
-    """One version. `secret`: the key's bytes, or the bearer token's."""
+    """One version. `secret`: the key's bytes, the bearer token's, or what a token is asked for with."""
 
     version: int
     kind: Kind
@@ -58,6 +58,17 @@ def add(
     )
     cursor.execute("UPDATE subscription SET revision = revision + 1 WHERE subscription_id = %s", (subscription_id,))
     return int(last) + 1
+
+
+def end(cursor: Cursor[Any], subscription_id: UUID, kind: Kind, now: datetime) -> None:
+    """All of a kind, at once."""
+    cursor.execute(
+        "UPDATE subscription_secret SET expires_at = %(now)s WHERE subscription_id = %(id)s AND kind = %(kind)s"
+        " AND (expires_at IS NULL OR expires_at > %(now)s)",
+        {"now": now, "id": subscription_id, "kind": kind},
+    )
+    if cursor.rowcount:
+        cursor.execute("UPDATE subscription SET revision = revision + 1 WHERE subscription_id = %s", (subscription_id,))
 
 
 def in_force(cursor: Cursor[Any], subscription_ids: Iterable[UUID], now: datetime) -> dict[UUID, list[Secret]]:

@@ -135,7 +135,7 @@ SUBSCRIPTION_SECRET = Table(
     metadata,
     _subscription(is_key=True),
     Column("version", Integer, primary_key=True, comment="from 1; the newest signs first"),
-    Column("kind", Text, nullable=False, comment="v1 (HMAC-SHA256), v1a (Ed25519), bearer"),
+    Column("kind", Text, nullable=False, comment="v1 (HMAC-SHA256), v1a (Ed25519), bearer, oauth2"),
     Column("secret", LargeBinary, nullable=False),
     Column("public_key", LargeBinary, comment="of v1a"),
     _instant("created_at", nullable=False, now=True),

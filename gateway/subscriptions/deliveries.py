@@ -22,6 +22,7 @@ from gateway.subscriptions import kinds, routes
 from gateway.subscriptions.answers import answer
 from gateway.subscriptions.requests import PATH
 from gateway.subscriptions.service import owner_of
+from sinks.webhooks.destinations import Rules
 from sinks.webhooks.signing import VerifyingKey, made_key
 
 A = TypeVar("A")
@@ -48,9 +49,10 @@ Limit = Annotated[int, Query(ge=1, le=PAGE_MAX)]
 class Deliveries:
     """The books of deliveries as their subscriber may read and change them. `store` is the caller's to close."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, destinations: Rules | None = None) -> None:
         self._store = store
         self.clock = clock
+        self.destinations = destinations or Rules()
 
     async def call(self, subscription_id: UUID, caller: Caller | None, work: Callable[[Cursor[Any]], A]) -> A:
         """Run `work` if the subscription is the caller's. Raises Problem."""

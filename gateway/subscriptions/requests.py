@@ -136,7 +136,7 @@ def parsed(body: bytes, content_type: str | None, encoding: str | None) -> dict[
 def subscription_of(members: Mapping[str, Any]) -> SubscriptionBody:
     """The subscription that was sent. Raises Problem."""
     sent = {name: value for name, value in members.items() if name not in READ_ONLY}
-    body = _validated(SubscriptionBody, sent)
+    body = validated(SubscriptionBody, sent)
     _refuse_sink(body)
     return body
 
@@ -145,16 +145,21 @@ def refuse_destination(body: SubscriptionBody, rules: destinations.Rules) -> Non
     """Raises Problem for a webhook's URL to which nothing would be sent. Its name is resolved at each attempt, not here."""
     if body.protocol != "HTTP" or body.sink is None:
         return
+    refuse_url(body.sink, "sink", rules)
+
+
+def refuse_url(url: str, member: str, rules: destinations.Rules) -> None:
+    """Raises Problem that names the member."""
     try:
-        destinations.parse(body.sink, rules)
+        destinations.parse(url, rules)
     except destinations.DestinationRefused as refused:
         said = Text(str(refused), refused.message_zh)
-        raise _invalid([Fault(f"sink_{refused.reason}", "/sink", said)]) from None
+        raise _invalid([Fault(f"{member}_{refused.reason}", f"/{member}", said)]) from None
 
 
 def rehearsal_of(members: Mapping[str, Any]) -> RehearsalBody:
     """What to rehearse. Raises Problem."""
-    return _validated(RehearsalBody, members)
+    return validated(RehearsalBody, members)
 
 
 def basis_of(body: SelectionBody) -> Basis | None:
@@ -321,7 +326,8 @@ def _basis_missing(names: Sequence[str]) -> Problem:
     return Problem(kind, kind.meaning, [Fault("missing", f"/{name}", said) for name in names])
 
 
-def _validated(model: type[Model], members: Mapping[str, Any]) -> Model:
+def validated(model: type[Model], members: Mapping[str, Any]) -> Model:
+    """What was sent, as the model has it. Raises Problem that names every wrong place."""
     try:
         return model.model_validate(members)
     except ValidationError as error:

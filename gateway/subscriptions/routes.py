@@ -46,7 +46,7 @@ _ANYWHERE: Final = (
     catalogue.RATE_EXCEEDED,
     catalogue.STORE_AWAY,
 )
-_BODY: Final = (
+BODY_REFUSALS: Final = (
     catalogue.BODY_EMPTY,
     catalogue.BODY_INCOMPLETE,
     catalogue.BODY_SLOW,
@@ -94,11 +94,11 @@ def _add_keeping(routes: APIRouter, service: SubscriptionService, clock: Clock, 
             " `approver`. A webhook (HTTP) is `pending_validation` until its endpoint has consented."
         ),
         openapi_extra=_body(SubscriptionBody),
-        responses=responses_of(201, "Subscription", *_BODY, *_SELECTION, kinds.SUBSCRIPTIONS_TOO_MANY),
+        responses=responses_of(201, "Subscription", *BODY_REFUSALS, *_SELECTION, kinds.SUBSCRIPTIONS_TOO_MANY),
         response_class=Response,
     )
     async def subscribe(request: Request) -> Response:
-        body = requests.subscription_of(await _members(request, bodies))
+        body = requests.subscription_of(await sent_members(request, bodies))
         made, starts = await service.create(body, caller_of(request.scope))
         return subscription_answer(made, clock.now(), starts, 201)
 
@@ -143,13 +143,13 @@ def _add_keeping(routes: APIRouter, service: SubscriptionService, clock: Clock, 
             kinds.SUBSCRIPTION_UNKNOWN,
             kinds.PROTOCOL_FIXED,
             kinds.REVISION_OUTDATED,
-            *_BODY,
+            *BODY_REFUSALS,
             *_SELECTION,
         ),
         response_class=Response,
     )
     async def replace_subscription(request: Request, subscription_id: UUID, if_match: IfMatch = None) -> Response:
-        body = requests.subscription_of(await _members(request, bodies))
+        body = requests.subscription_of(await sent_members(request, bodies))
         changed = await service.replace(subscription_id, body, if_match, caller_of(request.scope))
         return subscription_answer(changed, clock.now())
 
@@ -244,7 +244,7 @@ def _add_rehearsing(routes: APIRouter, service: SubscriptionService, bodies: Bod
         responses=responses_of(
             200,
             "Rehearsal",
-            *_BODY,
+            *BODY_REFUSALS,
             *_SELECTION,
             kinds.CURSOR_GONE,
             kinds.REHEARSALS_TOO_MANY,
@@ -252,7 +252,7 @@ def _add_rehearsing(routes: APIRouter, service: SubscriptionService, bodies: Bod
         response_class=Response,
     )
     async def rehearse(request: Request) -> Response:
-        body = requests.rehearsal_of(await _members(request, bodies))
+        body = requests.rehearsal_of(await sent_members(request, bodies))
         return answer((await service.rehearse(body, caller_of(request.scope))).as_json())
 
 
@@ -269,7 +269,7 @@ class _Streaming(Response):
             await EventStream(session, self._writer)(scope, receive, send)
 
 
-async def _members(request: Request, bodies: BodyReader) -> dict[str, Any]:
+async def sent_members(request: Request, bodies: BodyReader) -> dict[str, Any]:
     """The JSON object that was sent. Raises Problem."""
     length = request.headers.get("content-length")
     declared = declared_length(None if length is None else length.encode())

@@ -26,9 +26,10 @@ from monitoring.tracing import Spans
 from schemas.subscriptions import NOBODY, Order, Reader, Subscription
 from schemas.subscriptions.model import READ_EVERY_S
 from sinks.webhooks.books import Books
-from sinks.webhooks.courier import Courier, Subscriber
+from sinks.webhooks.courier import Courier, Post, Subscriber
 from sinks.webhooks.handshake import RATE_PER_MINUTE_MAX, Granted, Pending, Refused
 from sinks.webhooks.log import KafkaLog
+from sinks.webhooks.oauth import Authorised, Tokens, loaded
 from sinks.webhooks.schedule import Policy
 from sinks.webhooks.sender import Sender
 from sinks.webhooks.signing import SharedSecret, Signer, SigningKey
@@ -168,7 +169,7 @@ class Deliverer:
                 self._start(subscription, found.secrets[key], found.redriven.get(key, 0))
 
     def _start(self, subscription: Subscription, held: Sequence[Secret], redriven: int) -> None:
-        signers = tuple(map(_signer, [one for one in held if one.kind != "bearer"]))
+        signers = tuple(map(_signer, [one for one in held if one.kind in ("v1", "v1a")]))
         if not signers:
             return
         bearers = [one.secret.decode("ascii", "replace") for one in held if one.kind == "bearer"]
@@ -176,7 +177,7 @@ class Deliverer:
             Subscriber(subscription, subscription.compiled(), signers, bearers[0] if bearers else None),
             log=self._log,
             books=self._books,
-            post=self._sender.post,
+            post=self._post_of(held),
             clock=self._clock,
             policy=self._policy,
             metrics=self._metrics,
@@ -188,6 +189,13 @@ class Deliverer:
         )
         task = asyncio.create_task(courier.run())
         self._running[subscription.id] = _Running(courier, _version(subscription, held), redriven, task)
+
+    def _post_of(self, held: Sequence[Secret]) -> Post:
+        """With a token of the subscriber's, if it gave what one is asked for with; the newest counts."""
+        credentials = next((one.secret for one in held if one.kind == "oauth2"), None)
+        if credentials is None:
+            return self._sender.post
+        return Authorised(self._sender.post, Tokens(loaded(credentials), self._sender.fetch, self._clock))
 
     def _is_fresh(self) -> bool:
         """Rights that cannot be read are not assumed: nothing is sent by what was known FRESH_S ago."""

@@ -23,11 +23,14 @@ Outcome = Literal[
     "unreachable",  # no connection, TLS, name
     "broken",  # an answer that is no HTTP, or ends in the middle
     "destination",  # the guard refuses the address
+    "token",  # the subscriber's token endpoint gives none
 ]
 # The endpoint said or showed that it has too much.
 SLOWING: Final = frozenset({"throttled", "overloaded", "timeout"})
 # Nothing says that the event is at fault; the endpoint as a whole does not work.
-ENDPOINT_DOWN: Final = frozenset({"throttled", "overloaded", "failed", "timeout", "unreachable", "broken", "destination"})
+ENDPOINT_DOWN: Final = frozenset(
+    {"throttled", "overloaded", "failed", "timeout", "unreachable", "broken", "destination", "token"}
+)
 
 
 @dataclass(frozen=True, slots=True)

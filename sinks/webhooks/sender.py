@@ -116,15 +116,20 @@ class Sender:
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         """One attempt. Never raises but when it is cancelled."""
-        answer, _ = await self._ask("POST", url, body, {"WebHook-Request-Origin": self._origin, **headers})
+        answer, _, _ = await self._ask("POST", url, body, {"WebHook-Request-Origin": self._origin, **headers})
         return answer
+
+    async def fetch(self, url: str, body: bytes, headers: Mapping[str, str]) -> tuple[Answer, bytes]:
+        """A POST whose answer is wanted, under the same guard; its first ANSWER_BYTES_MAX bytes. Never raises."""
+        answer, _, content = await self._ask("POST", url, body, headers)
+        return answer, content
 
     async def shake_hands(
         self, url: str, rate_per_minute: int | None, callback: str | None = None
     ) -> Granted | Pending | Refused:
         """OPTIONS, and when it consents the unsigned probe: Granted only if both are well."""
         headers = request_headers(self._origin, rate_per_minute, callback)
-        answer, answered = await self._ask("OPTIONS", url, None, headers)
+        answer, answered, _ = await self._ask("OPTIONS", url, None, headers)
         if answer.status is None:
             return Refused(
                 "no_answer", f"OPTIONS was not answered: {answer.outcome}{_said(answer)}; see that {url} is reachable"
@@ -138,7 +143,7 @@ class Sender:
     async def probe(self, url: str) -> Refused | None:
         """Whether the endpoint refuses a call without signature; None is well."""
         headers = {"Content-Type": "application/cloudevents+json", "WebHook-Request-Origin": self._origin}
-        answer, _ = await self._ask("POST", url, PROBE_BODY, headers)
+        answer, _, _ = await self._ask("POST", url, PROBE_BODY, headers)
         if answer.status is None:
             return Refused("probe_unclear", f"a call without signature was not answered: {answer.outcome}; answer 401")
         return read_probe(answer.status)
@@ -151,29 +156,29 @@ class Sender:
 
     async def _ask(
         self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]
-    ) -> tuple[Answer, Mapping[str, str]]:
+    ) -> tuple[Answer, Mapping[str, str], bytes]:
         try:
             destination = self._parsed(url)
         except DestinationRefused as refusal:
-            return Answer("destination", detail=refusal.reason), {}
+            return Answer("destination", detail=refusal.reason), {}, b""
         for is_last in (False, True):
             try:
                 return await self._exchange(method, destination, body, headers)
             except TimeoutError:  # aiohttp's time-outs are of this kind, too
-                return Answer("timeout"), {}
+                return Answer("timeout"), {}, b""
             except aiohttp.ClientConnectorError as error:
-                return _unconnected(error), {}
+                return _unconnected(error), {}, b""
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
                 # Receivers close idle connections when they like, often in the moment in which one is used: once more, at once.
                 if is_last:
-                    return Answer("unreachable", detail=_short(getattr(error, "strerror", None) or "connection lost")), {}
+                    return Answer("unreachable", detail=_short(getattr(error, "strerror", None) or "connection lost")), {}, b""
             except (aiohttp.ClientError, ValueError) as error:  # ValueError: a header that is none
-                return Answer("broken", detail=_short(type(error).__name__)), {}
+                return Answer("broken", detail=_short(type(error).__name__)), {}, b""
         raise AssertionError("the second time returns")
 
     async def _exchange(
         self, method: str, destination: URL, body: bytes | None, headers: Mapping[str, str]
-    ) -> tuple[Answer, Mapping[str, str]]:
+    ) -> tuple[Answer, Mapping[str, str], bytes]:
         limits = self._limits
         async with asyncio.timeout(limits.connect_s + limits.headers_s) as waiting:
             async with self._session.request(
@@ -183,9 +188,11 @@ class Sender:
                 answered = {name.lower(): value for name, value in response.headers.items()}
                 beginning = await self._beginning(response)
                 answer = answer_of(response.status, answered, self._clock.now())
-                return (answer if answer.outcome == "acknowledged" else replace(answer, detail=_short(beginning))), answered
+                if answer.outcome != "acknowledged":
+                    answer = replace(answer, detail=_short(beginning[:SHOWN_CHARS_MAX].decode("utf-8", "replace")))
+                return answer, answered, beginning
 
-    async def _beginning(self, response: aiohttp.ClientResponse) -> str:
+    async def _beginning(self, response: aiohttp.ClientResponse) -> bytes:
         """The body's first bytes. A longer one is not read: its connection is dropped, the status counts."""
         taken = bytearray()
         async for chunk in response.content.iter_any():
@@ -193,7 +200,7 @@ class Sender:
             if len(taken) > ANSWER_BYTES_MAX:
                 response.close()
                 break
-        return taken[:SHOWN_CHARS_MAX].decode("utf-8", "replace")
+        return bytes(taken[:ANSWER_BYTES_MAX])
 
 
 class _Checked(AbstractResolver):

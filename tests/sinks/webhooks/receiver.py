@@ -23,6 +23,7 @@ class Arrival:
     at_s: float
     status: int
     traceparent: str | None = None
+    authorization: str | None = None
 
 
 class Endpoint:
@@ -37,6 +38,7 @@ class Endpoint:
         self.arrivals: list[Arrival] = []
         self.refused: list[str] = []
         self.consents = True
+        self.tokens: set[str] | None = None  # None: nobody is asked for one
         self.port = 0
         self._loop = asyncio.new_event_loop()
         self._up = Event()
@@ -88,6 +90,9 @@ class Endpoint:
         except SignatureRefused as refusal:
             self.refused.append(refusal.reason)
             return web.Response(status=401)
+        if self.tokens is not None and request.headers.get("authorization", "").removeprefix("Bearer ") not in self.tokens:
+            self.refused.append("token")
+            return web.Response(status=401)
         event = json.loads(body)
         if self.delay_s:
             await asyncio.sleep(self.delay_s)
@@ -101,6 +106,7 @@ class Endpoint:
                 time.monotonic(),
                 status,
                 request.headers.get("traceparent"),
+                request.headers.get("authorization"),
             )
         )
         return web.Response(status=status)

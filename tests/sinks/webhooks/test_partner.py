@@ -77,6 +77,9 @@ class Agency:
             for template, operations in self.openapi["paths"].items()
             if re.fullmatch(re.sub(r"\{\w+\}", r"[^/]+", template), path) and method.lower() in operations
         ]
+        if "content" not in described:
+            assert content is None
+            return
         [media] = described["content"].values()
         schema = media["schema"] | {"components": self.openapi["components"]}
         jsonschema.Draft202012Validator(schema).validate(content)
