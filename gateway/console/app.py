@@ -27,6 +27,7 @@ from gateway.console.reads import Kept, Reader
 from gateway.console.rights import User
 from gateway.console.sampler import Sampler
 from gateway.console.screens import Screens
+from gateway.console.screens.house import House
 from gateway.console.sign_in import Door
 from gateway.console.story import Tell
 from gateway.console.users import Limits
@@ -73,7 +74,7 @@ async def opened(base: Base) -> AsyncIterator[FastAPI]:
 
         return await sessions.call(ask)
 
-    screens = Screens(
+    house = House(
         views=views,
         own=own,
         kept=Kept(),
@@ -85,6 +86,7 @@ async def opened(base: Base) -> AsyncIterator[FastAPI]:
         clock=base.clock,
         zone=base.zone,
     )
+    screens = Screens(house)
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, telemetry=NO_TELEMETRY)
     entrance = Door(door, base.clock, base.limits, base.zone, is_secure=base.is_secure)
     app.router.routes += [

@@ -1,0 +1,60 @@
+"""Anything by id, name or organisation."""
+
+from typing import Any, NamedTuple
+
+from psycopg import Cursor
+
+from gateway.console.queries.rows import FOUND_MAX, rows
+
+
+class Found(NamedTuple):
+    """Something that a search found. kind: project, call, alert, partner, record."""
+
+    kind: str
+    key: str
+    title: str
+    note: str
+    state: str | None
+
+
+def find_key(cursor: Cursor[Any], words: str) -> list[Found]:
+    """Whatever has exactly this id: by keys, so at once."""
+    return rows(
+        cursor,
+        Found,
+        """SELECT 'project' AS kind, project_id AS key, title, lead AS note, state FROM v_project WHERE project_id = %(words)s
+           UNION ALL SELECT 'call', call_id, title, programme, phase FROM v_call WHERE call_id = %(words)s
+           UNION ALL SELECT 'alert', alert_key, coalesce(title, ''), monitor, condition FROM v_alert
+                     WHERE alert_key = %(words)s""",
+        {"words": words},
+    )
+
+
+def find_words(cursor: Cursor[Any], words: str) -> list[Found]:
+    """Whatever has these letters in id, name or organisation; the first of each kind."""
+    return rows(
+        cursor,
+        Found,
+        f"""(SELECT 'project' AS kind, project_id AS key, title, lead AS note, state FROM v_project
+             WHERE strpos(lower(concat_ws(' ', project_id, title, lead, contract_no)), lower(%(words)s)) > 0
+             LIMIT {FOUND_MAX})
+            UNION ALL (SELECT 'call', call_id, title, programme, phase FROM v_call
+             WHERE strpos(lower(concat_ws(' ', call_id, title, programme)), lower(%(words)s)) > 0 LIMIT {FOUND_MAX})
+            UNION ALL (SELECT 'alert', alert_key, coalesce(title, ''), monitor, condition FROM v_alert
+             WHERE strpos(lower(concat_ws(' ', alert_key, title)), lower(%(words)s)) > 0 LIMIT {FOUND_MAX})
+            UNION ALL (SELECT 'record', id::text, coalesce(event_id, ''), event_source, state FROM v_quarantine
+             WHERE strpos(lower(concat_ws(' ', event_id, event_source)), lower(%(words)s)) > 0 LIMIT {FOUND_MAX})""",  # noqa: S608
+        {"words": words},
+    )
+
+
+def kept_found_partners(cursor: Cursor[Any], words: str) -> list[Found]:
+    """Partners with these letters in id or name."""
+    return rows(
+        cursor,
+        Found,
+        f"""SELECT 'partner' AS kind, partner_id AS key, name AS title, '' AS note, '' AS state FROM partner
+            WHERE strpos(lower(concat_ws(' ', partner_id, name)), lower(%(words)s)) > 0
+            ORDER BY partner_id LIMIT {FOUND_MAX}""",  # noqa: S608
+        {"words": words},
+    )

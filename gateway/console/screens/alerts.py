@@ -1,0 +1,128 @@
+"""Alerts, and what people do with them."""
+
+from contextlib import suppress
+
+from nicegui import ui
+from starlette.requests import Request
+
+from engine.errors import Fault
+from gateway.console import queries
+from gateway.console.deeds import DeedRefused
+from gateway.console.markup import Markup, join, tag
+from gateway.console.pages import alerts, frame
+from gateway.console.pages.story import story_section
+from gateway.console.queries import AlertFilter, AlertRow
+from gateway.console.rights import Right, User
+from gateway.console.screens.house import LIVE_S, House, Visit, button, field, html
+from gateway.console.words import Speech
+from schemas.topics import ALERT_EVENT
+
+
+class AlertScreens:
+    """Alerts, and what people do with them."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    def mount(self) -> None:
+        ui.page("/alerts")(self.alerts)
+        ui.page("/alerts/{key:path}")(self.alert)
+
+    async def alerts(self, request: Request) -> None:
+        visit = self._house.visit(request)
+        chosen = AlertFilter(*(visit.query.get(name, "")[:200] for name in AlertFilter._fields))
+        chosen = chosen if chosen.show in alerts.SHOWS else chosen._replace(show="waiting")
+        with self._house.page(visit, "alerts", "alerts.title") as say:
+            if not self._house.may(visit, say):
+                return
+            html(alerts.filter_form(say, chosen))
+
+            async def build(say: Speech) -> Markup:
+                keys = None
+                if chosen.show == "mine":
+                    keys = await self._house.own.read(lambda cursor: queries.kept_assigned_to(cursor, visit.user.name))
+                page = await self._house.views.read(lambda cursor: queries.alerts(cursor, chosen, keys))
+                shown = [row.alert_key for row in page.rows]
+                assigned = await self._house.own.read(lambda cursor: queries.kept_assignments(cursor, shown))
+                if chosen.show == "mine":
+                    mine = [row for row in page.rows if alerts.assignee(row, assigned) == visit.user.name]
+                    page = page._replace(rows=mine)
+                return alerts.list_section(say, page, assigned)
+
+            await self._house.live(visit, build, LIVE_S)
+
+    async def alert(self, request: Request, key: str) -> None:
+        visit = self._house.visit(request)
+        with self._house.page(visit, "alerts", "alert", beside=key) as say:
+            if not self._house.may(visit, say):
+                return
+            row = await self._house.guarded(say, self._house.views.read(lambda cursor: queries.alert(cursor, key)))
+            if row is None:
+                html(alerts.missing(say, key))
+                return
+
+            async def build(say: Speech) -> Markup:
+                row = await self._house.views.read(lambda cursor: queries.alert(cursor, key))
+                if row is None:
+                    return alerts.missing(say, key)
+                assigned = await self._house.own.read(lambda cursor: queries.kept_assignments(cursor, [key]))
+                return join(frame.title(row.title or key), alerts.sheet(say, row, alerts.assignee(row, assigned)))
+
+            async def told(say: Speech) -> Markup:
+                row = await self._house.views.read(lambda cursor: queries.alert(cursor, key))
+                deeds = await self._house.own.read(lambda cursor: queries.kept_deeds(cursor, "alert", key))
+                story = await self._house.story("alerts", ALERT_EVENT.name, key)
+                condition = row.condition if row else None
+                return join(alerts.deeds_section(say, deeds), story_section(say, story, condition, "condition"))
+
+            await self._house.live(visit, build, LIVE_S)
+            if visit.user.may(Right.HANDLE_ALERTS):
+                names = await self._house.guarded(say, self._house.own.read(queries.kept_user_names)) or []
+                await self._handles(visit, say, key, row, names)
+            await self._house.live(visit, told, LIVE_S)
+
+    async def _handles(self, visit: Visit, say: Speech, key: str, row: AlertRow, names: list[str]) -> None:
+        """Acknowledge, close, assign, comment. The rules decide; the page shows what they decided."""
+        with ui.element("section").classes("handles"):
+            html(tag("h2", say("handle")))
+            with ui.element("div").classes("row"):
+                acknowledge = button(
+                    say("acknowledge"), lambda: self._house.do(visit, self._house.deeds.acknowledge, key), main=True
+                )
+                text = field(say("reason"), "reason")
+                close = button(say("close"), lambda: self._house.do(visit, self._close, key, text))
+            with ui.element("div").classes("row"):
+                whom = ui.select(names, value=visit.user.name if visit.user.name in names else None, label=say("assign_to"))
+                whom.classes("field").props("dense outlined options-dense")
+                assign = button(say("assign"), lambda: self._house.do(visit, self._assign, key, whom.value or ""))
+                said = field(say("comment"), "comment")
+                button(say("say"), lambda: self._house.do(visit, self._say, "alert", key, said))
+
+            async def fit() -> None:
+                """Only what the rules would take can be pressed."""
+                with suppress(Fault):
+                    current = await self._house.views.read(lambda cursor: queries.alert(cursor, key)) or row
+                    acknowledge.set_enabled(current.handling == "open")
+                    close.set_enabled(current.handling != "closed")
+                    assign.set_enabled(current.handling != "closed")
+                    fresh = self._house.speech(visit)
+                    close.set_text(fresh("close_forced") if current.condition == "firing" else fresh("close"))
+
+            await fit()
+            ui.timer(LIVE_S, fit)
+
+    async def _close(self, user: User, key: str, field: ui.input) -> None:
+        row = await self._house.views.read(lambda cursor: queries.alert(cursor, key))
+        is_firing = row is not None and row.condition == "firing"
+        await self._house.deeds.close(user, key, field.value or "", is_forced=is_firing)
+        field.set_value("")
+
+    async def _assign(self, user: User, key: str, to: str) -> None:
+        row = await self._house.views.read(lambda cursor: queries.alert(cursor, key))
+        if row is None or not to:
+            raise DeedRefused("missing_why", what="user", key=to)
+        await self._house.deeds.assign(user, key, to, row.episodes)
+
+    async def _say(self, user: User, kind: str, key: str, field: ui.input) -> None:
+        await self._house.deeds.comment(user, kind, key, field.value or "")
+        field.set_value("")

@@ -1,0 +1,207 @@
+"""What all screens stand on: the frame around a page, parts kept fresh, deeds done. Knows NiceGUI, not a subject."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import structlog
+from nicegui import ui
+from starlette.requests import Request
+
+from engine.clock import Clock
+from engine.errors import Fault
+from gateway.console import queries
+from gateway.console.deeds import TEXT_CHARS_MAX, DeedRefused, Deeds
+from gateway.console.gate import USER, cookie_of
+from gateway.console.markup import BASE, Markup, link, tag
+from gateway.console.pages import frame, way
+from gateway.console.pieces import notice
+from gateway.console.queries import Beat
+from gateway.console.reads import Kept, Reader, remedy_of
+from gateway.console.rights import Right, User
+from gateway.console.sampler import Sampler
+from gateway.console.sign_in import language_for, scheme_for
+from gateway.console.story import Story, Tell
+from gateway.console.words import Speech
+from gateway.languages import Language
+
+LIVE_S: Final = 2.0
+CALM_S: Final = 5.0
+SESSION_LOOK_S: Final = 30.0
+
+Build = Callable[[Speech], Awaitable[Markup]]
+
+log = structlog.get_logger("console")
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One reader at one page."""
+
+    user: User
+    cookie: str
+    language: Language
+    scheme: str
+    here: str
+    query: dict[str, str]
+    ended: asyncio.Event
+
+
+class House:
+    """What every screen reads from and does by."""
+
+    def __init__(
+        self,
+        *,
+        views: Reader,
+        own: Reader,
+        kept: Kept,
+        sampler: Sampler,
+        deeds: Deeds,
+        user_of: Callable[[str, bool], Awaitable[User | None]],
+        tell: Tell,
+        parts: tuple[way.Part, ...],
+        clock: Clock,
+        zone: ZoneInfo,
+    ) -> None:
+        self.views, self.own, self.kept, self.sampler, self.deeds = views, own, kept, sampler, deeds
+        self.user_of, self.tell, self.parts, self.clock, self.zone = user_of, tell, parts, clock, zone
+
+    # --- what pages ask ---
+
+    async def pulse(self) -> list[Beat]:
+        return (await self.kept.get("pulse", lambda: self.views.read(queries.pulse))).value
+
+    async def story(self, step: str, topic: str, key: str) -> Story:
+        events = await self.own.read(lambda cursor: queries.kept_events(cursor, topic, key))
+        # Thousands of events take some tens of milliseconds, in which other pages would stand still.
+        return await asyncio.to_thread(self.tell, step, key, events, self.clock.now())
+
+    # --- what people do ---
+
+    async def do(self, visit: Visit, deed: Callable[..., Awaitable[None]], *values: Any, is_quiet: bool = False) -> None:
+        """A deed by whoever is signed in at this moment, with the role of this moment; what came of it is said."""
+        say = self.speech(visit)
+        try:
+            user = await self.user_of(visit.cookie, True)
+            if user is None:
+                ui.navigate.to(f"{BASE}/sign-in")
+                return
+            await deed(user, *values)
+        except DeedRefused as refused:
+            ui.notify(_refusal(say, refused), type="warning")
+        except Fault as fault:
+            log.error("console_deed_failed", fault=str(fault), remedy=remedy_of(fault))
+            ui.notify(f"{say('away')}. {fault} {remedy_of(fault)}".strip(), type="negative", multi_line=True)
+        else:
+            if not is_quiet:
+                ui.notify(say("done"), type="positive")
+
+    # --- around every page --------------------------------------------------------------------------------------------------
+
+    def visit(self, request: Request) -> Visit:
+        query = request.url.query
+        return Visit(
+            user=request.scope[USER],
+            cookie=cookie_of(request.headers.get("cookie", "")),
+            language=language_for(request),
+            scheme=scheme_for(request),
+            here=request.url.path + (f"?{query}" if query else ""),
+            query=dict(request.query_params),
+            ended=asyncio.Event(),
+        )
+
+    def speech(self, visit: Visit) -> Speech:
+        return Speech(visit.language, self.zone, self.clock.now())
+
+    @contextmanager
+    def page(self, visit: Visit, page: str, title: str, *, beside: str = "") -> Iterator[Speech]:
+        """The frame; what is made inside stands in the page's main part."""
+        say = self.speech(visit)
+        language = "zh-CN" if visit.language == "zh" else "en"
+        ui.add_head_html(frame.head(visit.scheme) + f"<script>document.documentElement.lang = '{language}';</script>")
+        ui.page_title(f"{beside or say(title)} · 都江 Dujiang")
+        ui.dark_mode(visit.scheme == "dark")
+        html(frame.header(say, visit.user, visit.scheme, page, visit.here), "header")
+
+        async def look() -> None:
+            with suppress(Fault):  # while the database is away nobody is signed out
+                if await self.user_of(visit.cookie, False) is None:
+                    visit.ended.set()  # a page that does not follow is told nothing more either
+                    ui.navigate.to(f"{BASE}/sign-in")
+
+        ui.timer(SESSION_LOOK_S, look, immediate=False)
+        with ui.element("div").props("id=main tabindex=-1").classes("main"):
+            if not beside:
+                html(frame.title(say(title)))
+            yield say
+
+    def may(self, visit: Visit, say: Speech) -> bool:
+        if visit.user.may(Right.SEE_ALL):
+            return True
+        self.refuse(visit, say)
+        return False
+
+    def refuse(self, visit: Visit, say: Speech) -> None:
+        html(notice(f"{say('refused')}. {say('refused_why', role=say(f'role.{visit.user.role}'))}", "warn"))
+        html(tag("p", link(say("partners"), "partners")))
+
+    async def guarded(self, say: Speech, asked: Awaitable[Any]) -> Any:
+        """What was asked, or None and a notice that the database is away."""
+        try:
+            return await asked
+        except Fault as fault:
+            log.error("console_read_failed", fault=str(fault), remedy=remedy_of(fault))
+            html(notice(f"{say('away')}. {say('away_why')} {remedy_of(fault)}", "bad"))
+            return None
+
+    async def live(self, visit: Visit, build: Build, every_s: float) -> None:
+        """A part that is built anew every few seconds; only what changed is touched, so that focus and reading place stay."""
+
+        async def built() -> Markup:
+            say = self.speech(visit)
+            try:
+                return await build(say)
+            except Fault as fault:
+                log.error("console_read_failed", fault=str(fault), remedy=remedy_of(fault))
+                return notice(f"{say('away')}. {say('away_why')} {remedy_of(fault)}", "bad")
+
+        shown = [await built()]
+        part = html(shown[0])
+
+        async def again() -> None:
+            if visit.ended.is_set():
+                return
+            fresh = await built()
+            if fresh != shown[0]:
+                shown[0] = fresh
+                ui.run_javascript(f"dujiang.morph({part.id}, {json.dumps(fresh)})")
+
+        ui.timer(every_s, again, immediate=False)
+
+
+def _refusal(say: Speech, refused: DeedRefused) -> str:
+    """In the reader's words, values too."""
+    families = {"role": "role", "state": "held", "what": "thing"}
+    values = {
+        name: say.value(families[name], str(value)) if name in families else value for name, value in refused.values.items()
+    }
+    return say(refused.word, **values)
+
+
+def html(markup: Markup, element: str = "div") -> ui.html:
+    """Ours is escaped where it is made (markup.py)."""
+    return ui.html(markup, sanitize=False, tag=element)
+
+
+def button(text: str, on_click: Callable[[], Awaitable[None]], *, main: bool = False) -> ui.button:
+    return ui.button(text, on_click=on_click, color=None).props("no-caps unelevated").classes("main-act" if main else "act")
+
+
+def field(label: str, name: str) -> ui.input:
+    field = ui.input(label=label).classes("field")
+    return field.props(f'dense outlined maxlength={TEXT_CHARS_MAX} name="{name}"')

@@ -1,0 +1,75 @@
+"""What happens and what waits for a person."""
+
+import asyncio
+from contextlib import suppress
+from typing import Final
+
+from nicegui import ui
+from starlette.requests import Request
+
+from engine.errors import Fault
+from gateway.console import queries
+from gateway.console.markup import Markup, join, tag
+from gateway.console.pages import now
+from gateway.console.screens.house import LIVE_S, House, Visit, html
+from gateway.console.screens.projects import kept_board
+from gateway.console.words import Speech
+
+NEWS_BUSY_EVENTS: Final = 50_000
+
+
+class NowScreens:
+    """What happens and what waits for a person."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    def mount(self) -> None:
+        ui.page("/")(self.now)
+
+    async def now(self, request: Request) -> None:
+        visit = self._house.visit(request)
+        with self._house.page(visit, "now", "now.title") as say:
+            if not self._house.may(visit, say):
+                return
+            await self._house.live(visit, self._needs, LIVE_S)
+            await self._chart(visit, say)
+            await self._house.live(visit, self._now_lists, LIVE_S)
+
+    async def _needs(self, say: Speech) -> Markup:
+        needs, board = await asyncio.gather(
+            self._house.kept.get("needs", lambda: self._house.views.read(queries.needs)), kept_board(self._house)
+        )
+        sample = self._house.sampler.latest
+        behind = sum(flow.account.lag for flow in self._house.sampler.flows() if flow.is_behind)
+        found = now.wants(needs.value, board.value, behind, sample.unaccounted if sample else 0)
+        return now.needs_section(say, found)
+
+    async def _now_lists(self, say: Speech) -> Markup:
+        beats = await self._house.pulse()
+        is_busy = sum(beat.events for beat in beats) > NEWS_BUSY_EVENTS
+        seconds = 20 if is_busy else queries.PULSE_MINUTES * 60
+        news = await self._house.kept.get(
+            ("news", is_busy), lambda: self._house.views.read(lambda cursor: queries.news(cursor, seconds))
+        )
+        calls = await self._house.kept.get("calls", lambda: self._house.views.read(queries.closing_calls))
+        return now.lists(say, beats, news.value, calls.value)
+
+    async def _chart(self, visit: Visit, say: Speech) -> None:
+        beats = await self._house.guarded(say, self._house.pulse()) or []
+        with ui.element("section"):
+            html(join(tag("h2", say("by_duty")), tag("p", say("by_duty_note", minutes=queries.PULSE_MINUTES), class_="note")))
+            drawn = ui.echart(now.chart(say, beats, visit.scheme)).classes("chart")
+        drawn.props["role"], drawn.props["aria-label"] = "img", now.chart_in_words(say, beats)
+
+        async def again() -> None:
+            if visit.ended.is_set():
+                return
+            say = self._house.speech(visit)
+            with suppress(Fault):  # the needs above say that the database is away
+                fresh = now.chart(say, await self._house.pulse(), visit.scheme)
+                drawn.options.clear()
+                drawn.options.update(fresh)
+                drawn.update()
+
+        ui.timer(LIVE_S, again)

@@ -1,0 +1,55 @@
+"""Partners."""
+
+from nicegui import ui
+from starlette.requests import Request
+
+from gateway.console import queries
+from gateway.console.markup import Markup, join
+from gateway.console.pages import frame, partners
+from gateway.console.pieces import notice
+from gateway.console.rights import Right
+from gateway.console.screens.house import CALM_S, House
+from gateway.console.words import Speech
+
+
+class PartnerScreens:
+    """Partners."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    def mount(self) -> None:
+        ui.page("/partners")(self.partners)
+        ui.page("/partners/{key}")(self.partner)
+
+    async def partners(self, request: Request) -> None:
+        visit = self._house.visit(request)
+        own = None if visit.user.may(Right.SEE_ALL) else visit.user.partner_id
+        with self._house.page(visit, "partners", "partners.title"):
+
+            async def build(say: Speech) -> Markup:
+                rows = await self._house.own.read(lambda cursor: queries.kept_partners(cursor, own))
+                return partners.list_section(say, rows, await self._house.pulse())
+
+            await self._house.live(visit, build, CALM_S)
+
+    async def partner(self, request: Request, key: str) -> None:
+        visit = self._house.visit(request)
+        with self._house.page(visit, "partners", "partner", beside=key) as say:
+            if not visit.user.may(Right.SEE_ALL) and visit.user.partner_id != key:
+                self._house.refuse(visit, say)
+                return
+
+            async def build(say: Speech) -> Markup:
+                rows = await self._house.own.read(lambda cursor: queries.kept_partners(cursor, key))
+                if not rows:
+                    return notice(say("missing_why", what=say("partner"), key=key), "warn")
+                beats = partners.of_sources(await self._house.pulse(), rows[0].sources)
+                causes = [
+                    cause
+                    for source in rows[0].sources
+                    for cause in await self._house.views.read(lambda cursor, source=source: queries.causes(cursor, source))  # type: ignore[misc]
+                ]
+                return join(frame.title(rows[0].name), partners.sheet(say, rows[0], beats, causes))
+
+            await self._house.live(visit, build, CALM_S)
