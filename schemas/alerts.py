@@ -37,11 +37,12 @@ class Handling(StrEnum):
 
 
 class Suppression(StrEnum):
-    """Set by the platform; windows, inhibition and flapping come on top of this core."""
+    """Why nobody is pressed although it fires; windows, inhibition and flapping come on top."""
 
     __hash__ = str.__hash__  # Enum's own is a Python call, on every look-up of a table
 
     NONE = "none"
+    SILENCED = "silenced"
 
 
 SEVERITIES = ("info", "low", "warning", "high", "critical")
@@ -72,6 +73,20 @@ class Closed(Data):
     force: bool
 
 
+class Silenced(Data):
+    """A person asks for quiet until an instant, with a reason. The alert goes on as before, and the quiet ends by itself."""
+
+    by: Text
+    reason: Text
+    until: Instant
+
+
+class Unsilenced(Data):
+    """A person ends the quiet early."""
+
+    by: Text
+
+
 class AlertChanged(Data):
     """Derived: an alert's present state, all axes."""
 
@@ -92,6 +107,8 @@ CONTRACTS = [
     Contract("infra.monitor.received", 1, Received, (ALERT_EVENT,)),
     Contract("infra.alert.acknowledged", 1, Acknowledged, (ALERT_EVENT,)),
     Contract("infra.alert.closed", 1, Closed, (ALERT_EVENT,)),
+    Contract("infra.alert.silenced", 1, Silenced, (ALERT_EVENT,)),
+    Contract("infra.alert.unsilenced", 1, Unsilenced, (ALERT_EVENT,)),
     Contract("infra.alert.changed", 1, AlertChanged, (ALERT_STATE,), is_internal=True),
 ]
 
@@ -112,6 +129,7 @@ class Episode(Struct, frozen=True, gc=False):
     reopened: int = 0
     refresh_s: int | None = None
     suppression: Suppression = Suppression.NONE
+    silenced_until: datetime | None = None
 
 
 class Alert(Struct, frozen=True, gc=False):

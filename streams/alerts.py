@@ -1,6 +1,6 @@
 """Infrastructure alerts: condition by the monitor, handling by people, and the time after which nobody believes either.
 
-The core of an alert's life. Maintenance windows, inhibition and flapping come on top and set only the third axis.
+A silence sets only the third axis and ends by its own timer. Maintenance windows, inhibition and flapping come on top.
 """
 
 from datetime import datetime, timedelta
@@ -9,12 +9,13 @@ from typing import Any
 from msgspec.structs import replace
 
 from engine.ports import Decision, Derived, Entity, Outcome, Step
-from schemas.alerts import SEVERITIES, Alert, Condition, Episode, Handling
+from schemas.alerts import SEVERITIES, Alert, Condition, Episode, Handling, Suppression
 from schemas.contract import Fact, instant_text
 from schemas.topics import ALERT_EVENT
 
 SILENT_REFRESHES = 3
 UNSEEN_AFTER = timedelta(days=7)
+SILENCE_MAX = timedelta(days=31)  # nothing is quiet for ever: whoever wants longer asks again
 REOPEN_WINDOW = timedelta(minutes=30)
 ACKNOWLEDGE_LIMIT = {"critical": timedelta(minutes=15), "high": timedelta(hours=1), "warning": timedelta(days=1)}
 
@@ -47,10 +48,17 @@ def advance(alert: Alert, instant: datetime, key: str) -> Decision[Alert]:
 
 
 def due_at(alert: Alert) -> datetime | None:
-    """When the monitor's silence, or everybody's, ends something next."""
+    """When the monitor's silence, or everybody's, ends something next; or the quiet that somebody asked for ends."""
     episode = alert.episode
     if episode is None:
         return None
+    ends = _believed_until(episode)
+    if episode.silenced_until is None:
+        return ends
+    return episode.silenced_until if ends is None else min(ends, episode.silenced_until)
+
+
+def _believed_until(episode: Episode) -> datetime | None:
     if episode.condition is Condition.FIRING:
         if episode.refresh_s is None:
             return None
@@ -64,7 +72,9 @@ def _advanced(alert: Alert, instant: datetime) -> Alert:
     while (due := due_at(alert)) is not None and due <= instant:
         episode = alert.episode
         assert episode is not None  # due_at says so  # noqa: S101
-        if episode.condition is Condition.FIRING:
+        if episode.silenced_until == due:
+            episode, cause = _heard(episode, due), "silence_over"
+        elif episode.condition is Condition.FIRING:
             episode, cause = _ended(episode, Condition.EXPIRED, due), "expiry"
         else:
             episode, cause = replace(episode, handling=Handling.CLOSED, closed_reason="unseen"), "unseen"
@@ -78,6 +88,12 @@ def _ended(episode: Episode, condition: Condition, at: datetime) -> Episode:
     if episode.handling is Handling.ACKNOWLEDGED:
         return replace(ended, handling=Handling.CLOSED, closed_reason=condition.value)
     return ended
+
+
+def _heard(episode: Episode, at: datetime) -> Episode:
+    """The quiet is over. Whoever is to take the alert has as long for it as if it were new."""
+    attention_at = None if episode.attention_at is None else max(episode.attention_at, at)
+    return replace(episode, suppression=Suppression.NONE, silenced_until=None, attention_at=attention_at)
 
 
 # --- events: the alert after it, None for superseded, a reason for rejected -------------------------------------------------
@@ -140,7 +156,14 @@ def _new_episode(alert: Alert, fact: Fact) -> Alert:
         attention_at=fact.time,
         refresh_s=word.refresh_s,
     )
-    return replace(alert, episodes=alert.episodes + 1, episode=episode)
+    return replace(alert, episodes=alert.episodes + 1, episode=_as_quiet_as(alert.episode, episode))
+
+
+def _as_quiet_as(before: Episode | None, episode: Episode) -> Episode:
+    """A silence is of the alert, not of one episode: what comes again within it is quiet too."""
+    if before is None or before.silenced_until is None:
+        return episode
+    return replace(episode, suppression=before.suppression, silenced_until=before.silenced_until)
 
 
 def _resolved(alert: Alert, fact: Fact) -> _Answer:
@@ -192,6 +215,29 @@ def _closed(alert: Alert, fact: Fact) -> _Answer:
     return replace(alert, episode=_closed_as(episode, "forced"))
 
 
+def _silenced(alert: Alert, fact: Fact) -> _Answer:
+    """Anew: the later word replaces the earlier one's end."""
+    episode, until = alert.episode, fact.data.until
+    if episode is None:
+        return "alert_unknown"
+    if not fact.data.reason:
+        return "reason_missing"
+    if until <= fact.time:
+        return "silence_over"
+    if until - fact.time > SILENCE_MAX:
+        return "silence_too_long"
+    return replace(alert, episode=replace(episode, suppression=Suppression.SILENCED, silenced_until=until))
+
+
+def _unsilenced(alert: Alert, fact: Fact) -> _Answer:
+    episode = alert.episode
+    if episode is None:
+        return "alert_unknown"
+    if episode.silenced_until is None:
+        return "not_silenced"
+    return replace(alert, episode=_heard(episode, fact.time))
+
+
 def _closed_as(episode: Episode, reason: str) -> Episode:
     return replace(episode, handling=Handling.CLOSED, closed_reason=reason, attention_at=None)
 
@@ -200,6 +246,8 @@ _EVENTS = {
     "infra.monitor.received": _received,
     "infra.alert.acknowledged": _acknowledged,
     "infra.alert.closed": _closed,
+    "infra.alert.silenced": _silenced,
+    "infra.alert.unsilenced": _unsilenced,
 }
 
 
@@ -246,9 +294,11 @@ def _told(before: Alert, after: Alert, key: str, at: datetime, cause_id: str) ->
 
 
 def overlays(alert: Alert, instant: datetime) -> list[str]:
-    """`unacknowledged_late`: firing, open, and waiting longer than its severity allows."""
+    """`unacknowledged_late`: firing, open, and waiting longer than its severity allows; a silence lets nobody be late."""
     episode = alert.episode
     if episode is None or episode.condition is not Condition.FIRING or episode.handling is not Handling.OPEN:
+        return []
+    if episode.silenced_until is not None and episode.silenced_until > instant:
         return []
     limit = ACKNOWLEDGE_LIMIT.get(episode.severity)
     if limit is None or episode.attention_at is None or episode.attention_at + limit >= instant:

@@ -17,7 +17,7 @@ ALERT_STATUS = Table(
     Column("episodes", Integer, nullable=False),
     Column("condition", Text, comment="firing, resolved, expired; null before any episode"),
     Column("handling", Text, comment="open, acknowledged, closed"),
-    Column("suppression", Text, comment="none; windows, inhibition, flapping come later"),
+    Column("suppression", Text, comment="none, silenced; windows, inhibition, flapping come later"),
     Column("severity", Text),
     Column("title", Text),
     Column("raised_at", DateTime(timezone=True)),
@@ -28,12 +28,13 @@ ALERT_STATUS = Table(
     Column("repeats", Integer, nullable=False),
     Column("reopened", Integer, nullable=False),
     Column("refresh_s", Integer),
+    Column("silenced_until", DateTime(timezone=True), comment="null: nobody asked for quiet"),
     *account.columns(),
     postgresql_with={"fillfactor": "60"},
     comment="where each infrastructure alert stands",
 )
 
-_NO_EPISODE = (NULL,) * 10 + ("0", "0", NULL)
+_NO_EPISODE = (NULL,) * 10 + ("0", "0", NULL, NULL)
 
 
 def _fields(alert: Alert) -> tuple[str, ...]:
@@ -56,6 +57,7 @@ def _fields(alert: Alert) -> tuple[str, ...]:
         str(episode.repeats),
         str(episode.reopened),
         NULL if episode.refresh_s is None else str(episode.refresh_s),
+        copy_instant(episode.silenced_until),
         *changed,
     )
 
@@ -75,6 +77,7 @@ def _state(
     repeats: int,
     reopened: int,
     refresh_s: int | None,
+    silenced_until: datetime | None,
     changed_at: datetime | None,
     changed_by: str,
 ) -> Alert:
@@ -94,6 +97,7 @@ def _state(
         reopened=reopened,
         refresh_s=refresh_s,
         suppression=Suppression(suppression),
+        silenced_until=silenced_until,
     )
     return Alert(episodes, episode, changed_at, changed_by)
 
@@ -116,6 +120,7 @@ ALERTS = Form(
         "repeats",
         "reopened",
         "refresh_s",
+        "silenced_until",
         "changed_at",
         "changed_by",
     ),

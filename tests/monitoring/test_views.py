@@ -10,12 +10,13 @@ import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from msgspec import structs
 from psycopg import sql
 
 from dujiang.database import engine_of
 from dujiang.tables import metadata
 from engine.ports import Entity
-from schemas.alerts import SEVERITIES, Alert, Condition, Episode, Handling
+from schemas.alerts import SEVERITIES, Alert, Condition, Episode, Handling, Suppression
 from schemas.calls import Call
 from schemas.projects import Milestone, MilestoneStatus, Project, State
 from sinks.status import StatusStore
@@ -28,7 +29,7 @@ from tests.monitoring import seed
 pytestmark = pytest.mark.services
 VIEWS = tuple(
     view
-    for migration in ("0003_reading_views", "0008_reading_subscriptions")
+    for migration in ("0003_reading_views", "0008_reading_subscriptions", "0012_silences_works")
     for view in import_module(f"migrations.versions.{migration}").VIEWS
 )
 
@@ -112,11 +113,17 @@ def test_alerts_that_nobody_took_are_those_of_the_rule(owner: psycopg.Connection
             seen,
             attention_at=draw.choice([None, seen, seen]),
         )
+        silenced_until = draw.choice([None, None, now + timedelta(hours=1), now - timedelta(minutes=16)])
+        if silenced_until is not None:
+            episode = structs.replace(episode, suppression=Suppression.SILENCED, silenced_until=silenced_until)
         made[f"m/{number}"] = Alert(1, draw.choice([None, episode, episode]))
     with owner.cursor() as cursor:
         StatusStore(ALERTS).save(cursor, [(key, Entity(alert)) for key, alert in made.items()])
     late = {key for (key,) in owner.execute("SELECT alert_key FROM v_alert WHERE is_acknowledged_late").fetchall()}
-    assert late == {key for key, alert in made.items() if alerts.overlays(alert, now)}
+    told = {key: alerts.advance(alert, now, key).state for key, alert in made.items()}
+    assert late == {key for key, alert in told.items() if alerts.overlays(alert, now)}
+    quiet = {key for (key,) in owner.execute("SELECT alert_key FROM v_alert WHERE suppression = 'silenced'").fetchall()}
+    assert quiet == {key for key, alert in told.items() if alert.episode and alert.episode.silenced_until}
     assert late
 
 

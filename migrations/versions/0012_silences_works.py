@@ -1,0 +1,52 @@
+"""Silences of alerts, and long work with its progress"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0012"
+down_revision = "0008"
+branch_labels = None
+depends_on = None
+
+# A silence lets nobody be late: whoever is to take an alert has as long for it, from the silence's end, as if it were new.
+V_ALERT = """
+        SELECT a.alert_key, split_part(a.alert_key, '/', 1) AS monitor, a.title, a.severity,
+               array_position(ARRAY['info', 'low', 'warning', 'high', 'critical'], a.severity) AS severity_rank,
+               a.condition, a.handling, {suppression} AS suppression, a.raised_at, a.last_seen, a.ended_at, a.closed_reason,
+               extract(epoch FROM coalesce(a.ended_at, now()) - a.raised_at) AS age_s,
+               waits.until AS acknowledge_by,
+               coalesce(a.handling = 'open' AND a.condition = 'firing' AND waits.until < now(), false)
+                   AS is_acknowledged_late,
+               a.episodes, a.repeats, a.reopened, a.changed_at, a.changed_by{more}
+        FROM alert_status a
+        CROSS JOIN LATERAL (
+            SELECT {attention} + CASE a.severity
+                WHEN 'critical' THEN interval '15 minutes'
+                WHEN 'high' THEN interval '1 hour'
+                WHEN 'warning' THEN interval '1 day' END AS until
+        ) waits"""
+VIEWS = {
+    "v_alert": V_ALERT.format(
+        suppression="CASE WHEN a.silenced_until <= now() THEN 'none' ELSE a.suppression END",
+        more=",\n               CASE WHEN a.silenced_until > now() THEN a.silenced_until END AS silenced_until",
+        attention="CASE WHEN a.attention_at IS NOT NULL THEN greatest(a.attention_at, a.silenced_until) END",
+    )
+}
+ROLE = "dujiang_reader"  # made by 0003
+
+
+def upgrade() -> None:
+    op.add_column(
+        "alert_status",
+        sa.Column("silenced_until", sa.DateTime(timezone=True), nullable=True, comment="null: nobody asked for quiet"),
+    )
+    op.alter_column("alert_status", "suppression", comment="none, silenced; windows, inhibition, flapping come later")
+    op.execute(f"CREATE OR REPLACE VIEW v_alert AS{VIEWS['v_alert']}")
+
+
+def downgrade() -> None:
+    op.execute("DROP VIEW v_alert")
+    op.execute(f"CREATE VIEW v_alert AS{V_ALERT.format(suppression='a.suppression', more='', attention='a.attention_at')}")
+    op.execute(f"GRANT SELECT ON v_alert TO {ROLE}")
+    op.alter_column("alert_status", "suppression", comment="none; windows, inhibition, flapping come later")
+    op.drop_column("alert_status", "silenced_until")
