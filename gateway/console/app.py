@@ -22,6 +22,7 @@ from gateway.console import users
 from gateway.console.deeds import Deeds
 from gateway.console.gate import Gate
 from gateway.console.markup import BASE
+from gateway.console.orders import Orders
 from gateway.console.pages.way import Part
 from gateway.console.reads import Kept, Reader
 from gateway.console.rights import User
@@ -80,6 +81,7 @@ async def opened(base: Base) -> AsyncIterator[FastAPI]:
         kept=Kept(),
         sampler=Sampler(own, base.ends),
         deeds=Deeds(desk, base.publish, base.registry, base.clock),
+        orders=Orders(desk, base.clock),
         user_of=user_of,
         tell=base.tell,
         parts=base.parts,

@@ -5,6 +5,7 @@ quarantined record is repaired by publishing a new one (engine/quarantine.py).
 """
 
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Any, Final, NamedTuple
 from uuid import uuid4
 
@@ -19,12 +20,13 @@ from gateway.console.rights import Right, Role, User
 from gateway.console.users import record
 from gateway.store import Store
 from schemas.cloudevents import kafka_binding
-from schemas.contract import Fact
+from schemas.contract import Fact, instant_text
 from schemas.registry import Registry
 
 SOURCE: Final = "/console/deeds"  # reserved: the gateway refuses it from anybody
 TEXT_CHARS_MAX: Final = 2_000
 VALUE_BYTES_MAX: Final = 1_048_576
+SILENCE_DAYS_MAX: Final = 31  # the rule's (streams/alerts.py), which the gateway does not import; a test holds them equal
 
 
 class DeedRefused(Exception):
@@ -60,11 +62,30 @@ class Deeds:
     async def close(self, user: User, key: str, reason: str, *, is_forced: bool) -> None:
         """Somebody ends it. Raises DeedRefused without a reason where it still fires."""
         _need(user, Right.HANDLE_ALERTS)
-        reason = _text(reason)
+        reason = text_of(reason)
         if is_forced and not reason:
             raise DeedRefused("reason_missing")
         data = {"by": user.name, "reason": reason, "force": is_forced}
         await self._alert_event(user, key, "infra.alert.closed", data, "close", {"text": reason, "is_forced": is_forced})
+
+    async def silence(self, user: User, keys: Sequence[str], hours: int, reason: str) -> None:
+        """Quiet for each of these alerts, until so many hours from now. Raises DeedRefused without a reason."""
+        _need(user, Right.HANDLE_ALERTS)
+        reason = text_of(reason)
+        if not reason:
+            raise DeedRefused("reason_missing")
+        if not keys:
+            raise DeedRefused("silence_nothing")
+        if not 1 <= hours <= 24 * SILENCE_DAYS_MAX:
+            raise DeedRefused("silence_days_max", days=SILENCE_DAYS_MAX)
+        until = instant_text(self._clock.now() + timedelta(hours=hours))
+        data = {"by": user.name, "reason": reason, "until": until}
+        await self._alert_events(user, keys, "infra.alert.silenced", data, "silence", {"text": reason, "until": until})
+
+    async def unsilence(self, user: User, key: str) -> None:
+        """The quiet ends before its time."""
+        _need(user, Right.HANDLE_ALERTS)
+        await self._alert_event(user, key, "infra.alert.unsilenced", {"by": user.name}, "unsilence", {})
 
     async def assign(self, user: User, key: str, to: str, episode: int) -> None:
         """It is somebody's, until the episode is over."""
@@ -82,7 +103,7 @@ class Deeds:
     async def comment(self, user: User, kind: str, key: str, text: str) -> None:
         """A word for colleagues, about an alert or a record."""
         _need(user, Right.HANDLE_ALERTS if kind == "alert" else Right.REPAIR_DATA)
-        text = _text(text)
+        text = text_of(text)
         if not text:
             raise DeedRefused("reason_missing")
         await self._store.call(lambda cursor: record(cursor, user.name, "comment", kind, key, {"text": text}))
@@ -90,15 +111,24 @@ class Deeds:
     async def _alert_event(
         self, user: User, key: str, name: str, data: dict[str, Any], action: str, detail: dict[str, Any]
     ) -> None:
-        fact = Fact(name, str(uuid4()), SOURCE, key, self._clock.now(), data)
-        sent = kafka_binding.encode_structured(self._registry.event(fact), key)
-        message = Message(
-            self._registry.contracts[self._registry.wire_type(name)].topic_names[0], key.encode(), sent.value, sent.headers
-        )
+        await self._alert_events(user, [key], name, data, action, detail)
+
+    async def _alert_events(
+        self, user: User, keys: Sequence[str], name: str, data: dict[str, Any], action: str, detail: dict[str, Any]
+    ) -> None:
+        """One event and one row for each; all of them or none are on record."""
+        now = self._clock.now()
+        facts = [Fact(name, str(uuid4()), SOURCE, key, now, data) for key in keys]
+        topic = self._registry.contracts[self._registry.wire_type(name)].topic_names[0]
+        messages = []
+        for fact in facts:
+            sent = kafka_binding.encode_structured(self._registry.event(fact), fact.key)
+            messages.append(Message(topic, fact.key.encode(), sent.value, sent.headers))
 
         def work(cursor: Cursor[Any]) -> None:
-            record(cursor, user.name, action, "alert", key, detail | {"event_id": fact.id})
-            self._publish([message])
+            for fact in facts:
+                record(cursor, user.name, action, "alert", fact.key, detail | {"event_id": fact.id})
+            self._publish(messages)
 
         await self._store.call(work)
 
@@ -112,7 +142,7 @@ class Deeds:
     async def replay(self, user: User, row_id: int, value: str | None, why: str) -> Judged:
         """Publish it again, unless it is still wrong; then nothing happens. Raises DeedRefused when it is settled."""
         _need(user, Right.REPAIR_DATA)
-        why = _text(why)
+        why = text_of(why)
 
         def work(cursor: Cursor[Any]) -> Judged:
             repaired = self._repaired(cursor, row_id, value)
@@ -129,7 +159,7 @@ class Deeds:
     async def park(self, user: User, row_id: int, why: str) -> None:
         """It is not going to be repaired. Raises DeedRefused without a reason, or when it is settled."""
         _need(user, Right.REPAIR_DATA)
-        why = _text(why)
+        why = text_of(why)
         if not why:
             raise DeedRefused("reason_missing")
 
@@ -170,6 +200,6 @@ def _need(user: User, right: Right) -> None:
         raise DeedRefused("refused_why", role=user.role)
 
 
-def _text(text: str) -> str:
+def text_of(text: str) -> str:
     """What PostgreSQL can hold."""
     return text.strip().replace("\x00", "").encode("utf-8", "replace").decode()[:TEXT_CHARS_MAX]

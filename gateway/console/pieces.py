@@ -25,6 +25,7 @@ LOOKS = {
     "silent": "warn",
     "underspent": "warn",
     "parked": "warn",
+    "silenced": "calm",
     "late": "bad",
     "applied": "good",
     "rejected": "bad",

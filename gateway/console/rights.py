@@ -20,12 +20,13 @@ class Right(StrEnum):
     HANDLE_ALERTS = "handle_alerts"
     SEE_RECORDS = "see_records"
     REPAIR_DATA = "repair_data"
+    HOLD_SUBSCRIPTIONS = "hold_subscriptions"
 
 
 _RIGHTS: dict[Role, frozenset[Right]] = {
     Role.PARTNER: frozenset(),
     Role.VIEWER: frozenset({Right.SEE_ALL}),
-    Role.OPERATOR: frozenset({Right.SEE_ALL, Right.HANDLE_ALERTS, Right.SEE_RECORDS}),
+    Role.OPERATOR: frozenset({Right.SEE_ALL, Right.HANDLE_ALERTS, Right.SEE_RECORDS, Right.HOLD_SUBSCRIPTIONS}),
     Role.STEWARD: frozenset(Right),
 }
 

@@ -4,6 +4,8 @@ from datetime import date, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from gateway.console.vocabulary.alerts import SILENCES
+from gateway.console.vocabulary.subscriptions import SUBSCRIPTIONS
 from gateway.languages import Language, Text
 
 WORDS: Final[dict[str, Text]] = {
@@ -178,8 +180,8 @@ WORDS: Final[dict[str, Text]] = {
         ("deeds", "What people did", "人工操作记录"),
         ("no_deeds", "Nobody has done anything yet.", "暂无操作。"),
         ("handle", "Handle", "处置"),
-        ("silence_note", "Silences and maintenance windows do not exist yet; the column shows what the platform suppresses.",
-         "静默与维护窗口尚未提供；此列显示平台的抑制状态。"),
+        ("silence_note", "A silenced alert goes on as before, and nobody is pressed; maintenance windows do not exist yet.",
+         "被静默的告警照常更新，但不催办；维护窗口尚未提供。"),
         ("done", "Done and on record.", "已完成并记录在案。"),
         ("deed.acknowledge", "acknowledged it", "确认"),
         ("deed.close", "closed it", "关闭"),
@@ -339,6 +341,8 @@ WORDS: Final[dict[str, Text]] = {
         ("outcome.superseded", "superseded", "过时"),
         ("outcome.duplicate", "duplicate", "重复"),
         ("outcome.unreadable", "contract unknown", "契约未知"),
+        *SILENCES,
+        *SUBSCRIPTIONS,
     )
 }  # fmt: skip
 

@@ -10,17 +10,22 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.request import urlopen
+from uuid import UUID
 
 import psycopg
 
+from engine.subscriptions import deliveries, register
+from engine.subscriptions.deliveries import Plan, Planned, Settlement
 from gateway.console import users
 from gateway.console.rights import Role
+from schemas.subscriptions import Basis, Place, Status, Subscription
 from schemas.topics import PROJECT_EVENT
 from tests.conftest import TEMPLATE, Stage, _emptied, _with_database
 
 PASSWORD = "a password of tests"
 PREFIX = "gov.stiib."
 INSTITUTE = "/partners/institute"
+HOOK, READER = UUID(int=7), UUID(int=8)
 TITLE = "水泵 <b onmouseover=alert(1)>quiet</b>"
 
 
@@ -96,6 +101,38 @@ def broken(now: datetime, event_id: str = "bad-1") -> bytes:
     return event("research.application.submitted", event_id, "P/9", now, data, "/partners/careless")
 
 
+def subscribed(cursor: psycopg.Cursor[Any], now: datetime) -> None:
+    """A webhook of the institute: a delivery acknowledged, one given up, one that waits; a reader of somebody else."""
+    place, basis = Place("research.call.event", 0), Basis("audit of funds", "Audit Law 36", "Office 3")
+    enabled = Status("enabled", "validated", "partner", now, validated_at=now)
+    hook = Subscription(HOOK, "institute", "HTTP", enabled, now, now, sink="https://hooks.example.org/secret-path", basis=basis)
+    register.add(cursor, hook, {place: 10})
+    reader = Subscription(READER, "other", "PULL", Status("enabled", "created", "partner", now, validated_at=now), now, now)
+    register.add(cursor, reader, {place: 0})
+    deliveries.plan(cursor, [Plan(HOOK, 0, 3, {place: 13}, [Planned(number, place, 9 + number) for number in (1, 2, 3)])])
+    for number, outcome, reason in ((1, "acknowledged", None), (2, "dead_lettered", "failed")):
+        settlement = Settlement(
+            subscription_id=HOOK,
+            number=number,
+            place=place,
+            offset=9 + number,
+            event_id=f"call-{number}",
+            event_source="/partners/bureau",
+            event_type=f"{PREFIX}research.call.announced.v1",
+            attempt=1,
+            failures=1,
+            started_at=now,
+            first_at=now,
+            duration_ms=70,
+            outcome=outcome,
+            reason=reason,
+            status=500 if reason else 200,
+            body=b"{}",
+            message="<b>they</b> answered 500" if reason else "",
+        )
+        deliveries.settle(cursor, [settlement])
+
+
 @contextmanager
 def founded(services: Any, registry: Any) -> Iterator[Bureau]:
     """Seeded, with workers and a console; all of it ends with the block."""
@@ -142,6 +179,7 @@ def _seed(stage: Stage) -> None:
         )
         for role in (Role.VIEWER, Role.OPERATOR, Role.STEWARD):
             users.add(cursor, str(role), role, PASSWORD, "tests")
+        subscribed(cursor, now)
         users.add(cursor, "institute", Role.PARTNER, PASSWORD, "tests", "institute")
     stage.start("projects", "calls", "alerts", "history")
     stage.drained("projects", "alerts", "history")

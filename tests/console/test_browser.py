@@ -3,14 +3,14 @@
 import json
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.console.bureau import PASSWORD, TITLE, Bureau, broken, firing
+from tests.console.bureau import HOOK, PASSWORD, READER, TITLE, Bureau, broken, firing
 from tests.console.conftest import WAIT_MS
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
@@ -27,6 +27,8 @@ PAGES = (
     "/way",
     "/search?q=pump",
     "/partners",
+    "/subscriptions",
+    f"/subscriptions/{HOOK}",
 )
 
 expect.set_options(timeout=WAIT_MS)
@@ -196,6 +198,39 @@ def test_alert_is_assigned_and_spoken_about(enter: Enter, bureau: Bureau) -> Non
     expect(page.locator("tbody tr")).to_have_count(1)
 
 
+def test_silence_needs_a_reason_shows_its_end_and_can_be_ended(enter: Enter, bureau: Bureau) -> None:
+    page = enter("operator", "/alerts/am%2F2")
+    page.get_by_role("button", name="Silence", exact=True).click()
+    expect(page.get_by_text("Say why: it goes on record.")).to_be_visible()
+    page.get_by_label("Why quiet").fill("disk is exchanged")
+    page.get_by_role("button", name="Silence", exact=True).click()
+    expect(page.locator(".axes")).to_contain_text("silenced")
+    expect(page.locator(".axes")).to_contain_text("firing")
+    expect(page.locator(".news")).to_contain_text("silenced it until 2")
+    (until,) = bureau.rows("SELECT silenced_until FROM alert_status WHERE alert_key = 'am/2'")[0]
+    assert timedelta(minutes=55) < until - datetime.now(UTC) <= timedelta(hours=1)
+    page.goto(f"{bureau.url}/alerts?show=silenced")
+    expect(page.locator("tbody tr")).to_have_count(1)
+    page.goto(f"{bureau.url}/alerts/am%2F2")
+    page.get_by_role("button", name="End silence").click()
+    expect(page.locator(".axes")).not_to_contain_text("silenced")
+    expect(page.locator(".news")).to_contain_text("ended the silence")
+
+
+def test_all_shown_are_silenced_at_once_each_on_record(enter: Enter, bureau: Bureau) -> None:
+    bureau.stage.send([firing(f"hub/{number}", f"h-{number}", datetime.now(UTC), "low", "behind the hub") for number in (1, 2)])
+    page = enter("operator")
+    page.goto(f"{bureau.url}/alerts?show=waiting&words=hub/")
+    expect(page.locator("tbody tr")).to_have_count(2)
+    page.get_by_label("Why quiet").fill("the hub is exchanged")
+    page.get_by_role("button", name="Silence those shown").click()
+    expect(page.locator("tbody .badge", has_text="silenced")).to_have_count(2)
+    assert bureau.rows("SELECT subject FROM console_deed WHERE action = 'silence' AND subject LIKE 'hub/%%' ORDER BY 1") == [
+        ("hub/1",),
+        ("hub/2",),
+    ]
+
+
 def test_viewer_can_change_nothing(enter: Enter, bureau: Bureau) -> None:
     page = enter("viewer", "/alerts/am%2F2")
     expect(page.locator(".story .change").first).to_be_visible()
@@ -250,6 +285,40 @@ def test_record_is_set_aside_with_a_reason_alone(enter: Enter, bureau: Bureau) -
     page.get_by_role("button", name="Set aside").click()
     expect(page.locator(".news")).to_contain_text("set it aside")
     assert bureau.rows("SELECT state FROM quarantine WHERE id = %s", row_id) == [("parked",)]
+
+
+def test_subscription_is_paused_with_a_reason_and_its_dead_letter_sent_again(enter: Enter, bureau: Bureau) -> None:
+    page = enter("operator", "/subscriptions")
+    expect(page.locator("tbody tr")).to_have_count(2)
+    page.get_by_role("link", name="institute", exact=True).click()
+    expect(page.locator("h1")).to_have_text("institute")
+    page.get_by_role("button", name="Pause").click()
+    expect(page.get_by_text("Say why: it goes on record.")).to_be_visible()
+    page.get_by_label("Why (its partner reads it)").fill("endpoint under attack")
+    page.get_by_role("button", name="Pause").click()
+    expect(page.locator(".status")).to_contain_text("paused")
+    expect(page.locator(".status q")).to_have_text("endpoint under attack")
+    page.get_by_role("button", name="Send dead letters again").click()
+    expect(page.locator(".news")).to_contain_text("had 1 dead letters sent again")
+    expect(page.get_by_role("button", name="Send dead letters again")).to_be_disabled()
+    assert bureau.rows("SELECT state, state_by FROM subscription WHERE subscription_id = %s", HOOK) == [("paused", "operator")]
+    page.get_by_role("button", name="Resume").click()
+    expect(page.locator(".status")).to_contain_text("enabled")
+
+
+def test_partners_user_orders_for_its_own_subscription_alone(enter: Enter, bureau: Bureau) -> None:
+    page = enter("institute", "/subscriptions")
+    expect(page.locator("tbody tr")).to_have_count(1)
+    page.goto(f"{bureau.url}/subscriptions/{READER}")
+    expect(page.locator(".notice.warn")).to_be_visible()
+    assert "other" not in page.locator("#main").inner_text()
+    page.goto(f"{bureau.url}/subscriptions/{HOOK}")
+    expect(page.get_by_role("button", name="Disable")).not_to_be_visible()
+    page.get_by_label("From number").fill("1")
+    page.get_by_label("To number").fill("1")
+    page.get_by_role("button", name="Send again").click()
+    expect(page.get_by_text("1 are sent again, under their old numbers.")).to_be_visible()
+    expect(page.locator(".news")).to_contain_text("institute")
 
 
 # --- for everybody ----------------------------------------------------------------------------------------------------------

@@ -14,7 +14,9 @@ from dujiang.wiring import STEPS
 from engine.errors import TransientFault
 from engine.ledger import Account
 from gateway.console import markup, pieces
+from gateway.console.deeds import SILENCE_DAYS_MAX
 from gateway.console.pages import now, projects
+from gateway.console.pages.alerts import SILENCE_HOURS
 from gateway.console.pages.quarantine import line_of, pretty_json
 from gateway.console.queries import Beat, Column, Needs
 from gateway.console.reads import FRESH_S, REST, Kept
@@ -26,6 +28,7 @@ from gateway.console.words import WORDS, Speech
 from schemas.alerts import SEVERITIES, Condition, Handling, Suppression
 from schemas.catalogue import default_registry
 from schemas.projects import MilestoneStatus, State
+from streams import alerts as alert_rules
 from tests.console.bureau import life
 
 NOW = datetime(2026, 6, 1, 8, tzinfo=UTC)
@@ -77,6 +80,11 @@ def test_both_languages_fill_in_the_same_values(word: str) -> None:
 )
 def test_every_value_of_the_rules_has_words(family: str, values: list[str]) -> None:
     assert [value for value in values if f"{family}.{value}" not in WORDS] == []
+
+
+def test_longest_silence_is_the_rules() -> None:
+    assert timedelta(days=SILENCE_DAYS_MAX) == alert_rules.SILENCE_MAX
+    assert max(SILENCE_HOURS) <= 24 * SILENCE_DAYS_MAX
 
 
 def test_every_state_of_a_project_has_its_place_on_the_board() -> None:

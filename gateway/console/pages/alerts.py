@@ -1,6 +1,7 @@
 """Alerts: three axes side by side, and one alert with its story and what people did."""
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 
 from gateway.console import queries
 from gateway.console.markup import Markup, address, join, link, tag
@@ -8,7 +9,8 @@ from gateway.console.pieces import Head, badge, choices, exactly, facts, filters
 from gateway.console.queries import AlertFilter, AlertRow, Assignment, Deed, Page
 from gateway.console.words import Speech, number
 
-SHOWS = ("waiting", "mine", "all")
+SHOWS = ("waiting", "mine", "silenced", "all")
+SILENCE_HOURS = (1, 4, 24, 72, 168, 720)
 
 
 def filter_form(say: Speech, chosen: AlertFilter) -> Markup:
@@ -31,7 +33,7 @@ def list_section(say: Speech, page: Page[AlertRow], assigned: Mapping[str, Assig
             join(link(row.title or row.alert_key, "alerts", row.alert_key), tag("small", row.alert_key)),
             badge(say.value("condition", row.condition), row.condition),
             join(badge(say.value("handling", row.handling), row.handling), lateness(say, row)),
-            tag("span", say.value("suppression", row.suppression), class_="quiet"),
+            quiet(say, row),
             say.span(row.age_s) if row.age_s is not None else "",
             assignee(row, assigned) or "",
         )
@@ -53,6 +55,18 @@ def list_section(say: Speech, page: Page[AlertRow], assigned: Mapping[str, Assig
         more,
         note=say("silence_note"),
     )
+
+
+def quiet(say: Speech, row: AlertRow) -> Markup:
+    """Whether somebody asked for quiet, and when that ends."""
+    if row.silenced_until is None:
+        return tag("span", say.value("suppression", row.suppression), class_="quiet")
+    return join(badge(say.value("suppression", row.suppression), row.suppression), _ends(say, row))
+
+
+def silence_spans(say: Speech) -> dict[int, str]:
+    """Hours to choose from, in words."""
+    return {hours: say("hours", n=hours) if hours < 48 else say("days", n=hours // 24) for hours in SILENCE_HOURS}
 
 
 def lateness(say: Speech, row: AlertRow) -> Markup | None:
@@ -80,7 +94,7 @@ def sheet(say: Speech, row: AlertRow, whose: str | None) -> Markup:
                 ("severity", row.severity, None),
                 ("condition", row.condition, None),
                 ("handling", row.handling, lateness(say, row)),
-                ("suppression", row.suppression, None),
+                ("suppression", row.suppression, _ends(say, row)),
             )
         ),
         class_="axes",
@@ -107,6 +121,12 @@ def sheet(say: Speech, row: AlertRow, whose: str | None) -> Markup:
     )
 
 
+def _ends(say: Speech, row: AlertRow) -> Markup | None:
+    if row.silenced_until is None:
+        return None
+    return tag("small", say("silenced_until", when=say.instant(row.silenced_until)), title=say.ago(row.silenced_until))
+
+
 def deeds_section(say: Speech, deeds: Iterable[Deed]) -> Markup:
     """What people did, the latest first."""
     lines = [
@@ -114,7 +134,7 @@ def deeds_section(say: Speech, deeds: Iterable[Deed]) -> Markup:
             "li",
             when(say, deed.done_at),
             tag("strong", deed.done_by),
-            tag("span", say(f"deed.{deed.action}", **_said(deed))),
+            tag("span", say(f"deed.{deed.action}", **_said(say, deed))),
             tag("q", deed.detail["text"]) if deed.detail.get("text") else None,
         )
         for deed in deeds
@@ -123,8 +143,11 @@ def deeds_section(say: Speech, deeds: Iterable[Deed]) -> Markup:
     return section(say("deeds"), body)
 
 
-def _said(deed: Deed) -> dict[str, object]:
-    return {"to": deed.detail.get("to", "")}
+def _said(say: Speech, deed: Deed) -> dict[str, object]:
+    until = deed.detail.get("until")
+    return {name: deed.detail.get(name, "") for name in ("to", "count", "first", "last")} | {
+        "until": say.instant(datetime.fromisoformat(until)) if until else ""
+    }
 
 
 def missing(say: Speech, key: str) -> Markup:

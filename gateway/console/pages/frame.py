@@ -12,7 +12,9 @@ PAGES = (
     ("quarantine", "quarantine"),
     ("way", "way"),
     ("partners", "partners"),
+    ("subscriptions", "subscriptions"),
 )
+OWN_PAGES = frozenset({"partners", "subscriptions"})  # a partner's user has these alone
 
 
 def head(scheme: str) -> Markup:
@@ -32,7 +34,7 @@ def header(say: Speech, user: User, scheme: str, page: str, here: str) -> Markup
 
 
 def _bar(say: Speech, user: User, scheme: str, page: str, here: str) -> Markup:
-    pages = [(name, path) for name, path in PAGES if user.may(Right.SEE_ALL) or name == "partners"]
+    pages = [(name, path) for name, path in PAGES if user.may(Right.SEE_ALL) or name in OWN_PAGES]
     links = [
         tag("li", tag("a", say(name), href=address(path), aria_current="page" if name == page else None))
         for name, path in pages

@@ -32,10 +32,11 @@ class AlertRow(NamedTuple):
     episodes: int
     repeats: int
     reopened: int
+    silenced_until: datetime | None
 
 
 class AlertFilter(NamedTuple):
-    """show: waiting (firing, or over and open), mine (assigned to me), all. Empty: all."""
+    """show: waiting (firing, or over and open), mine (assigned to me), silenced, all. Empty: all."""
 
     show: str = "waiting"
     severity: str = ""
@@ -47,9 +48,11 @@ _ALERT = columns(AlertRow)
 
 
 def alerts(cursor: Cursor[Any], wanted: AlertFilter, keys: Sequence[str] | None = None) -> Page[AlertRow]:
-    """Those nobody took in time first, then open ones, by severity and age. `keys`: only these."""
+    """Those nobody took in time first, silenced ones last, then open ones, by severity and age. `keys`: only these."""
     where = ["true"]
-    if wanted.show != "all":
+    if wanted.show == "silenced":
+        where.append("suppression = 'silenced'")
+    elif wanted.show != "all":
         where.append("(condition = 'firing' OR handling = 'open')")
     if keys is not None:
         where.append("alert_key = ANY(%(keys)s)")
@@ -61,7 +64,8 @@ def alerts(cursor: Cursor[Any], wanted: AlertFilter, keys: Sequence[str] | None 
         cursor,
         AlertRow,
         f"SELECT {_ALERT} FROM v_alert WHERE {' AND '.join(where)}"  # noqa: S608
-        " ORDER BY is_acknowledged_late DESC, handling = 'open' DESC, severity_rank DESC, age_s DESC, alert_key",
+        " ORDER BY is_acknowledged_late DESC, coalesce(suppression, 'none') = 'none' DESC, handling = 'open' DESC,"
+        " severity_rank DESC, age_s DESC, alert_key",
         wanted._asdict() | {"keys": list(keys or ())},
     )
 

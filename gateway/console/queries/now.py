@@ -83,8 +83,9 @@ def needs(cursor: Cursor[Any]) -> Needs:
                   (SELECT count(*) FROM v_breaker WHERE opened_at IS NOT NULL) AS paused_partitions,
                   (SELECT count(*) FROM v_call WHERE phase = 'closing_soon') AS closing_calls
            FROM (SELECT count(*) FILTER (WHERE is_acknowledged_late) AS late_alerts,
-                        count(*) FILTER (WHERE handling = 'open') AS open_alerts,
-                        count(*) FILTER (WHERE handling = 'open' AND severity = 'critical') AS open_critical
+                        count(*) FILTER (WHERE handling = 'open' AND suppression = 'none') AS open_alerts,
+                        count(*) FILTER (WHERE handling = 'open' AND suppression = 'none' AND severity = 'critical')
+                            AS open_critical
                  FROM v_alert WHERE handling <> 'closed') a,
                 (SELECT count(*) AS quarantined, min(first_failed_at) AS quarantined_since
                  FROM v_quarantine WHERE state = 'waiting') q""",

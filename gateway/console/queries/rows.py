@@ -30,7 +30,7 @@ def page(cursor: Cursor[Any], kind: type[R], query: str, values: dict[str, Any],
     return Page(found[:limit], len(found) > limit)
 
 
-_FLOATS: Final = frozenset({"age_s", "overdue_days"})  # the views compute them as numeric
+_FLOATS: Final = frozenset({"age_s", "overdue_days", "behind_s"})  # the views compute them as numeric
 
 
 def columns(kind: type[Any]) -> str:

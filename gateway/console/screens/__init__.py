@@ -17,9 +17,19 @@ from gateway.console.screens.partners import PartnerScreens
 from gateway.console.screens.projects import ProjectScreens, kept_board, kept_projects
 from gateway.console.screens.quarantine import QuarantineScreens
 from gateway.console.screens.search import SearchScreens
+from gateway.console.screens.subscriptions import SubscriptionScreens
 from gateway.console.screens.way import WayScreens
 
-SUBJECTS = (NowScreens, ProjectScreens, AlertScreens, QuarantineScreens, WayScreens, SearchScreens, PartnerScreens)
+SUBJECTS = (
+    NowScreens,
+    ProjectScreens,
+    AlertScreens,
+    QuarantineScreens,
+    WayScreens,
+    PartnerScreens,
+    SubscriptionScreens,
+    SearchScreens,
+)
 
 
 class Screens:

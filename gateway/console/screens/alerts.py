@@ -1,5 +1,6 @@
 """Alerts, and what people do with them."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 
 from nicegui import ui
@@ -50,6 +51,8 @@ class AlertScreens:
                 return alerts.list_section(say, page, assigned)
 
             await self._house.live(visit, build, LIVE_S)
+            if visit.user.may(Right.HANDLE_ALERTS) and chosen.show == "waiting":
+                await self._silence_shown(visit, say, chosen)
 
     async def alert(self, request: Request, key: str) -> None:
         visit = self._house.visit(request)
@@ -92,6 +95,11 @@ class AlertScreens:
                 text = field(say("reason"), "reason")
                 close = button(say("close"), lambda: self._house.do(visit, self._close, key, text))
             with ui.element("div").classes("row"):
+                hours = _spans(say)
+                why = field(say("silence_why"), "silence_why")
+                button(say("silence"), lambda: self._house.do(visit, self._silence, [key], hours, why))
+                unsilence = button(say("unsilence"), lambda: self._house.do(visit, self._house.deeds.unsilence, key))
+            with ui.element("div").classes("row"):
                 whom = ui.select(names, value=visit.user.name if visit.user.name in names else None, label=say("assign_to"))
                 whom.classes("field").props("dense outlined options-dense")
                 assign = button(say("assign"), lambda: self._house.do(visit, self._assign, key, whom.value or ""))
@@ -105,6 +113,7 @@ class AlertScreens:
                     acknowledge.set_enabled(current.handling == "open")
                     close.set_enabled(current.handling != "closed")
                     assign.set_enabled(current.handling != "closed")
+                    unsilence.set_enabled(current.silenced_until is not None)
                     fresh = self._house.speech(visit)
                     close.set_text(fresh("close_forced") if current.condition == "firing" else fresh("close"))
 
@@ -117,6 +126,26 @@ class AlertScreens:
         await self._house.deeds.close(user, key, field.value or "", is_forced=is_firing)
         field.set_value("")
 
+    async def _silence(self, user: User, keys: Sequence[str], hours: ui.select, why: ui.input) -> None:
+        await self._house.deeds.silence(user, keys, int(hours.value), why.value or "")
+        why.set_value("")
+
+    async def _silence_shown(self, visit: Visit, say: Speech, chosen: AlertFilter) -> None:
+        """For what one cause makes fire: narrow the list by monitor or words, then quiet for all of it."""
+
+        async def silence(user: User) -> None:
+            page = await self._house.views.read(lambda cursor: queries.alerts(cursor, chosen))
+            keys = [row.alert_key for row in page.rows]
+            await self._silence(user, keys, hours, why)
+            ui.notify(self._house.speech(visit)("silenced_count", count=len(keys)), type="positive")
+
+        with ui.element("section").classes("handles"):
+            html(tag("h2", say("silence_shown")))
+            with ui.element("div").classes("row"):
+                hours = _spans(say)
+                why = field(say("silence_why"), "silence_why")
+                button(say("silence_shown"), lambda: self._house.do(visit, silence, is_quiet=True))
+
     async def _assign(self, user: User, key: str, to: str) -> None:
         row = await self._house.views.read(lambda cursor: queries.alert(cursor, key))
         if row is None or not to:
@@ -126,3 +155,13 @@ class AlertScreens:
     async def _say(self, user: User, kind: str, key: str, field: ui.input) -> None:
         await self._house.deeds.comment(user, kind, key, field.value or "")
         field.set_value("")
+
+
+def _spans(say: Speech) -> ui.select:
+    """How long the quiet is to last."""
+    spans = alerts.silence_spans(say)
+    return (
+        ui.select(spans, value=next(iter(spans)), label=say("silence_for"))
+        .classes("field")
+        .props("dense outlined options-dense")
+    )

@@ -18,6 +18,7 @@ from gateway.console import queries
 from gateway.console.deeds import TEXT_CHARS_MAX, DeedRefused, Deeds
 from gateway.console.gate import USER, cookie_of
 from gateway.console.markup import BASE, Markup, link, tag
+from gateway.console.orders import Orders
 from gateway.console.pages import frame, way
 from gateway.console.pieces import notice
 from gateway.console.queries import Beat
@@ -62,13 +63,15 @@ class House:
         kept: Kept,
         sampler: Sampler,
         deeds: Deeds,
+        orders: Orders,
         user_of: Callable[[str, bool], Awaitable[User | None]],
         tell: Tell,
         parts: tuple[way.Part, ...],
         clock: Clock,
         zone: ZoneInfo,
     ) -> None:
-        self.views, self.own, self.kept, self.sampler, self.deeds = views, own, kept, sampler, deeds
+        self.views, self.own, self.kept, self.sampler = views, own, kept, sampler
+        self.deeds, self.orders = deeds, orders
         self.user_of, self.tell, self.parts, self.clock, self.zone = user_of, tell, parts, clock, zone
 
     # --- what pages ask ---
@@ -186,7 +189,7 @@ class House:
 
 def _refusal(say: Speech, refused: DeedRefused) -> str:
     """In the reader's words, values too."""
-    families = {"role": "role", "state": "held", "what": "thing"}
+    families = {"role": "role", "state": "held", "what": "thing", "sub_state": "sub_state"}
     values = {
         name: say.value(families[name], str(value)) if name in families else value for name, value in refused.values.items()
     }
