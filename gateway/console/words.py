@@ -5,6 +5,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from gateway.console.vocabulary.alerts import SILENCES
+from gateway.console.vocabulary.calls import CALLS
 from gateway.console.vocabulary.subscriptions import SUBSCRIPTIONS
 from gateway.languages import Language, Text
 
@@ -341,6 +342,7 @@ WORDS: Final[dict[str, Text]] = {
         ("outcome.superseded", "superseded", "过时"),
         ("outcome.duplicate", "duplicate", "重复"),
         ("outcome.unreadable", "contract unknown", "契约未知"),
+        *CALLS,
         *SILENCES,
         *SUBSCRIPTIONS,
     )

@@ -95,6 +95,20 @@ def life(now: datetime) -> list[bytes]:
     ]
 
 
+def call(now: datetime) -> list[bytes]:
+    """A call that was prolonged, and closes within days."""
+    told = {"title": "Pumps of tomorrow", "programme": "Water", "budget": 5_000_000}
+    term = {
+        "opens_at": f"{now - timedelta(days=30):%Y-%m-%dT%H:%M:%SZ}",
+        "closes_at": f"{now + timedelta(days=1):%Y-%m-%dT%H:%M:%SZ}",
+    }
+    later = {"closes_at": f"{now + timedelta(days=5):%Y-%m-%dT%H:%M:%SZ}"}
+    return [
+        event("research.call.announced", "c-1", "C-1", now - timedelta(days=30), told | term, "/partners/bureau"),
+        event("research.call.extended", "c-2", "C-1", now - timedelta(days=2), later, "/partners/bureau"),
+    ]
+
+
 def broken(now: datetime, event_id: str = "bad-1") -> bytes:
     """An application without a call."""
     data = {"title": "Sluice", "lead": "Institute of Sluices", "budget": 10}
@@ -169,7 +183,7 @@ def free_port() -> int:
 
 def _seed(stage: Stage) -> None:
     now = datetime.now(UTC)
-    stage.send(life(now))
+    stage.send([*life(now), *call(now)])
     stage.send_raw(PROJECT_EVENT.name, b"P/9", broken(now))
     with psycopg.connect(stage.dsn) as connection, connection.cursor() as cursor:
         cursor.execute(
@@ -182,7 +196,7 @@ def _seed(stage: Stage) -> None:
         subscribed(cursor, now)
         users.add(cursor, "institute", Role.PARTNER, PASSWORD, "tests", "institute")
     stage.start("projects", "calls", "alerts", "history")
-    stage.drained("projects", "alerts", "history")
+    stage.drained("projects", "calls", "alerts", "history")
 
 
 def _answers(url: str, process: subprocess.Popen[bytes]) -> bool:

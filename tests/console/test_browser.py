@@ -20,6 +20,8 @@ PAGES = (
     "/",
     "/projects",
     "/projects/P%2F1",
+    "/calls",
+    "/calls/C-1",
     "/alerts",
     "/alerts/am%2F1",
     "/quarantine",
@@ -112,6 +114,15 @@ def test_project_says_why_it_is_so(enter: Enter) -> None:
     expect(refused).to_contain_text(re.compile(r"research\.project\.event p\d@\d"))
     page.wait_for_timeout(2_500)  # a live part was built anew meanwhile
     assert refused.locator("details").get_attribute("open") is not None
+
+
+def test_call_is_listed_by_phase_and_tells_its_story(enter: Enter) -> None:
+    page = enter("viewer", "/calls")
+    expect(page.locator(".board li")).to_contain_text("closing soon")
+    page.get_by_role("link", name="Pumps of tomorrow").click()
+    expect(page.locator("h1")).to_have_text("Pumps of tomorrow")
+    expect(page.locator(".story .change").first).to_contain_text("research.call.extended")
+    expect(page.locator("#story .notice.good")).to_contain_text("the same state as stored")
 
 
 def test_page_follows_without_reload(enter: Enter, bureau: Bureau) -> None:

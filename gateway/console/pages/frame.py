@@ -8,6 +8,7 @@ SCHEMES = ("light", "dark")
 PAGES = (
     ("now", ""),
     ("projects", "projects"),
+    ("calls", "calls"),
     ("alerts", "alerts"),
     ("quarantine", "quarantine"),
     ("way", "way"),

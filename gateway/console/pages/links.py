@@ -3,7 +3,7 @@
 from gateway.console.markup import Markup, link, tag
 
 # The page of an entity by the beginning of its topic.
-_PAGES = {"research.project": "projects", "infra.alert": "alerts"}
+_PAGES = {"research.project": "projects", "research.call": "calls", "infra.alert": "alerts"}
 
 
 def subject_link(topic: str, subject: str) -> Markup:

@@ -201,7 +201,11 @@ def calls_section(say: Speech, calls: Sequence[ClosingCall]) -> Markup | None:
     if not calls:
         return None
     rows = [
-        (join(call.title or call.call_id, tag("small", call.call_id)), call.programme, when(say, call.closes_at))
+        (
+            join(link(call.title or call.call_id, "calls", call.call_id), tag("small", call.call_id)),
+            call.programme,
+            when(say, call.closes_at),
+        )
         for call in calls
     ]
     heads = (Head(say("call")), Head(say("programme")), Head(say("closes")))

@@ -167,7 +167,7 @@ def _facts(say: Speech, project: ProjectSheet) -> Markup:
             (
                 (say("paid"), money),
                 (say("lead"), project.lead),
-                (say("call"), project.call_id),
+                (say("call"), link(project.call_id, "calls", project.call_id) if project.call_id else None),
                 (say("programme"), project.programme),
                 (say("contract_no"), project.contract_no),
                 (say("term"), term),

@@ -8,7 +8,7 @@ from gateway.console.queries import Found
 from gateway.console.words import Speech
 
 _FAMILY = {"project": "state", "call": "phase", "alert": "condition", "record": "held"}
-_PAGE = {"project": "projects", "alert": "alerts", "record": "quarantine", "partner": "partners"}
+_PAGE = {"project": "projects", "call": "calls", "alert": "alerts", "record": "quarantine", "partner": "partners"}
 
 
 def form(say: Speech, words: str) -> Markup:

@@ -17,6 +17,7 @@ from gateway.console.queries.alerts import (
     kept_assignments,
     kept_user_names,
 )
+from gateway.console.queries.calls import CallFilter, CallRow, PhaseCount, call, call_phases, calls
 from gateway.console.queries.deeds import DEEDS_MAX, Deed, kept_deeds
 from gateway.console.queries.now import (
     CALLS_MAX,
@@ -84,6 +85,8 @@ __all__ = [
     "Assignment",
     "Attempt",
     "Beat",
+    "CallFilter",
+    "CallRow",
     "Cause",
     "ClosingCall",
     "Column",
@@ -100,6 +103,7 @@ __all__ = [
     "Page",
     "PartnerRow",
     "Paused",
+    "PhaseCount",
     "Position",
     "ProjectFilter",
     "ProjectRow",
@@ -109,6 +113,9 @@ __all__ = [
     "alert",
     "alerts",
     "board",
+    "call",
+    "call_phases",
+    "calls",
     "causes",
     "closing_calls",
     "find_key",

@@ -11,6 +11,7 @@ from engine.errors import Fault
 from gateway.console.markup import BASE
 from gateway.console.queries import ProjectFilter
 from gateway.console.screens.alerts import AlertScreens
+from gateway.console.screens.calls import CallScreens
 from gateway.console.screens.house import House
 from gateway.console.screens.now import NowScreens
 from gateway.console.screens.partners import PartnerScreens
@@ -23,6 +24,7 @@ from gateway.console.screens.way import WayScreens
 SUBJECTS = (
     NowScreens,
     ProjectScreens,
+    CallScreens,
     AlertScreens,
     QuarantineScreens,
     WayScreens,
