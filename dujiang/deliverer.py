@@ -76,6 +76,7 @@ async def deliver_until(
             are_owners_asked=settings.gateway.auth == "token",
             trace_days=settings.deliver.trace_days,
             spans=opened.enter_context(spans_of(settings, "deliverer")),
+            prefix=settings.type_prefix,
         )
         url = await opened.enter_async_context(_pages(settings, deliverer, prometheus))
         on_listening(url)

@@ -30,7 +30,7 @@ SUBSCRIPTION = Table(
     Column("sink", Text),
     Column("protocolsettings", JSONB, nullable=False),
     Column("config", JSONB, nullable=False),
-    Column("start_at", Text, nullable=False, comment="now, earliest, instant, cursor"),
+    Column("start_at", Text, nullable=False, comment="now, earliest, instant, cursor, snapshot"),
     _instant("start_instant"),
     _instant("expires_at"),
     Column("purpose", Text),
@@ -59,6 +59,17 @@ SUBSCRIPTION_POSITION = Table(
     _instant("moved_at", nullable=False, now=True),
     postgresql_with={"fillfactor": "50"},
     comment="next offset per subscription and partition",
+)
+
+SUBSCRIPTION_SNAPSHOT = Table(
+    "subscription_snapshot",
+    metadata,
+    _subscription(is_key=True),
+    Column("topic", Text, primary_key=True),
+    Column("partition", Integer, primary_key=True),
+    Column("end_offset", BigInteger, nullable=False, comment="the tail begins here"),
+    Column("offsets", ARRAY(BigInteger), comment="latest of each type and subject, ascending; null: not looked through yet"),
+    comment="what a subscription that began with a snapshot gets before its tail",
 )
 
 SUBSCRIPTION_PROGRESS = Table(

@@ -14,12 +14,14 @@ from gateway.identity import Identity, token_invalid
 from gateway.problems import Problem
 from gateway.store import store_away
 from gateway.subscriptions import cursors, kinds
+from gateway.subscriptions.backfill import Backfills
 from gateway.subscriptions.cursors import Positions
 from gateway.subscriptions.log import Log
 from gateway.subscriptions.metrics import ReaderMetrics, Way
 from gateway.subscriptions.reading import Page, Selection, next_page
 from gateway.subscriptions.store import Subscriptions
 from schemas.subscriptions import Reader, Subscription, state_at
+from schemas.subscriptions.snapshot import SEAM, Snapshot
 
 OF_SUBSCRIPTION_MAX: Final = 2
 OF_OWNER_MAX: Final = 20
@@ -70,6 +72,7 @@ class Session:
         subscription: Subscription,
         positions: Positions,
         stand: Callable[[Subscription, str | None], Awaitable[Positions]],
+        backfills: Backfills,
         ending: asyncio.Event,
         way: Way,
         metrics: ReaderMetrics,
@@ -81,6 +84,8 @@ class Session:
         self._caller = caller
         self._selection = Selection.of(subscription)
         self._stand = stand
+        self._backfills = backfills
+        self._snapshot: Snapshot | None = None
         self._ending = ending
         self._way = way
         self._metrics = metrics
@@ -99,7 +104,19 @@ class Session:
             self.positions = await self._stand(subscription, cursors.encode(self.positions))
             self._selection = Selection.of(subscription)
         reader = reader_of(await self._identity(), is_stated=subscription.basis is not None)
+        if SEAM in self.positions:
+            return await self._snapshot_page(reader, limit)
         return await next_page(self._log, self._selection, reader, self.positions, limit)
+
+    async def _snapshot_page(self, reader: Reader, limit: int) -> Page:
+        """Of what comes before the tail; an empty one while that is looked through."""
+        self._snapshot = self._snapshot or await self._backfills.of(self._selection, reader)
+        if self._snapshot is None:
+            return Page(self.positions, has_more=True)
+        if self.positions[SEAM]:  # the cursor of the watermark itself
+            tail = self._snapshot.tail(self.positions)
+            return await next_page(self._log, self._selection, reader, tail, limit)
+        return await self._backfills.page(self._selection, reader, self._snapshot, self.positions, limit)
 
     def sent(self, page: Page) -> None:
         """The page is on its way: the next one begins behind it."""

@@ -5,7 +5,7 @@ the reader may not see is counted before any filter is asked: else a filter coul
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Final, NamedTuple
@@ -20,6 +20,7 @@ from gateway.subscriptions.log import Bounds, Log, Stretch
 from gateway.subscriptions.records import Readable
 from schemas.filters import Filters
 from schemas.subscriptions import Place, Reader, Subscription, Withheld
+from schemas.subscriptions.snapshot import SEAM
 
 EXAMINED_MAX: Final = 5_000  # a page, also when nothing passes
 EXAMINED_A_TURN: Final = 200  # then others get their turn
@@ -72,12 +73,19 @@ class Page:
     examined: int = 0
 
 
-async def next_page(log: Log, selection: Selection, reader: Reader, positions: Positions, limit: int) -> Page:
-    """Raises Problem: Kafka is away, or retention has passed a position."""
+async def next_page(
+    log: Log,
+    selection: Selection,
+    reader: Reader,
+    positions: Positions,
+    limit: int,
+    lists: Callable[[Place, int], bool] | None = None,
+) -> Page:
+    """Raises Problem: Kafka is away, or retention has passed a position. `lists`: the others are passed over unseen."""
     refuse_gone(positions, await bounds_of(log))
     page = Page(dict(positions))
     size_bytes = 0
-    for stretch in await _stretches(log, positions):
+    for stretch in await stretches_from(log, positions):
         for record in stretch.records:
             if len(page.events) >= limit or size_bytes >= PAGE_BYTES_MAX:
                 page.has_more = True
@@ -86,6 +94,8 @@ async def next_page(log: Log, selection: Selection, reader: Reader, positions: P
             page.examined += 1
             if page.examined % EXAMINED_A_TURN == 0:
                 await asyncio.sleep(0)
+            if lists is not None and not lists(record.place, record.offset):
+                continue
             event = record.event
             verdict = False if event is None else selection.judge(event, reader)
             if event is None or verdict is False:
@@ -106,7 +116,9 @@ async def begin(log: Log, topics: Sequence[str], starts: Mapping[Place, int], cu
     A partition that neither the cursor nor the start names was added later, so it is read from its beginning.
     """
     known = dict(starts)
+    has_seam = SEAM in known
     if cursor is not None:
+        known.pop(SEAM, None)  # a cursor of the tail has none
         try:
             known |= cursors.decode(cursor)
         except cursors.CursorError:
@@ -117,6 +129,8 @@ async def begin(log: Log, topics: Sequence[str], starts: Mapping[Place, int], cu
         bounds = await bounds_of(log, fresh=True)
         if _is_ahead(positions, bounds):
             raise _cursor_invalid()
+    if has_seam and SEAM in known:
+        return positions | {SEAM: known[SEAM]}  # what retention may take from a snapshot, its list tells
     refuse_gone(positions, bounds)
     return positions
 
@@ -125,6 +139,7 @@ def refuse_gone(positions: Mapping[Place, int], bounds: Mapping[Place, Bounds]) 
     """Raises Problem, with the cursor that keeps all that can be kept, when retention has passed a position."""
     if any(place in bounds and offset < bounds[place].earliest for place, offset in positions.items()):
         earliest = {place: max(offset, bounds[place].earliest) for place, offset in positions.items() if place in bounds}
+        earliest |= {SEAM: positions[SEAM]} if SEAM in positions else {}
         kind = kinds.CURSOR_GONE
         raise Problem(kind, kind.meaning, more={"earliest_cursor": cursors.encode(earliest)})
 
@@ -143,8 +158,8 @@ def log_away(fault: Fault) -> Problem:
     return Problem(kinds.LOG_AWAY, kinds.LOG_AWAY.meaning)
 
 
-async def _stretches(log: Log, positions: Positions) -> Sequence[Stretch]:
-    """Each page begins at another partition, so that a busy one does not keep the others waiting."""
+async def stretches_from(log: Log, positions: Positions) -> Sequence[Stretch]:
+    """What stands behind these positions, each time from another partition on: a busy one does not keep the others waiting."""
     places = list(positions)
     if not places:
         return ()

@@ -33,6 +33,7 @@ from schemas.subscriptions import (
     state_at,
 )
 from schemas.subscriptions.model import TEXT_CHARS_MAX, TYPES_MAX
+from schemas.subscriptions.snapshot import RECORDS_MAX as SNAPSHOT_RECORDS_MAX
 from sinks.webhooks import destinations
 
 PATH: Final = "/subscriptions"
@@ -96,7 +97,7 @@ class SubscriptionBody(SelectionBody):
     protocolsettings: dict[str, Any] = Field(default_factory=dict, description="settings of the protocol")
     config: dict[str, Any] = Field(default_factory=dict, description="yours to keep; not looked at")
     start: Annotated[str, StringConstraints(min_length=1, max_length=cursors.CURSOR_CHARS_MAX)] = Field(
-        "now", description="now, earliest, an instant (RFC 3339), or a cursor; fixed at creation"
+        "now", description="now, earliest, snapshot, an instant (RFC 3339), or a cursor; fixed at creation"
     )
     expires_at: Instant | None = Field(None, description="RFC 3339; from then on nothing is delivered")
 
@@ -229,12 +230,35 @@ def start_of(text: str) -> StartAsked:
         return StartAsked(Start("now"))
     if text == "earliest":
         return StartAsked(Start("earliest"))
+    if text == "snapshot":
+        return StartAsked(Start("snapshot"))
     try:
         instant = parse_instant(text)
     except ValueError:
         return _start_at_cursor(text)
     assert isinstance(instant, datetime)  # noqa: S101 - of a text it is one
     return StartAsked(Start("instant", instant))
+
+
+def refuse_start(asked: StartAsked, protocol: Protocol) -> None:
+    """Raises Problem for a snapshot of what Kafka itself gives: whole topics, from where the reader's group stands."""
+    if asked.start.at == "snapshot" and protocol == "KAFKA":
+        said = Text(
+            "Kafka itself gives no snapshot; read from the beginning, or subscribe with PULL, SSE or HTTP",
+            "直接读取 Kafka 时没有快照；请从头读取，或改用 PULL、SSE、HTTP",
+        )
+        raise _invalid([Fault("start_snapshot_kafka", "/start", said)])
+
+
+def refuse_large_snapshot(records: int) -> None:
+    """Raises Problem."""
+    if records > SNAPSHOT_RECORDS_MAX:
+        said = Text(
+            f"{records:,} records would be looked through, at most {SNAPSHOT_RECORDS_MAX:,} are;"
+            " name fewer types, or start from an instant",
+            f"须查看 {records:,} 条记录，最多 {SNAPSHOT_RECORDS_MAX:,} 条；请减少 types，或从某一时间开始",
+        )
+        raise _invalid([Fault("start_snapshot_large", "/start", said)])
 
 
 def refuse_ahead(asked: StartAsked, ends: Mapping[Place, int]) -> None:
@@ -301,7 +325,10 @@ def _start_at_cursor(text: str) -> StartAsked:
     try:
         return StartAsked(Start("cursor"), cursors.decode(text))
     except cursors.CursorError:
-        said = Text("expected now, earliest, an instant as RFC 3339, or a cursor", "应为 now、earliest、RFC 3339 时间或游标")
+        said = Text(
+            "expected now, earliest, snapshot, an instant as RFC 3339, or a cursor",
+            "应为 now、earliest、snapshot、RFC 3339 时间或游标",
+        )
         raise _invalid([Fault("start_unknown", "/start", said)]) from None
 
 

@@ -13,6 +13,7 @@ from gateway.caller import Caller
 from gateway.problems import Problem
 from gateway.subscriptions import kinds, requests
 from gateway.subscriptions.answers import etag
+from gateway.subscriptions.backfill import Backfills
 from gateway.subscriptions.cursors import Positions
 from gateway.subscriptions.log import Log
 from gateway.subscriptions.metrics import NoReaderMetrics, ReaderMetrics, Way
@@ -23,6 +24,7 @@ from gateway.subscriptions.requests import RehearsalBody, StartAsked, Subscripti
 from gateway.subscriptions.store import Subscriptions
 from schemas.registry import Registry
 from schemas.subscriptions import NOBODY, Order, Start, Subscription, Withheld, begun, state_at
+from schemas.subscriptions.snapshot import SEAM
 from sinks.webhooks.destinations import Rules
 
 REHEARSALS_MAX: Final = 2
@@ -50,6 +52,7 @@ class SubscriptionService:
         self._destinations = destinations or Rules()
         self._new_id = new_id
         self._metrics = metrics or NoReaderMetrics()
+        self._backfills = Backfills(log, subscriptions, registry.prefix)
         self._seats = Seats(self._metrics)
         self._rehearsing: set[str] = set()
 
@@ -62,8 +65,11 @@ class SubscriptionService:
         self._refuse(body, caller)
         requests.refuse_past(body.expires_at, now)
         asked = requests.start_of(body.start)
+        requests.refuse_start(asked, body.protocol)
         async with self._log.joined():
-            positions = await self._begin(requests.topics_of(body.types, self._registry), asked)
+            topics = requests.topics_of(body.types, self._registry)
+            ends = await self._ends(topics) if asked.start.at == "snapshot" else {}
+            positions = await self._begin(topics, asked)
         made = _filled(
             Subscription(
                 id=self._new_id(),
@@ -77,7 +83,7 @@ class SubscriptionService:
             ),
             body,
         )
-        await self._subscriptions.add(made, positions)
+        await self._subscriptions.add(made, positions, ends)
         return made, positions
 
     async def find(self, subscription_id: UUID, caller: Caller | None) -> tuple[Subscription, Positions]:
@@ -142,6 +148,7 @@ class SubscriptionService:
                     subscription=found,
                     positions=await self._stand(found, cursor),
                     stand=self._stand,
+                    backfills=self._backfills,
                     ending=ending,
                     way=way,
                     metrics=self._metrics,
@@ -188,11 +195,20 @@ class SubscriptionService:
         topics = requests.topics_of(subscription.types, self._registry)
         return await begin(self._log, topics, await self._subscriptions.starts(subscription.id), cursor)
 
+    async def _ends(self, topics: list[str]) -> Positions:
+        """The position of a snapshot: of all that is acknowledged when this is asked. Raises Problem when that is too much."""
+        bounds = {place: bound for place, bound in (await bounds_of(self._log, fresh=True)).items() if place.topic in topics}
+        requests.refuse_large_snapshot(sum(bound.end - bound.earliest for bound in bounds.values()))
+        return {place: bound.end for place, bound in bounds.items()}
+
     async def _begin(self, topics: list[str], asked: StartAsked) -> Positions:
         """The offset in every partition where reading begins."""
         bounds = {place: bound for place, bound in (await bounds_of(self._log, fresh=True)).items() if place.topic in topics}
+        earliest = {place: bound.earliest for place, bound in bounds.items()}
         if asked.start.at == "earliest":
-            return {place: bound.earliest for place, bound in bounds.items()}
+            return earliest
+        if asked.start.at == "snapshot":
+            return earliest | {SEAM: 0}
         if asked.start.instant is not None:
             try:
                 return dict(await self._log.at(topics, asked.start.instant))

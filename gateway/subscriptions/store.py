@@ -1,7 +1,7 @@
 """The register for coroutines: faults of the database leave as problems, and readers share one look at what has changed."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 from uuid import UUID
@@ -11,13 +11,14 @@ from psycopg import Cursor
 from engine.clock import Clock
 from engine.database import StoreRefused
 from engine.errors import Fault
-from engine.subscriptions import register
+from engine.subscriptions import register, snapshots
 from gateway.problems import Problem
 from gateway.store import Store, store_away
 from gateway.subscriptions import kinds
 from gateway.subscriptions.cursors import Positions
 from schemas.subscriptions import NotAllowed, Order, Place, Subscription
 from schemas.subscriptions.model import READ_EVERY_S, SUBSCRIPTIONS_MAX, SUBSCRIPTIONS_OF_OWNER_MAX
+from schemas.subscriptions.snapshot import Snapshot
 
 A = TypeVar("A")
 
@@ -37,14 +38,17 @@ class Subscriptions:
         self._looked_s: float | None = None
         self._looking = asyncio.Lock()
 
-    async def add(self, subscription: Subscription, positions: Mapping[Place, int]) -> None:
-        """Raises Problem when there are too many."""
+    async def add(
+        self, subscription: Subscription, positions: Mapping[Place, int], snapshot_ends: Mapping[Place, int] | None = None
+    ) -> None:
+        """`snapshot_ends`: of one that begins with a snapshot. Raises Problem when there are too many."""
 
         def work(cursor: Cursor[Any]) -> bool:
             own, everyone = register.count(cursor, subscription.owner)
             if own >= SUBSCRIPTIONS_OF_OWNER_MAX or everyone >= SUBSCRIPTIONS_MAX:
                 return False
             register.add(cursor, subscription, positions)
+            snapshots.begin(cursor, subscription.id, snapshot_ends or {})
             return True
 
         if not await self._call(work):
@@ -59,6 +63,14 @@ class Subscriptions:
 
     async def starts(self, subscription_id: UUID) -> Positions:
         return await self._call(lambda cursor: register.starts(cursor, subscription_id))
+
+    async def snapshot(self, subscription_id: UUID) -> Snapshot:
+        """As far as it is looked through."""
+        return await self._call(lambda cursor: snapshots.find(cursor, subscription_id))
+
+    async def note_snapshot(self, subscription_id: UUID, place: Place, offsets: Sequence[int]) -> None:
+        """What one partition lists; if somebody else noted it already, that stays."""
+        await self._call(lambda cursor: snapshots.note(cursor, subscription_id, place, offsets))
 
     async def replace(
         self, subscription_id: UUID, owner: str, change: Callable[[Subscription], tuple[Subscription, Positions]]

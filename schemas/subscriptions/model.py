@@ -10,7 +10,7 @@ from schemas.filters import Filters, compile_filters
 
 Protocol = Literal["HTTP", "SSE", "PULL", "KAFKA"]
 State = Literal["pending_validation", "enabled", "paused", "disabled", "expired"]
-StartFrom = Literal["now", "earliest", "instant", "cursor"]
+StartFrom = Literal["now", "earliest", "instant", "cursor", "snapshot"]
 Actor = Literal["partner", "operator", "platform"]
 # Stable codes: why a subscription is in its state.
 Reason = Literal[

@@ -11,8 +11,10 @@ from psycopg import Cursor
 
 from engine.database import Database, StoreRefused
 from engine.errors import Fault
-from engine.subscriptions import deliveries
+from engine.subscriptions import deliveries, snapshots
 from engine.subscriptions.deliveries import EndpointHealth, Outstanding, Plan, Progress, Settlement
+from schemas.subscriptions import Place
+from schemas.subscriptions.snapshot import Snapshot
 
 T = TypeVar("T")
 
@@ -60,6 +62,14 @@ class Books:
     async def outstanding(self, subscription_id: UUID, held: Sequence[int], limit: int) -> list[Outstanding]:
         """What is not settled, but the numbers `held`. Raises a fault."""
         return await self.call(lambda cursor: deliveries.outstanding(cursor, subscription_id, held, limit))
+
+    async def snapshot(self, subscription_id: UUID) -> Snapshot:
+        """As far as it is looked through. Raises a fault."""
+        return await self.call(lambda cursor: snapshots.find(cursor, subscription_id))
+
+    async def note_snapshot(self, subscription_id: UUID, place: Place, offsets: Sequence[int]) -> None:
+        """What one partition lists; if somebody else noted it already, that stays. Raises a fault."""
+        await self.call(lambda cursor: snapshots.note(cursor, subscription_id, place, offsets))
 
     async def call(self, work: Callable[[Cursor[Any]], T]) -> T:
         """Anything else, in a transaction of its own. Raises a fault."""

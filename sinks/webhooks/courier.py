@@ -24,8 +24,11 @@ from monitoring.tracing import Attributes, Spans
 from schemas import traceparent
 from schemas.cloudevents import json_format
 from schemas.filters import Filters
-from schemas.subscriptions import Place, Reader, Subscription, classification_of
+from schemas.registry import DEFAULT_PREFIX
+from schemas.subscriptions import Place, Reader, Subscription, Withheld, classification_of
+from schemas.subscriptions.snapshot import SEAM
 from sinks.webhooks import schedule
+from sinks.webhooks.backfill import Backfill, SnapshotBooks
 from sinks.webhooks.log import HistoryGone, Log, Record, numbered
 from sinks.webhooks.schedule import (
     ENDPOINT_DOWN,
@@ -60,7 +63,7 @@ class Post(Protocol):
     async def __call__(self, url: str, body: bytes, headers: dict[str, str]) -> Answer: ...
 
 
-class DeliveryBooks(Protocol):
+class DeliveryBooks(SnapshotBooks, Protocol):
     """Where numbers and outcomes are kept: `books.Books`."""
 
     async def progress(self, subscription_id: UUID) -> Progress | None: ...
@@ -130,6 +133,7 @@ class Courier:
         disable: Callable[[Literal["endpoint_gone", "endpoint_failing"]], Awaitable[None]],
         chance: Callable[[], float] = random.random,
         spans: Spans | None = None,
+        prefix: str = DEFAULT_PREFIX,
     ) -> None:
         self._subscriber = subscriber
         self._id = subscriber.subscription.id
@@ -144,6 +148,7 @@ class Courier:
         self._disable = disable
         self._chance = chance
         self._spans = spans
+        self._backfill = Backfill(subscriber.subscription, log, books, prefix)
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
         self._in_flight: dict[int, asyncio.Task[None]] = {}
@@ -200,6 +205,8 @@ class Courier:
         self._positions: dict[Place, int] = {}
         self._stored: dict[Place, int] = {}
         self._number = 0
+        self._is_before_seam = False  # the snapshot comes first
+        self._is_at_seam = False  # the watermark is numbered and not settled: the tail waits
         self._slot_s = 0.0
         self._stored_s = 0.0
 
@@ -215,6 +222,7 @@ class Courier:
         topics = {place.topic for place in progress.positions}
         self._positions = {place: progress.positions.get(place, 0) for place in self._log.places if place.topic in topics}
         self._stored = dict(self._positions)
+        self._is_before_seam = progress.positions.get(SEAM) == 0
         health = progress.health
         self.endpoint = Endpoint(
             cap_per_s=None if progress.granted_per_min is None else progress.granted_per_min / 60,
@@ -252,6 +260,8 @@ class Courier:
                 found[place, offset] = Record(place, offset, (event.subject or "").encode(), -1, event)
             else:
                 wanted.append((place, offset))
+        if (SEAM, 0) in wanted:
+            found[SEAM, 0] = await self._backfill.watermark(self._passes)
         read: tuple[Place, int] | None = None  # up to here
         for place, offset in sorted(wanted):
             if place not in self._log.places:
@@ -280,6 +290,9 @@ class Courier:
             if self._has_more:
                 await self._take_up()
                 continue
+            if self._is_before_seam or self._is_at_seam:
+                await self._read_snapshot()
+                continue
             seen = self._log.version
             if not await self._read_round():
                 await self._log.news(seen, LOOK_S)
@@ -287,6 +300,24 @@ class Courier:
     def _has_room(self) -> bool:
         pending_max = PENDING_DOWN_MAX if self.endpoint.is_open else PENDING_MAX - READ_MAX
         return len(self._pending) <= pending_max and self._bytes < PENDING_BYTES_MAX
+
+    async def _read_snapshot(self) -> None:
+        """What is listed, then the watermark once all that is settled, then nothing until the watermark is settled."""
+        if self._is_before_seam:
+            listed = await self._backfill.read(self._positions, self._passes, PENDING_MAX - len(self._pending))
+            if listed is not None:
+                await self._number_all(listed.found, listed.positions, {})
+                return
+        self._room.clear()
+        if self._is_before_seam and not self._pending:
+            record = await self._backfill.watermark(self._passes)
+            tail = await self._backfill.tail(self._positions, self._passes)
+            await self._number_all([(SEAM, 0, record)], tail | {SEAM: 1}, {})
+            self._positions, self._is_before_seam = tail, False
+        elif not self._is_before_seam and all(item.place != SEAM for item in self._pending.values()):
+            self._is_at_seam = False
+        else:
+            await _within(self._room.wait(), LOOK_S)
 
     async def _read_round(self) -> bool:
         """One look at each partition, numbered as one plan; whether anything was read."""
@@ -329,6 +360,15 @@ class Courier:
         await self._number_all(found, positions, withheld)
         return True
 
+    def _passes(self, record: Record) -> bool:
+        return self._is_selected(record) and self._withholds(record) is None
+
+    def _withholds(self, record: Record) -> Withheld | None:
+        """The watermark says nothing but positions, so whoever is subscribed gets it."""
+        if record.place == SEAM:
+            return None
+        return self._reader().withholds(record.event.type, self._classification(record))
+
     def _is_selected(self, record: Record) -> bool:
         event = record.event
         if not self._subscriber.subscription.selects(event.type, event.source):
@@ -346,7 +386,9 @@ class Courier:
         if planned or any(withheld.values()) or self._is_time_to_store(positions):
             moved = {place: offset for place, offset in positions.items() if offset != self._stored.get(place)}
             last = self._number + len(planned)
-            plan = Plan(self._id, self._number, last, moved, planned, withheld["right"], withheld["classification"])
+            plan = Plan(
+                self._id, self._number, last, moved, planned, withheld.get("right", 0), withheld.get("classification", 0)
+            )
             if not await self._books.plan(plan):
                 raise _Overtaken(f"subscription {self._id}: somebody else numbered its deliveries, or it is gone")
             self._stored.update(moved)
@@ -383,6 +425,7 @@ class Courier:
 
     def _add(self, item: Item) -> None:
         self._pending[item.number] = item
+        self._is_at_seam |= item.place == SEAM
         self._bytes += item.size
         lane = self._lanes.setdefault(item.lane, deque())
         lane.append(item)
@@ -434,7 +477,7 @@ class Courier:
             self._metrics.dead_letter("history_gone")
             self._settle(item, started_at, 0, "dead_lettered", "history_gone", None, message="retention removed the event")
             return
-        withheld = self._reader().withholds(record.event.type, self._classification(record))
+        withheld = self._withholds(record)
         if withheld is not None:
             self._metrics.withheld(1)
             self._settle(item, started_at, 0, "withheld", f"{withheld}_missing", None)

@@ -23,6 +23,7 @@ from engine.subscriptions import deliveries, register, secrets
 from engine.subscriptions.secrets import Secret
 from monitoring.metrics import DeliveryMetrics
 from monitoring.tracing import Spans
+from schemas.registry import DEFAULT_PREFIX
 from schemas.subscriptions import NOBODY, Order, Reader, Subscription
 from schemas.subscriptions.model import READ_EVERY_S
 from sinks.webhooks.books import Books
@@ -94,6 +95,7 @@ class Deliverer:
         are_owners_asked: bool = True,
         trace_days: int = 30,
         spans: Spans | None = None,
+        prefix: str = DEFAULT_PREFIX,
     ) -> None:
         self._log = log
         self._books = books
@@ -105,6 +107,7 @@ class Deliverer:
         self._are_owners_asked = are_owners_asked
         self._trace_days = trace_days
         self._spans = spans
+        self._prefix = prefix
         self._running: dict[UUID, _Running] = {}
         self._asked: dict[UUID, _Asked] = {}
         self._scopes: Mapping[str, Sequence[str]] = {}
@@ -186,6 +189,7 @@ class Deliverer:
             disable=partial(self._disable, subscription.id),
             chance=random.random,
             spans=self._spans,
+            prefix=self._prefix,
         )
         task = asyncio.create_task(courier.run())
         self._running[subscription.id] = _Running(courier, _version(subscription, held), redriven, task)

@@ -1,0 +1,158 @@
+"""Webhooks of a subscription that begins with a snapshot: latest state, watermark, tail, under numbers without gaps."""
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dujiang.settings import Kafka
+from dujiang.topics import connected
+from engine.subscriptions import register, snapshots
+from schemas.subscriptions import Place
+from schemas.subscriptions.snapshot import SEAM, Snapshot
+from schemas.topics import TOPICS
+from sinks.webhooks.schedule import Answer
+from tests.sinks.webhooks.conftest import Post
+from tests.sinks.webhooks.test_courier import OK, PLACES, Round
+
+COMPLETED = "gov.stiib.platform.snapshot.completed.v1"
+
+
+class SnapshotRound(Round):
+    """A courier whose subscription begins with a snapshot of what was written before `fix`."""
+
+    def fix(self) -> None:
+        self.ends = {place: len(self.log.records[place]) for place in PLACES}
+        self.listed: dict[Place, Sequence[int]] = {}
+        self.books.positions[SEAM] = 0
+        self.books.snapshot = self._snapshot  # type: ignore[method-assign]
+        self.books.note_snapshot = self._note  # type: ignore[method-assign]
+
+    async def _snapshot(self, _: UUID) -> Snapshot:
+        return Snapshot(self.ends, dict(self.listed))
+
+    async def _note(self, _: UUID, place: Place, offsets: Sequence[int]) -> None:
+        self.listed.setdefault(place, offsets)
+
+    def first_posted(self) -> list[dict[str, Any]]:
+        first: dict[str, dict[str, Any]] = {}
+        for event in self.posted:
+            first.setdefault(event["id"], event)
+        return list(first.values())
+
+
+written = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 1)), max_size=20)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    before=written,
+    during=written,
+    failures=st.lists(st.sampled_from([Answer("failed", 500), Answer("timeout"), Answer("unprocessable", 415)]), max_size=10),
+    kills=st.lists(st.integers(1, 10), max_size=3),
+)
+def test_whatever_fails_or_is_killed_the_watermark_parts_latest_states_from_the_tail(
+    before: list[tuple[str, int]], during: list[tuple[str, int]], failures: list[Answer], kills: list[int]
+) -> None:
+    left = list(failures)
+    made = SnapshotRound(lambda _: left.pop() if left else OK)
+    for index, (key, place) in enumerate(before):
+        made.log.write(f"{key}{place}", f"b{index:03}", PLACES[place])
+    made.fix()
+    for index, (key, place) in enumerate(during):
+        made.log.write(f"{key}{place}", f"d{index:03}", PLACES[place])
+    states = {f"{key}{place}": f"b{index:03}" for index, (key, place) in enumerate(before)}
+    total = len(states) + 1 + len(during)
+
+    async def run() -> None:
+        for kill in kills:
+            await made.until(lambda kill=kill: len(made.posted) >= kill or made.books.last_number == total)  # type: ignore[misc]
+        await made.until(lambda: made.books.last_number == total and not made.books.rows)
+
+    asyncio.run(run())
+    events = made.first_posted()
+    seam = [event["type"] for event in events].index(COMPLETED)
+    assert sorted(event["id"] for event in events[:seam]) == sorted(states.values())
+    assert sorted(event["id"] for event in events[seam + 1 :]) == [f"d{index:03}" for index in range(len(during))]
+    assert sorted(int(event["deliverynumber"]) for event in events) == list(range(1, total + 1))
+    assert int(events[seam]["deliverynumber"]) == len(states) + 1
+    assert len({(event["id"], event["deliverynumber"]) for event in made.posted}) == total
+
+
+def test_the_watermark_waits_for_what_is_not_acknowledged_and_the_tail_for_the_watermark() -> None:
+    held = {"b000", COMPLETED}
+    made = SnapshotRound(lambda event: Answer("failed", 500) if held & {event["id"], event["type"]} else OK)
+    made.log.write("a", "b000")
+    made.log.write("b", "b001")
+    made.fix()
+    made.log.write("c", "d000")
+
+    async def run() -> None:
+        for count, released in ((4, "b000"), (8, COMPLETED)):
+            await made.until(lambda count=count: len(made.posted) >= count)  # type: ignore[misc]
+            made.books.health = None
+            assert released in {event["id"] for event in made.posted} | {event["type"] for event in made.posted}
+            assert "d000" not in {event["id"] for event in made.posted}
+            held.discard(released)
+        await made.until(lambda: made.books.last_number == 4 and not made.books.rows)
+
+    asyncio.run(run())
+    assert [event["id"] for event in made.first_posted()][-1] == "d000"
+
+
+def test_a_watermark_that_was_given_up_can_be_sent_again_and_holds_nothing_up() -> None:
+    made = SnapshotRound(lambda event: Answer("unprocessable", 415) if event["type"] == COMPLETED else OK)
+    made.log.write("a", "b000")
+    made.fix()
+    made.log.write("a", "d000")
+    asyncio.run(made.until(lambda: len(made.books.settled) == 3))
+    [letter] = [one for one in made.books.settled if one.outcome == "dead_lettered"]
+    assert (letter.place, letter.event_type) == (SEAM, COMPLETED)
+    assert json.loads(letter.body or b"")["data"] == {
+        "positions": {"research.call.event": {"0": 1, "1": 0}},
+        "events": 1,
+    }
+
+
+# --- on a real Kafka and PostgreSQL ---
+
+
+def _subscribe(post: Post, address: tuple[str, bytes], ends: Mapping[Place, int]) -> UUID:
+    subscription = post.subscribe(*address)
+    with psycopg.connect(post.stage.dsn) as connection, connection.cursor() as cursor:
+        register.begin_at(cursor, subscription, dict.fromkeys(ends, 0) | {SEAM: 0})
+        snapshots.begin(cursor, subscription, ends)
+    return subscription
+
+
+@pytest.mark.services
+def test_a_deliverer_killed_in_the_middle_goes_on_without_a_gap(post: Post) -> None:
+    endpoint = post.endpoint(delay_s=0.01)
+    old = post.publish(600, keys=200)
+    with connected(post.stage.bootstrap, Kafka()) as broker:
+        ends = {Place(*place): end for place, end in broker.ends(TOPICS).items()}
+    subscription = _subscribe(post, endpoint.address, ends)
+    process = post.deliverer()
+    post.until(lambda: len(endpoint.arrivals) >= 60)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait(10)
+    new = post.publish(100, keys=200)
+    post.deliverer()
+    post.until(lambda: len({one.event_id for one in endpoint.acknowledged}) == 301, 60, lambda: str(len(endpoint.arrivals)))
+    first: dict[str, int] = {}
+    for one in endpoint.acknowledged:
+        first.setdefault(one.event_id, one.number)
+    came = list(first)
+    seam = came.index(f"{subscription}-snapshot")
+    assert sorted(came[:seam]) == old[-200:]
+    assert sorted(came[seam + 1 :]) == new
+    assert sorted(first.values()) == list(range(1, 302))
+    assert len({(one.event_id, one.number) for one in endpoint.arrivals}) == 301
