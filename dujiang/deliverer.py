@@ -77,6 +77,7 @@ async def deliver_until(
             trace_days=settings.deliver.trace_days,
             spans=opened.enter_context(spans_of(settings, "deliverer")),
             prefix=settings.type_prefix,
+            gateway_url=settings.gateway.public_url,
         )
         url = await opened.enter_async_context(_pages(settings, deliverer, prometheus))
         on_listening(url)

@@ -23,6 +23,7 @@ from gateway.replays import StoredReplays
 from gateway.server import run
 from gateway.signatures import Signatures
 from gateway.store import Store
+from gateway.subscriptions.callbacks import Callbacks
 from gateway.subscriptions.deliveries import Deliveries
 from gateway.subscriptions.service import SubscriptionService
 from gateway.subscriptions.store import Subscriptions
@@ -56,7 +57,7 @@ async def _opened(settings: Settings, services: Services) -> AsyncIterator[FastA
         _stores(settings, services, clock) as stores,
         spans_of(settings, "gateway") as spans,
     ):
-        directory, receipts, signatures, subscriptions, deliveries, traces = stores
+        directory, receipts, signatures, subscriptions, deliveries, callbacks, traces = stores
         async with AsyncPublisher(Publisher(options)) as publisher, SharedLog(reading, registry) as log:
             yield create_app(
                 registry=registry,
@@ -77,6 +78,7 @@ async def _opened(settings: Settings, services: Services) -> AsyncIterator[FastA
                     metrics=ReaderMetrics(prometheus),
                 ),
                 deliveries=deliveries,
+                callbacks=callbacks,
                 signatures=signatures,
                 traces=traces,
                 spans=spans,
@@ -87,7 +89,7 @@ def _asks_for_tokens(settings: Settings) -> bool:
     return settings.gateway.auth == "token"
 
 
-_Stores = tuple[StoredDirectory, Receipts, Signatures, Subscriptions, Deliveries, Traces]
+_Stores = tuple[StoredDirectory, Receipts, Signatures, Subscriptions, Deliveries, Callbacks, Traces]
 
 
 @contextmanager
@@ -104,6 +106,7 @@ def _stores(settings: Settings, services: Services, clock: Clock) -> Iterator[_S
             Signatures(StoredKeys(identities, clock), StoredReplays(replays, clock), clock, settings.gateway.audience),
             Subscriptions(subscriptions, clock),
             Deliveries(subscriptions, clock, destinations_of(settings)),
+            Callbacks(subscriptions, clock),
             Traces(traces),
         )
     finally:

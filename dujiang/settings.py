@@ -71,6 +71,11 @@ class Gateway(_Group):
         pattern=r"^[!#-\[\]-~]{1,255}$",
         description="`aud` of the JWTs that partners sign for this gateway; its address, say, so that no other takes them",
     )
+    public_url: str = Field(
+        "",
+        pattern=r"^(https://[A-Za-z0-9.:/\[\]-]*[^/])?$",
+        description="where webhook endpoints reach it, to consent by a callback; empty: they consent at once or not",
+    )
     receipts_days: int = Field(7, ge=1, le=90, description="days in which a repeat gets the first receipt")
 
 

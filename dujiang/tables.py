@@ -1,13 +1,16 @@
 """All tables of the database: importing this module completes the engine's metadata."""
 
+from engine.audit import AUDIT_ENTRY
 from engine.subscriptions.tables import (
     SUBSCRIPTION,
     SUBSCRIPTION_ATTEMPT,
+    SUBSCRIPTION_CALLBACK,
     SUBSCRIPTION_DEAD_LETTER,
     SUBSCRIPTION_DELIVERY,
     SUBSCRIPTION_POSITION,
     SUBSCRIPTION_PROGRESS,
     SUBSCRIPTION_SECRET,
+    SUBSCRIPTION_SNAPSHOT,
 )
 from engine.tables import metadata
 from gateway.console.tables import CONSOLE_DEED, CONSOLE_SESSION, CONSOLE_USER
@@ -19,6 +22,7 @@ from sinks.status.projects import PROJECT_STATUS
 
 __all__ = [
     "ALERT_STATUS",
+    "AUDIT_ENTRY",
     "CALL_STATUS",
     "CONSOLE_DEED",
     "CONSOLE_SESSION",
@@ -32,10 +36,12 @@ __all__ = [
     "RECEIPT",
     "SUBSCRIPTION",
     "SUBSCRIPTION_ATTEMPT",
+    "SUBSCRIPTION_CALLBACK",
     "SUBSCRIPTION_DEAD_LETTER",
     "SUBSCRIPTION_DELIVERY",
     "SUBSCRIPTION_POSITION",
     "SUBSCRIPTION_PROGRESS",
     "SUBSCRIPTION_SECRET",
+    "SUBSCRIPTION_SNAPSHOT",
     "metadata",
 ]

@@ -1,6 +1,8 @@
 """Where the parts meet: steps with their stores, sinks, clients, the worker. The only place that knows all folders."""
 
+import getpass
 import ipaddress
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -52,7 +54,15 @@ class Services:
     def connection(self) -> Iterator[psycopg.Connection[Any]]:
         """One connection for a command; committed at its end."""
         with psycopg.connect(self.dsn, application_name="dujiang cli", options="-c timezone=UTC") as connection:
+            connection.execute("SELECT set_config('dujiang.actor', %s, false)", (_user(),))  # for engine/audit.py
             yield connection
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return f"uid {os.getuid()}"
 
 
 def destinations_of(settings: Settings) -> Rules:

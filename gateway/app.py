@@ -24,9 +24,12 @@ from gateway.publish import PATH, PublishEndpoint
 from gateway.publisher import RecordPublisher
 from gateway.receipts import Receipts
 from gateway.signatures import Signatures
+from gateway.subscriptions import callbacks as callback_routes
 from gateway.subscriptions import deliveries as delivery_routes
 from gateway.subscriptions import oauth2 as oauth2_routes
+from gateway.subscriptions import notices as notice_routes
 from gateway.subscriptions import routes as subscription_routes
+from gateway.subscriptions.callbacks import Callbacks
 from gateway.subscriptions.deliveries import Deliveries
 from gateway.subscriptions.service import SubscriptionService
 from gateway.trace.routes import Traces
@@ -57,6 +60,7 @@ def create_app(
     receipts: Receipts | None = None,
     subscriptions: SubscriptionService | None = None,
     deliveries: Deliveries | None = None,
+    callbacks: Callbacks | None = None,
     signatures: Signatures | None = None,
     traces: Traces | None = None,
     spans: Spans | None = None,
@@ -96,12 +100,15 @@ def create_app(
     contracts.install(app, registry)
     health_routes.install(app, health=health, publisher=publisher, prometheus=prometheus)
     if subscriptions is not None:
+        app.include_router(notice_routes.router(subscriptions))
         app.include_router(subscription_routes.router(subscriptions, clock, writer, bodies))
     if deliveries is not None:
         app.include_router(delivery_routes.router(deliveries))
         app.include_router(oauth2_routes.router(deliveries, bodies, deliveries.destinations))
     if traces is not None:
         app.include_router(trace_router(traces))
+    if callbacks is not None:
+        app.include_router(callback_routes.router(callbacks))
     for router in routers:
         app.include_router(router)
     if directory is not None:

@@ -98,6 +98,22 @@ def ledger(as_json: AsJson = False) -> None:
 
 
 @speaks
+def audit(
+    partner: Annotated[str | None, typer.Option(help="Only what is this partner's.")] = None,
+    thing: Annotated[str | None, typer.Option(help="Only partner, token, key, subscription or secret.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1_000, help="Entries at most, the newest first.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """Who changed which right, token, key, subscription or secret, and when. Nobody can change what stands here."""
+    from engine.audit import entries
+
+    settings = settings_with_logging()
+    with services_of(settings) as services, services.connection() as connection, connection.cursor() as cursor:
+        rows = entries(cursor, partner, thing, limit)
+    show(rows, as_json=as_json, empty="nothing was changed")
+
+
+@speaks
 def topology() -> None:
     """The data's way as a Mermaid flowchart."""
     from dujiang.ingest import fed_topics

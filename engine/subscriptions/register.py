@@ -13,6 +13,7 @@ from uuid import UUID
 from psycopg import Cursor, sql
 from psycopg.types.json import Jsonb
 
+from engine.audit import PLATFORM, act_as
 from schemas.subscriptions import Basis, NotAllowed, Order, Place, Protocol, Start, Status, Subscription, after
 
 REGISTER_LOCK: Final = 7_310_913  # two creations at once: the count must hold
@@ -137,6 +138,7 @@ def remove(cursor: Cursor[Any], subscription_id: UUID, owner: str) -> bool:
 
 def expire_due(cursor: Cursor[Any], now: datetime) -> int:
     """Write down what has expired; returns how many. `state_at` counts an expiry from its instant on all the same."""
+    act_as(cursor, PLATFORM)
     cursor.execute(
         "UPDATE subscription SET state = 'expired', state_reason = 'expired', state_by = 'platform', state_note = NULL,"
         " state_since = expires_at, changed_at = %(now)s, revision = revision + 1"

@@ -72,6 +72,20 @@ SUBSCRIPTION_SNAPSHOT = Table(
     comment="what a subscription that began with a snapshot gets before its tail",
 )
 
+SUBSCRIPTION_CALLBACK = Table(
+    "subscription_callback",
+    metadata,
+    Column("token_digest", LargeBinary, primary_key=True, comment="SHA-256; the token itself only the endpoint has"),
+    _subscription(is_key=False),
+    Column("revision", BigInteger, nullable=False, comment="of the subscription that it was offered for"),
+    Column("asked_per_min", Integer),
+    _instant("expires_at", nullable=False),
+    _instant("consented_at", comment="null: not used yet"),
+    Column("granted_per_min", Integer, comment="null: no limit"),
+    Index(None, "subscription_id"),
+    comment="addresses by which an endpoint may consent, each once",
+)
+
 SUBSCRIPTION_PROGRESS = Table(
     "subscription_progress",
     metadata,

@@ -233,6 +233,20 @@ SECRETS_TOO_MANY = Kind(
     Text("Wait until one ends, or rotate with a shorter overlap.", "请等待其中一个失效，或缩短轮换重叠时间。"),
     _LIMITS,
 )
+CALLBACK_UNKNOWN = Kind(
+    "callback_unknown",
+    404,
+    Text("Nothing waits for this consent", "没有等待该同意的订阅"),
+    Text(
+        "The address was used already, is older than a day, or its subscription was changed meanwhile.",
+        "该地址已使用、超过一天，或其订阅已被更改。",
+    ),
+    Text(
+        "Answer the next OPTIONS request, or have the subscription resumed so that the endpoint is asked anew.",
+        "请应答下一次 OPTIONS 请求，或恢复订阅以重新征求同意。",
+    ),
+    "CloudEvents webhook 1.0.2, 4.2",
+)
 SUBSCRIPTION_KINDS: Final = (
     JSON_EXPECTED,
     SUBSCRIPTION_INVALID,
@@ -243,6 +257,7 @@ SUBSCRIPTION_KINDS: Final = (
     SUBSCRIPTIONS_TOO_MANY,
     SECRETS_TOO_MANY,
     SUBSCRIPTION_UNKNOWN,
+    CALLBACK_UNKNOWN,
     REVISION_OUTDATED,
     PROTOCOL_FIXED,
     STATE_CONFLICT,

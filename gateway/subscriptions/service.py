@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 from engine.clock import Clock
 from engine.errors import Fault
+from engine.subscriptions.notices import Notice, Position
 from gateway.caller import Caller
 from gateway.problems import Problem
 from gateway.subscriptions import kinds, requests
@@ -128,6 +129,15 @@ class SubscriptionService:
         if state_at(found.status, found.expires_at, self._clock.now()) == "expired":
             raise Problem(kinds.STATE_CONFLICT, kinds.STATE_CONFLICT.meaning, more={"state": "expired"})
         return await self._subscriptions.move(subscription_id, owner_of(caller), Order("resume", "resumed", "partner"))
+
+    @property
+    def prefix(self) -> str:
+        """Of event types."""
+        return self._registry.prefix
+
+    async def notices(self, caller: Caller | None, position: Position, limit: int) -> list[Notice]:
+        """What became of the caller's subscriptions without his doing."""
+        return await self._subscriptions.notices(owner_of(caller), position, limit)
 
     # --- read ---
 

@@ -8,10 +8,12 @@ from uuid import UUID
 
 from psycopg import Cursor
 
+from engine.audit import act_as
 from engine.clock import Clock
 from engine.database import StoreRefused
 from engine.errors import Fault
-from engine.subscriptions import register, snapshots
+from engine.subscriptions import notices, register, snapshots
+from engine.subscriptions.notices import Notice, Position
 from gateway.problems import Problem
 from gateway.store import Store, store_away
 from gateway.subscriptions import kinds
@@ -47,6 +49,7 @@ class Subscriptions:
             own, everyone = register.count(cursor, subscription.owner)
             if own >= SUBSCRIPTIONS_OF_OWNER_MAX or everyone >= SUBSCRIPTIONS_MAX:
                 return False
+            act_as(cursor, subscription.owner)
             register.add(cursor, subscription, positions)
             snapshots.begin(cursor, subscription.id, snapshot_ends or {})
             return True
@@ -60,6 +63,10 @@ class Subscriptions:
 
     async def listed(self, owner: str, after_id: UUID | None, limit: int) -> list[Subscription]:
         return await self._call(lambda cursor: register.listed(cursor, owner, after_id, limit))
+
+    async def notices(self, owner: str, position: Position, limit: int) -> list[Notice]:
+        """What became of the owner's subscriptions without his doing, behind a position."""
+        return await self._call(lambda cursor: notices.after(cursor, owner, position, limit))
 
     async def starts(self, subscription_id: UUID) -> Positions:
         return await self._call(lambda cursor: register.starts(cursor, subscription_id))
@@ -83,6 +90,7 @@ class Subscriptions:
         def work(cursor: Cursor[Any]) -> Subscription:
             known = _known(register.find(cursor, subscription_id, owner, for_update=True))
             changed, positions = change(known)
+            act_as(cursor, owner)
             register.begin_at(cursor, subscription_id, positions)
             return known if changed == known else register.replace_with(cursor, changed, self._clock.now())
 
@@ -90,14 +98,24 @@ class Subscriptions:
 
     async def move(self, subscription_id: UUID, owner: str, order: Order) -> Subscription:
         """Raises Problem when the lifecycle does not allow it."""
-        found = await self._call(lambda cursor: register.move(cursor, subscription_id, order, self._clock.now(), owner))
+
+        def work(cursor: Cursor[Any]) -> Subscription | NotAllowed | None:
+            act_as(cursor, owner)
+            return register.move(cursor, subscription_id, order, self._clock.now(), owner)
+
+        found = await self._call(work)
         if isinstance(found, NotAllowed):
             kind = kinds.HELD_BY_OPERATOR if found.reason == "held_by_operator" else kinds.STATE_CONFLICT
             raise Problem(kind, kind.meaning, more={"state": found.state})
         return self._changed(_known(found))
 
     async def remove(self, subscription_id: UUID, owner: str) -> None:
-        if not await self._call(lambda cursor: register.remove(cursor, subscription_id, owner)):
+
+        def work(cursor: Cursor[Any]) -> bool:
+            act_as(cursor, owner)
+            return register.remove(cursor, subscription_id, owner)
+
+        if not await self._call(work):
             raise _unknown()
         self._forget()
 

@@ -16,10 +16,12 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from psycopg import Cursor
 
+from engine.audit import PLATFORM, act_as
 from engine.clock import Clock
 from engine.database import Database
 from engine.errors import Fault
-from engine.subscriptions import deliveries, register, secrets
+from engine.subscriptions import callbacks, deliveries, register, secrets
+from engine.subscriptions.callbacks import Consent
 from engine.subscriptions.secrets import Secret
 from monitoring.metrics import DeliveryMetrics
 from monitoring.tracing import Spans
@@ -28,7 +30,7 @@ from schemas.subscriptions import NOBODY, Order, Reader, Subscription
 from schemas.subscriptions.model import READ_EVERY_S
 from sinks.webhooks.books import Books
 from sinks.webhooks.courier import Courier, Post, Subscriber
-from sinks.webhooks.handshake import RATE_PER_MINUTE_MAX, Granted, Pending, Refused
+from sinks.webhooks.handshake import CALLBACK_PATH, RATE_PER_MINUTE_MAX, Granted, Pending, Refused, new_callback_token
 from sinks.webhooks.log import KafkaLog
 from sinks.webhooks.oauth import Authorised, Tokens, loaded
 from sinks.webhooks.schedule import Policy
@@ -41,6 +43,7 @@ FRESH_S: Final = 5.0
 STUMBLE_S: Final = 10.0
 # An endpoint that does not consent is asked again; after the last it is disabled, and a partner's resume begins anew.
 HANDSHAKE_DELAYS_S: Final = (5.0, 30.0, 120.0, 600.0, 1_800.0, 3_600.0, 10_800.0, 21_600.0)
+CALLBACK_H: Final = 24  # a callback's address may be used
 FORGET_EVERY_S: Final = 3_600.0
 NOTE_CHARS_MAX: Final = 500
 RATE_MEMBER: Final = "rate_per_min"  # of a subscription's config: what we ask the endpoint to grant
@@ -56,6 +59,7 @@ class Register:
     secrets: Mapping[UUID, Sequence[Secret]]
     scopes: Mapping[str, Sequence[str]]
     redriven: Mapping[UUID, int]
+    consents: Mapping[UUID, Consent]
 
 
 # A secret may end without any change of the subscription.
@@ -74,6 +78,7 @@ class _Running:
 @dataclass
 class _Asked:
     revision: int
+    has_consented: bool = False  # by a callback
     times: int = 0
     due_s: float = 0.0
     task: "asyncio.Task[None] | None" = field(default=None, repr=False)
@@ -96,6 +101,7 @@ class Deliverer:
         trace_days: int = 30,
         spans: Spans | None = None,
         prefix: str = DEFAULT_PREFIX,
+        gateway_url: str = "",
     ) -> None:
         self._log = log
         self._books = books
@@ -108,6 +114,7 @@ class Deliverer:
         self._trace_days = trace_days
         self._spans = spans
         self._prefix = prefix
+        self._gateway_url = gateway_url
         self._running: dict[UUID, _Running] = {}
         self._asked: dict[UUID, _Asked] = {}
         self._scopes: Mapping[str, Sequence[str]] = {}
@@ -214,7 +221,12 @@ class Deliverer:
 
     async def _disable(self, subscription_id: UUID, reason: Literal["endpoint_gone", "endpoint_failing"]) -> None:
         order = Order("disable", reason, "platform")
-        await self._books.call(lambda cursor: register.move(cursor, subscription_id, order, self._clock.now()))
+
+        def work(cursor: Cursor[Any]) -> None:
+            act_as(cursor, PLATFORM)
+            register.move(cursor, subscription_id, order, self._clock.now())
+
+        await self._books.call(work)
 
     async def _stop(self, key: UUID, one: _Running) -> None:
         await one.courier.stop(STOP_S)
@@ -250,12 +262,17 @@ class Deliverer:
             asked = self._asked.get(key)
             if asked is None or (asked.revision != subscription.revision and asked.task is None):
                 asked = self._asked[key] = _Asked(subscription.revision)
-            if asked.task is None and self._clock.monotonic_s() >= asked.due_s:
-                asked.task = asyncio.create_task(self._ask(subscription, asked))
+            consent = found.consents.get(key)
+            if consent is not None and consent.revision != subscription.revision:
+                consent = None
+            is_news = consent is not None and not asked.has_consented
+            if asked.task is None and (is_news or self._clock.monotonic_s() >= asked.due_s):
+                asked.has_consented = consent is not None
+                asked.task = asyncio.create_task(self._ask(subscription, asked, consent))
 
-    async def _ask(self, subscription: Subscription, asked: _Asked) -> None:
+    async def _ask(self, subscription: Subscription, asked: _Asked, consent: Consent | None) -> None:
         try:
-            answer = await self._sender.shake_hands(subscription.sink or "", _rate_of(subscription))
+            answer = await self._answer_of(subscription, consent)
             await self._books.call(partial(self._note_answer, subscription, asked, answer))
         except Fault as fault:
             log.warning("an endpoint's consent could not be stored; it is asked again", error=str(fault))
@@ -264,18 +281,34 @@ class Deliverer:
             asked.times += 1
             asked.task = None
 
+    async def _answer_of(self, subscription: Subscription, consent: Consent | None) -> Granted | Pending | Refused:
+        sink, rate = subscription.sink or "", _rate_of(subscription)
+        if consent is not None:
+            return await self._sender.probe(sink) or Granted(consent.per_min)
+        if not self._gateway_url:
+            return await self._sender.shake_hands(sink, rate)
+        token, expires_at = new_callback_token(), self._clock.now() + timedelta(hours=CALLBACK_H)
+        await self._books.call(
+            lambda cursor: callbacks.offer(cursor, subscription.id, subscription.revision, token, rate, expires_at)
+        )
+        return await self._sender.shake_hands(sink, rate, f"{self._gateway_url}{CALLBACK_PATH}/{token}")
+
     def _note_answer(
         self, subscription: Subscription, asked: _Asked, answer: Granted | Pending | Refused, cursor: Cursor[Any]
     ) -> None:
         now = self._clock.now()
+        act_as(cursor, PLATFORM)
         present = register.find(cursor, subscription.id, for_update=True)
         if present is None or present.revision != subscription.revision:  # another sink meanwhile
             return
+        if isinstance(answer, Pending):
+            answer = Refused("callback_awaited", "the endpoint did not consent, neither at once nor by the callback")
         if isinstance(answer, Granted):
+            callbacks.forget(cursor, subscription.id)
             deliveries.grant(cursor, subscription.id, answer.rate_per_minute)
             register.move(cursor, subscription.id, Order("validate", "validated", "platform"), now)
             log.info("an endpoint consented", subscription=str(subscription.id), per_minute=answer.rate_per_minute)
-        elif isinstance(answer, Refused):
+        else:
             log.info("an endpoint did not consent", subscription=str(subscription.id), reason=answer.reason)
             if asked.times + 1 > len(HANDSHAKE_DELAYS_S):
                 note = f"{answer.reason}: {answer.message}"[:NOTE_CHARS_MAX]
@@ -302,7 +335,7 @@ def _read(cursor: Cursor[Any], now: datetime) -> Register:
     found = {one.id: one for one in register.in_force(cursor, ["HTTP"], now)}
     held = secrets.in_force(cursor, found, now)
     scopes = register.scopes_of(cursor, {one.owner for one in found.values()})
-    return Register(found, held, scopes, deliveries.redriven(cursor, found))
+    return Register(found, held, scopes, deliveries.redriven(cursor, found), callbacks.consents(cursor, found))
 
 
 def _version(subscription: Subscription, held: Sequence[Secret]) -> _Version:

@@ -16,6 +16,7 @@ ALLOWED_ORIGIN_HEADER: Final = "webhook-allowed-origin"
 ALLOWED_RATE_HEADER: Final = "webhook-allowed-rate"
 RATE_PER_MINUTE_MAX: Final = 10_000_000
 CALLBACK_BYTES: Final = 32
+CALLBACK_PATH: Final = "/callbacks"  # at the gateway
 
 PROBE_BODY: Final = b'{"specversion":"1.0","id":"probe","source":"/dujiang/handshake","type":"dujiang.handshake.probe"}'
 

@@ -1,9 +1,15 @@
 """Subscriptions over HTTP: made, shown, changed, paused, ended; each partner its own."""
 
+from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
+import psycopg
 import pytest
 
+from engine import audit
+from engine.subscriptions import register
+from schemas.subscriptions import Order
 from tests.conftest import Stage
 from tests.gateway.subscriptions.cast import BASIS, Partner
 from tests.gateway.subscriptions.memory import ANNOUNCED, SUSPENDED
@@ -169,3 +175,27 @@ def test_a_token_without_any_subscribe_right_gets_nowhere(subscribers: Any, dire
 
 def test_without_a_token_nothing_is_told(subscribers: Any) -> None:
     assert Partner(subscribers, None).send("GET", "/subscriptions").kind == "token_missing"
+
+
+def test_what_an_operator_does_is_a_notice_of_its_owner_alone(agency: Partner, stranger: Partner, stage: Stage) -> None:
+    made = agency.subscribe(SUSPENDED).json["id"]
+    agency.send("POST", f"/subscriptions/{made}/pause")
+    agency.send("POST", f"/subscriptions/{made}/resume")
+    assert agency.send("GET", "/subscriptions/notices").json == {"events": [], "next": "0.0"}
+    with psycopg.connect(stage.dsn) as connection, connection.cursor() as cursor:
+        audit.act_as(cursor, "wang")
+        order = Order("disable", "disabled", "operator", "用途已终止")
+        register.move(cursor, UUID(made), order, datetime.now(UTC))
+    page = agency.send("GET", "/subscriptions/notices").json
+    [event] = page["events"]
+    assert (event["type"], event["subject"]) == ("gov.stiib.platform.subscription.disabled.v1", made)
+    assert event["data"] == {
+        "state": "disabled",
+        "reason": "disabled",
+        "by": "operator",
+        "note": "用途已终止",
+        "revision": 4,
+    }
+    assert agency.send("GET", f"/subscriptions/notices?after={page['next']}").json["events"] == []
+    assert stranger.send("GET", "/subscriptions/notices").json["events"] == []
+    assert agency.send("GET", "/subscriptions/notices?after=x").kind == "request_invalid"

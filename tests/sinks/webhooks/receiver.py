@@ -39,6 +39,7 @@ class Endpoint:
         self.refused: list[str] = []
         self.consents = True
         self.tokens: set[str] | None = None  # None: nobody is asked for one
+        self.callbacks: list[str] = []
         self.port = 0
         self._loop = asyncio.new_event_loop()
         self._up = Event()
@@ -78,6 +79,8 @@ class Endpoint:
         self._loop.close()
 
     async def _consent(self, request: web.Request) -> web.Response:
+        if (callback := request.headers.get("WebHook-Request-Callback")) is not None:
+            self.callbacks.append(callback)
         allowed = {"WebHook-Allowed-Origin": request.headers["WebHook-Request-Origin"], "WebHook-Allowed-Rate": "*"}
         return web.Response(headers=allowed if self.consents else {})
 
