@@ -26,8 +26,8 @@ from gateway.receipts import Receipts
 from gateway.signatures import Signatures
 from gateway.subscriptions import callbacks as callback_routes
 from gateway.subscriptions import deliveries as delivery_routes
-from gateway.subscriptions import oauth2 as oauth2_routes
 from gateway.subscriptions import notices as notice_routes
+from gateway.subscriptions import oauth2 as oauth2_routes
 from gateway.subscriptions import routes as subscription_routes
 from gateway.subscriptions.callbacks import Callbacks
 from gateway.subscriptions.deliveries import Deliveries
