@@ -112,11 +112,18 @@ def run(
                     connect=connect,
                     registry=registry,
                     options=options,
-                    progress=progress,
+                    progress=lambda report: progress(_beside(whole, report)),
                     refused_to=refused_to,
                 )
             )
     return whole
+
+
+def _beside(whole: Report, report: Report) -> Report:
+    """The files before, and the one under way so far."""
+    both = whole.copy()
+    both.add(report)
+    return both
 
 
 def _found(name: str, connector: FileConnector, folder: Path) -> list[Path]:

@@ -1,6 +1,6 @@
 """Runs a connector over files, with this machine's Kafka and PostgreSQL; and says which topics each connector feeds."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -9,7 +9,6 @@ from typing import Any
 import psycopg
 
 from connectors.catalogue import CONNECTORS, Wish, run
-from connectors.settings import ConnectorSettings
 from dujiang.settings import Settings
 from dujiang.wiring import Services, registry_of
 from engine.clock import SystemClock
@@ -54,13 +53,14 @@ def run_ingest(
     name: str | None = None,
     as_of: datetime | None = None,
     report: Path | None = None,
+    progress: Callable[[Report], None] = lambda _: None,
 ) -> Ingested:
     """Take a file or a folder. `name` is the monitor's, `as_of` the extract's day; both win over what the file tells.
+    `progress` gets the account so far after each batch, which is booked by then: what it raises ends the run whole.
 
     Raises NoSuchConnector, OSError, and the engine's faults.
     """
-    wish = Wish(as_of.date() if as_of else None, name or MONITOR_DEFAULT)
-    _check(connector, settings.connectors, wish)
+    wish = wish_for(settings, connector, name, as_of)
     publisher = BatchPublisher(settings.kafka_options(services.bootstrap))
     try:
         done = run(
@@ -73,6 +73,7 @@ def run_ingest(
             settings=settings.connectors,
             wish=wish,
             report_to=report,
+            progress=progress,
         )
     finally:
         publisher.close()
@@ -84,11 +85,13 @@ def fed_topics() -> list[tuple[str, tuple[str, ...]]]:
     return [(name, (_FED[name].name, FINDING_EVENT.name)) for name in CONNECTORS]
 
 
-def _check(connector: str, settings: ConnectorSettings, wish: Wish) -> None:
-    """Before anything is opened. A connector's constructor says what is wrong with a monitor's name."""
+def wish_for(settings: Settings, connector: str, name: str | None, as_of: datetime | None) -> Wish:
+    """Before anything is opened: what the run is told. Raises NoSuchConnector; a constructor knows a wrong monitor's name."""
+    wish = Wish(as_of.date() if as_of else None, name or MONITOR_DEFAULT)
     if connector not in CONNECTORS:
         raise NoSuchConnector(f"no connector {connector!r}; there are {', '.join(CONNECTORS)}")
     try:
-        CONNECTORS[connector].open(settings, wish)
+        CONNECTORS[connector].open(settings.connectors, wish)
     except ValueError as error:
         raise NoSuchConnector(str(error)) from None
+    return wish

@@ -5,7 +5,7 @@ event is a new record with its own outcome; the old row says when, by whom and w
 """
 
 from base64 import b64decode, b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
@@ -17,6 +17,7 @@ from engine.records import Record, Refused, decode
 from schemas.registry import Registry
 
 MESSAGE_CHARS_MAX = 2_000
+REPLAY_MAX = 1_000_000  # records a run; the next one takes the rest
 _COLUMNS = (
     "topic, partition, record_offset, record_time, record_key, headers, value, event_id, event_type, event_source, contract,"
     " step, code_version, reason, pointer, message"
@@ -108,3 +109,41 @@ def settle(cursor: Cursor[Any], row_id: int, state: str, by: str, why: str) -> N
         "UPDATE quarantine SET state = %s, settled_at = now(), settled_by = %s, settled_why = %s WHERE id = %s",
         (state, by, why, row_id),
     )
+
+
+def waiting(cursor: Cursor[Any], reason: str, source: str | None) -> list[int]:
+    """The records that wait for a reason, the oldest first; `source`: only from this one."""
+    cursor.execute(
+        "SELECT id FROM quarantine WHERE state = 'waiting' AND reason = %s AND (%s::text IS NULL OR event_source = %s)"
+        " ORDER BY id LIMIT %s",
+        (reason, source, source, REPLAY_MAX),
+    )
+    return [row[0] for row in cursor.fetchall()]
+
+
+def replay(
+    cursor: Cursor[Any],
+    row_ids: Sequence[int],
+    registry: Registry,
+    publish: Callable[[Sequence[Message]], None],
+    by: str,
+    why: str,
+) -> int:
+    """Publish again, as they came, those that today's contracts take and nobody settled meanwhile. Returns how many.
+
+    The caller commits. A crash between the acks and the commit publishes them once more, as duplicates to whoever reads them.
+    """
+    messages, settled = [], []
+    for row_id in row_ids:
+        kept = get(cursor, row_id)
+        if kept is None or kept.state != "waiting":
+            continue
+        judged = repaired(kept, None, registry)
+        if isinstance(judged, Message):
+            messages.append(judged)
+            settled.append(row_id)
+    for row_id in settled:
+        settle(cursor, row_id, "replayed", by, why)
+    if messages:
+        publish(messages)
+    return len(messages)

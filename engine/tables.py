@@ -126,6 +126,24 @@ BREAKER = Table(
     comment="partitions paused since a flood of bad records looks like our fault rather than theirs",
 )
 
+WORK = Table(
+    "work",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("kind", Text, nullable=False, comment="ingest, quarantine_replay"),
+    Column("title", Text, nullable=False),
+    Column("started_by", Text, nullable=False),
+    _instant("started_at", nullable=False, now=True),
+    _instant("beat_at", nullable=False, now=True),
+    Column("done", BigInteger, nullable=False, server_default="0"),
+    Column("total", BigInteger, comment="null: nobody knows"),
+    Column("state", Text, nullable=False, server_default="running", comment="running, done, cancelled, failed"),
+    _instant("cancel_asked_at"),
+    Column("cancel_asked_by", Text),
+    _instant("ended_at"),
+    comment="long work: how far it is, and whether somebody asked it to stop",
+)
+
 CONNECTOR_FILE = Table(
     "connector_file",
     metadata,

@@ -72,6 +72,9 @@ def check_id(
     sys.stdout.flush()
 
 
+_GO_ON = "what is published and booked stays so; run the same command again to go on from there"
+
+
 @speaks
 def ingest(
     connector: Annotated[str, typer.Argument(help="gtr, eu_calls or alertmanager")],
@@ -81,14 +84,21 @@ def ingest(
     as_of: AsOf = None,
     report: Annotated[Path | None, typer.Option(help="Write every refused row and finding here, JSON lines.")] = None,
 ) -> None:
-    """Run a connector over a file or folder: read, publish what is new, say what was refused and why."""
-    from dujiang.ingest import NoSuchConnector, run_ingest
+    """Run a connector over a file or folder: read, publish what is new, say what was refused and why.
+
+    Ctrl-C, or the console, ends it after the batch under way; run it again to go on.
+    """
+    from dujiang.cli.progress import lines_of, shown
+    from dujiang.ingest import NoSuchConnector, run_ingest, wish_for
 
     settings = settings_with_logging()
     options: dict[str, Any] = {"name": name, "as_of": instant_of(as_of) if as_of else None, "report": report}
     try:
         with services_of(settings) as services:
-            result = run_ingest(settings, services, connector, path, **options)
+            wish_for(settings, connector, name, options["as_of"])
+            with shown(services.dsn, "ingest", f"{connector} {path.name}", lines_of(path), _GO_ON) as work:
+                reached = lambda done: work.reached(done.read)  # noqa: E731
+                result = run_ingest(settings, services, connector, path, progress=reached, **options)
     except NoSuchConnector as error:
         fail(str(error), 2)
     if as_json:

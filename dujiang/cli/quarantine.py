@@ -11,6 +11,9 @@ from dujiang.cli.output import fail, show, speaks
 
 app = typer.Typer(no_args_is_help=True, help="Records that can never work as they are: look, repair, replay.")
 
+BATCH_RECORDS = 200
+_GO_ON = "what was published again is settled; run the same command again to go on"
+
 By = Annotated[str, typer.Option(help="Who does it; default: the user of this machine.")]
 Why = Annotated[str, typer.Option(help="Why; kept on record.")]
 
@@ -95,6 +98,40 @@ def replay(
         BatchPublisher(settings.kafka_options(services.bootstrap)).publish([judged])
         quarantine.settle(cursor, row_id, "replayed", by or getpass.getuser(), why)
     typer.echo(f"record {row_id} published to {judged.topic}")
+
+
+@app.command("replay-all")
+@speaks
+def replay_all(
+    reason: Annotated[str, typer.Option(help="Only of this reason, as `dujiang quarantine list --causes` shows it.")],
+    source: Annotated[str | None, typer.Option(help="Only from this source.")] = None,
+    by: By = "",
+    why: Why = "",
+    as_json: AsJson = False,
+) -> None:
+    """Judge all waiting records of a reason by today's contract, as they are, and publish again those that are good now.
+
+    For after a contract was mended. Ctrl-C, or the console, ends it after the batch under way; run it again to go on.
+    """
+    from dujiang.cli.progress import shown
+    from dujiang.wiring import registry_of
+    from engine import quarantine
+    from engine.kafka import BatchPublisher
+
+    settings = settings_with_logging()
+    with services_of(settings) as services:
+        with services.connection() as connection, connection.cursor() as cursor:
+            wanted = quarantine.waiting(cursor, reason, source)
+        publisher, registry = BatchPublisher(settings.kafka_options(services.bootstrap)), registry_of(settings)
+        replayed, who = 0, by or getpass.getuser()
+        with shown(services.dsn, "quarantine_replay", reason, len(wanted), _GO_ON) as work:
+            for first in range(0, len(wanted), BATCH_RECORDS):
+                batch = wanted[first : first + BATCH_RECORDS]
+                with services.connection() as connection, connection.cursor() as cursor:
+                    replayed += quarantine.replay(cursor, batch, registry, publisher.publish, who, why)
+                work.reached(first + len(batch))
+    counts = {"looked_at": len(wanted), "replayed": replayed, "still_refused": len(wanted) - replayed}
+    show([counts], as_json=as_json)
 
 
 @app.command()

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from psycopg import Cursor
 
-from engine import quarantine
+from engine import quarantine, works
 from engine.clock import Clock
 from engine.errors import RecordFault
 from engine.kafka import Message
@@ -129,6 +129,20 @@ class Deeds:
             for fact in facts:
                 record(cursor, user.name, action, "alert", fact.key, detail | {"event_id": fact.id})
             self._publish(messages)
+
+        await self._store.call(work)
+
+    # --- long work ---
+
+    async def cancel_work(self, user: User, work_id: int) -> None:
+        """Ask a work to stop after its step. Raises DeedRefused when it is over."""
+        _need(user, Right.CANCEL_WORKS)
+        now = self._clock.now()
+
+        def work(cursor: Cursor[Any]) -> None:
+            if not works.ask_cancel(cursor, work_id, user.name, now):
+                raise DeedRefused("work_over")
+            record(cursor, user.name, "cancel", "work", str(work_id))
 
         await self._store.call(work)
 

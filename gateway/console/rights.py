@@ -21,12 +21,15 @@ class Right(StrEnum):
     SEE_RECORDS = "see_records"
     REPAIR_DATA = "repair_data"
     HOLD_SUBSCRIPTIONS = "hold_subscriptions"
+    CANCEL_WORKS = "cancel_works"
 
 
 _RIGHTS: dict[Role, frozenset[Right]] = {
     Role.PARTNER: frozenset(),
     Role.VIEWER: frozenset({Right.SEE_ALL}),
-    Role.OPERATOR: frozenset({Right.SEE_ALL, Right.HANDLE_ALERTS, Right.SEE_RECORDS, Right.HOLD_SUBSCRIPTIONS}),
+    Role.OPERATOR: frozenset(
+        {Right.SEE_ALL, Right.HANDLE_ALERTS, Right.SEE_RECORDS, Right.HOLD_SUBSCRIPTIONS, Right.CANCEL_WORKS}
+    ),
     Role.STEWARD: frozenset(Right),
 }
 

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from gateway.console.vocabulary.alerts import SILENCES
 from gateway.console.vocabulary.calls import CALLS
 from gateway.console.vocabulary.subscriptions import SUBSCRIPTIONS
+from gateway.console.vocabulary.works import WORKS
 from gateway.languages import Language, Text
 
 WORDS: Final[dict[str, Text]] = {
@@ -345,6 +346,7 @@ WORDS: Final[dict[str, Text]] = {
         *CALLS,
         *SILENCES,
         *SUBSCRIPTIONS,
+        *WORKS,
     )
 }  # fmt: skip
 

@@ -11,8 +11,9 @@ from structlog.testing import capture_logs
 
 from connectors.catalogue import CONNECTORS, FOLLOWING, Wish, run
 from engine.clock import SystemClock
-from engine.filedrop import Report
+from engine.filedrop import Options, Report
 from engine.kafka import new_consumer
+from engine.works import WorkStopped
 from schemas.catalogue import default_registry
 from schemas.cloudevents import kafka_binding
 
@@ -167,3 +168,23 @@ def test_catalogue_names_every_folder() -> None:
 def _fingerprints(path: Path) -> set[str]:
     bodies = (json.loads(line)["body"] for line in path.read_text().splitlines())
     return {alert["fingerprint"] for body in bodies for alert in body["alerts"]}
+
+
+@pytest.mark.services
+def test_run_that_is_cancelled_between_batches_goes_on_from_there(ingest: Ingest, stage: Any) -> None:
+    path = Path(__file__).parents[2] / "connectors" / "gtr" / "samples" / "made_up_2024-03-01.csv"
+    seen: list[int] = []
+
+    def cancel(report: Report) -> None:
+        seen.append(report.read)
+        raise WorkStopped("li", report.read, None)
+
+    with pytest.raises(WorkStopped):
+        ingest("gtr", path, options=Options(batch_rows_max=2), progress=cancel)
+    assert seen == [2]
+    assert stage.rows("SELECT rows_done, finished_at FROM connector_file") == [(2, None)]
+    whole = ingest("gtr", path, options=Options(batch_rows_max=2), progress=lambda report: seen.append(report.read))
+    assert seen[1:] == sorted(seen[1:])
+    assert whole.read == stage.rows("SELECT rows_done FROM connector_file WHERE finished_at IS NOT NULL")[0][0]
+    keys = ingest.keys("research.project.event")
+    assert len(keys) == len(set(keys))

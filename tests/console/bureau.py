@@ -194,6 +194,9 @@ def _seed(stage: Stage) -> None:
         for role in (Role.VIEWER, Role.OPERATOR, Role.STEWARD):
             users.add(cursor, str(role), role, PASSWORD, "tests")
         subscribed(cursor, now)
+        cursor.execute(
+            "INSERT INTO work (kind, title, started_by, done, total) VALUES ('ingest', 'gtr a.csv', 'li', 400, 1000)"
+        )
         users.add(cursor, "institute", Role.PARTNER, PASSWORD, "tests", "institute")
     stage.start("projects", "calls", "alerts", "history")
     stage.drained("projects", "calls", "alerts", "history")

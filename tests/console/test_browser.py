@@ -27,6 +27,7 @@ PAGES = (
     "/quarantine",
     "/quarantine/1",
     "/way",
+    "/works",
     "/search?q=pump",
     "/partners",
     "/subscriptions",
@@ -330,6 +331,17 @@ def test_partners_user_orders_for_its_own_subscription_alone(enter: Enter, burea
     page.get_by_role("button", name="Send again").click()
     expect(page.get_by_text("1 are sent again, under their old numbers.")).to_be_visible()
     expect(page.locator(".news")).to_contain_text("institute")
+
+
+def test_work_shows_how_far_it_is_and_is_asked_to_stop(enter: Enter, bureau: Bureau) -> None:
+    bureau.rows("UPDATE work SET beat_at = now() RETURNING id")
+    page = enter("operator", "/works")
+    expect(page.locator("tbody tr")).to_contain_text("400 of about 1,000")
+    page.get_by_role("button", name="Cancel Import gtr a.csv").click()
+    expect(page.locator("tbody tr")).to_contain_text("operator asked it to stop")
+    expect(page.get_by_role("button", name="Cancel Import gtr a.csv")).to_have_count(0)
+    assert bureau.rows("SELECT cancel_asked_by FROM work") == [("operator",)]
+    assert bureau.rows("SELECT done_by, kind FROM console_deed WHERE action = 'cancel'") == [("operator", "work")]
 
 
 # --- for everybody ----------------------------------------------------------------------------------------------------------

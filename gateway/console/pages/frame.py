@@ -12,6 +12,7 @@ PAGES = (
     ("alerts", "alerts"),
     ("quarantine", "quarantine"),
     ("way", "way"),
+    ("works", "works"),
     ("partners", "partners"),
     ("subscriptions", "subscriptions"),
 )

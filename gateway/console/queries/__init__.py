@@ -65,6 +65,7 @@ from gateway.console.queries.subscriptions import (
     subscriptions,
 )
 from gateway.console.queries.way import Paused, paused
+from gateway.console.queries.works import WorkRow, works
 
 __all__ = [
     "ASSIGNED_DAYS",
@@ -110,6 +111,7 @@ __all__ = [
     "ProjectSheet",
     "SubscriptionFilter",
     "SubscriptionRow",
+    "WorkRow",
     "alert",
     "alerts",
     "board",
@@ -141,4 +143,5 @@ __all__ = [
     "pulse",
     "subscription",
     "subscriptions",
+    "works",
 ]

@@ -20,6 +20,7 @@ from gateway.console.screens.quarantine import QuarantineScreens
 from gateway.console.screens.search import SearchScreens
 from gateway.console.screens.subscriptions import SubscriptionScreens
 from gateway.console.screens.way import WayScreens
+from gateway.console.screens.works import WorkScreens
 
 SUBJECTS = (
     NowScreens,
@@ -28,6 +29,7 @@ SUBJECTS = (
     AlertScreens,
     QuarantineScreens,
     WayScreens,
+    WorkScreens,
     PartnerScreens,
     SubscriptionScreens,
     SearchScreens,
