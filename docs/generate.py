@@ -19,6 +19,8 @@ from pydantic.fields import FieldInfo
 
 from dujiang.cli.app import app
 from dujiang.settings import Settings, variable_of
+from gateway.console.questions import PAGE_ANSWERS, PageAnswer, asked
+from gateway.console.words import WORDS
 from monitoring import metrics
 from monitoring.dashboards.questions import QUESTIONS, Question, dashboard_of
 from schemas.catalogue import default_registry
@@ -294,11 +296,13 @@ def _metrics(catalogue: type) -> Iterator[tuple[str, ...]]:
 
 
 def questions_page() -> str:
-    answered = sum(bool(question.panels) for question in QUESTIONS)
+    in_console = {answer.number for answer in PAGE_ANSWERS}
+    answered = sum(bool(question.panels) or question.number in in_console for question in QUESTIONS)
     parts = [
         _head("Operators' questions"),
-        "What operators ask, and the panel of Grafana that answers. A question whose subject is not built yet says what it",
-        f"needs. {answered} of {len(QUESTIONS)} have an answer. How to see them: [Grafana](../how-to/grafana.md).",
+        "What operators ask, and the panel of Grafana or the page of the console that answers. A question whose subject is not",
+        f"built yet says what it needs. {answered} of {len(QUESTIONS)} have an answer. How to see them:",
+        "[Grafana](../how-to/grafana.md), [console](../how-to/console.md). In a page's query `%(name)s` is what it fills in.",
     ]
     for question in QUESTIONS:
         parts += ["", f"## {question.number}. {question.text}", "", *_answers(question)]
@@ -314,8 +318,22 @@ def _answers(question: Question) -> Iterator[str]:
             yield query.text
             yield "```"
         yield ""
+    for answer in PAGE_ANSWERS:
+        if answer.number == question.number:
+            yield from _page_of(answer)
     if question.needs:
         yield f"Not yet: needs {question.needs}."
+
+
+def _page_of(answer: PageAnswer) -> Iterator[str]:
+    title = WORDS[answer.page]
+    yield f"Console *{title.zh} · {title.en}*, `/console/{answer.path}`."
+    yield ""
+    for query in asked(answer):
+        yield "```sql"
+        yield query
+        yield "```"
+    yield ""
 
 
 # --- Markdown ---------------------------------------------------------------------------------------------------------------

@@ -69,7 +69,7 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         16,
         "What is under maintenance now, what ends soon, and what is still firing behind a window or a silence?",
-        needs="maintenance windows and silences",
+        needs="maintenance windows",
     ),
     Question(17, "MTTA, MTTR and availability by asset class and vendor, against target?", needs="assets, vendors and targets"),
     Question(

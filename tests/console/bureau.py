@@ -115,13 +115,13 @@ def broken(now: datetime, event_id: str = "bad-1") -> bytes:
     return event("research.application.submitted", event_id, "P/9", now, data, "/partners/careless")
 
 
-def subscribed(cursor: psycopg.Cursor[Any], now: datetime) -> None:
-    """A webhook of the institute: a delivery acknowledged, one given up, one that waits; a reader of somebody else."""
+def subscribed(cursor: psycopg.Cursor[Any], now: datetime, owner: str = "institute", other: str = "other") -> None:
+    """A webhook of the owner: a delivery acknowledged, one given up, one that waits; a reader of somebody else."""
     place, basis = Place("research.call.event", 0), Basis("audit of funds", "Audit Law 36", "Office 3")
     enabled = Status("enabled", "validated", "partner", now, validated_at=now)
-    hook = Subscription(HOOK, "institute", "HTTP", enabled, now, now, sink="https://hooks.example.org/secret-path", basis=basis)
+    hook = Subscription(HOOK, owner, "HTTP", enabled, now, now, sink="https://hooks.example.org/secret-path", basis=basis)
     register.add(cursor, hook, {place: 10})
-    reader = Subscription(READER, "other", "PULL", Status("enabled", "created", "partner", now, validated_at=now), now, now)
+    reader = Subscription(READER, other, "PULL", Status("enabled", "created", "partner", now, validated_at=now), now, now)
     register.add(cursor, reader, {place: 0})
     deliveries.plan(cursor, [Plan(HOOK, 0, 3, {place: 13}, [Planned(number, place, 9 + number) for number in (1, 2, 3)])])
     for number, outcome, reason in ((1, "acknowledged", None), (2, "dead_lettered", "failed")):

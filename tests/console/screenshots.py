@@ -25,6 +25,7 @@ from dujiang.embedded.services import find_running
 from gateway import partners
 from gateway.identity import Partner
 from gateway.limits import Allowance
+from tests.console.bureau import subscribed
 from tests.console.conftest import BROWSERS
 
 ROOT = Path(__file__).parents[2]
@@ -45,6 +46,12 @@ PICTURES: tuple[tuple[str, str, str, str, int], ...] = (
     ("record", "record", "en", "light", 1280),
     ("way", "/way", "en", "light", 1280),
     ("partners", "/partners", "en", "light", 1280),
+    ("calls", "/calls", "en", "light", 1280),
+    ("call", "call", "en", "light", 1280),
+    ("subscriptions", "/subscriptions", "en", "light", 1280),
+    ("subscription", "subscription", "en", "light", 1280),
+    ("subscription-narrow-zh", "subscription", "zh", "light", 360),
+    ("works", "/works", "en", "light", 1280),
     ("search", "/search?q=KJ-001-0000", "en", "light", 1280),
     ("alert-narrow-zh", "alert", "zh", "light", 360),
 )
@@ -54,6 +61,8 @@ FINDS = {
     " ORDER BY applied DESC, project_id LIMIT 1",
     "alert": "SELECT '/alerts/', alert_key FROM alert_status WHERE handling = 'open' AND condition = 'firing'"
     " ORDER BY repeats DESC, alert_key LIMIT 1",
+    "call": "SELECT '/calls/', call_id FROM call_status ORDER BY applied DESC, call_id LIMIT 1",
+    "subscription": "SELECT '/subscriptions/', subscription_id::text FROM subscription WHERE protocol = 'HTTP' LIMIT 1",
     "record": "SELECT '/quarantine/', id::text FROM quarantine WHERE reason = 'data_invalid' ORDER BY id LIMIT 1",
 }
 
@@ -104,6 +113,18 @@ def _register(data: Path) -> None:
             rights = Partner(partner_id, ("publish:gov.stiib.research.*",), sources, Allowance(100, 5_000, 1_000_000))
             partners.put(cursor, rights, name, "screenshots", replace=True)
             partners.issue(cursor, partner_id, [], now, now + timedelta(days=90), "screenshots")
+        _subscribe(cursor, now)
+
+
+def _subscribe(cursor: "psycopg.Cursor[Any]", now: datetime) -> None:
+    """A webhook that fares ill, and a replay that goes on."""
+    subscribed(cursor, now, "institute-ihr", "enterprise-mec")
+    cursor.execute(
+        "INSERT INTO work (kind, title, started_by, done, total, state, started_at, beat_at, ended_at) VALUES"
+        " ('ingest', 'gtr projects_2024-03-01.csv', 'li', 8297, 8297, 'done', now() - interval '9 min', now(), now()),"
+        " ('quarantine_replay', 'data_invalid', 'wang', 400, 2029, 'running', now() - interval '1 min', now() + interval '5 min',"
+        " NULL)"
+    )
 
 
 def _connected(data: Path) -> "psycopg.Connection[Any]":

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 from psycopg import Cursor
 
 from engine.ports import Entity
-from schemas.alerts import Alert, Condition, Episode, Handling
+from schemas.alerts import Alert, Condition, Episode, Handling, Suppression
 from schemas.calls import Call
 from schemas.contract import Fact, NoData
 from schemas.projects import Milestone, MilestoneStatus, Project, State
@@ -127,7 +127,14 @@ def _alerts(now: datetime) -> dict[str, Alert]:
     hour = timedelta(hours=1)
     return {
         "mon/a1": alert(Condition.FIRING, Handling.OPEN, "critical", hour, attention_at=now - hour, repeats=5, reopened=2),
-        "mon/a2": alert(Condition.FIRING, Handling.ACKNOWLEDGED, "warning", 2 * hour),
+        "mon/a2": alert(
+            Condition.FIRING,
+            Handling.ACKNOWLEDGED,
+            "warning",
+            2 * hour,
+            suppression=Suppression.SILENCED,
+            silenced_until=now + 9 * hour,
+        ),
         "mon/a3": alert(Condition.EXPIRED, Handling.OPEN, "high", 9 * hour, last_seen=now - 3 * hour, ended_at=now - 2 * hour),
         "other/b1": alert(
             Condition.RESOLVED, Handling.CLOSED, "info", 72 * hour, ended_at=now - hour, closed_reason="operator", repeats=1
