@@ -122,8 +122,8 @@ def _subscribe(cursor: "psycopg.Cursor[Any]", now: datetime) -> None:
     cursor.execute(
         "INSERT INTO work (kind, title, started_by, done, total, state, started_at, beat_at, ended_at) VALUES"
         " ('ingest', 'gtr projects_2024-03-01.csv', 'li', 8297, 8297, 'done', now() - interval '9 min', now(), now()),"
-        " ('quarantine_replay', 'data_invalid', 'wang', 400, 2029, 'running', now() - interval '1 min', now() + interval '5 min',"
-        " NULL)"
+        " ('quarantine_replay', 'data_invalid', 'wang', 400, 2029, 'running', now() - interval '1 min',"
+        " now() + interval '5 min', NULL)"
     )
 
 
