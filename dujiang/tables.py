@@ -19,6 +19,7 @@ from sinks.history.tables import EVENT_HISTORY
 from sinks.status.alerts import ALERT_STATUS
 from sinks.status.calls import CALL_STATUS
 from sinks.status.projects import PROJECT_STATUS
+from sinks.status.reading import EVENT_READING, PROJECT_DUE, PROJECT_READING, PROJECT_SUMMARY, READING_PASS
 
 __all__ = [
     "ALERT_STATUS",
@@ -28,11 +29,16 @@ __all__ = [
     "CONSOLE_SESSION",
     "CONSOLE_USER",
     "EVENT_HISTORY",
+    "EVENT_READING",
     "PARTNER",
     "PARTNER_JTI",
     "PARTNER_KEY",
     "PARTNER_TOKEN",
+    "PROJECT_DUE",
+    "PROJECT_READING",
     "PROJECT_STATUS",
+    "PROJECT_SUMMARY",
+    "READING_PASS",
     "RECEIPT",
     "SUBSCRIPTION",
     "SUBSCRIPTION_ATTEMPT",

@@ -1,6 +1,7 @@
 """A worker process: the runners of some steps and sinks under one Faust app."""
 
 import os
+from threading import Event, Thread
 
 # Faust reads this when it is imported; the default loop is a quarter slower.
 os.environ.setdefault("FAUST_LOOP", "uvloop")
@@ -15,6 +16,7 @@ from engine import failpoints
 from engine.clock import SystemClock
 from engine.host import build_app, run_app
 from engine.runner import Runner
+from sinks.status.reading import keep_fresh
 
 log = structlog.get_logger()
 
@@ -45,4 +47,7 @@ def _run(settings: Settings, services: Services, runners: list[Runner], metrics:
         data_dir=str(settings.data_dir / "faust"),
     )
     log.info("worker", steps=settings.worker.steps, health=f"http://{settings.worker.http_host}:{port}/health/ready")
+    if "projects" in settings.worker.steps:
+        # Ends with the process: a pass that is cut off is rolled back, and the next process makes it.
+        Thread(target=keep_fresh, args=(services.dsn, Event()), name="reading copy", daemon=True).start()
     run_app(app)

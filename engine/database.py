@@ -158,8 +158,13 @@ def copy_rows(cursor: Cursor[Any], table: str, columns: tuple[str, ...], lines: 
         copy.write(body)
 
 
-def upsert_rows(cursor: Cursor[Any], table: str, key: tuple[str, ...], columns: tuple[str, ...], lines: list[str]) -> None:
-    """Insert or replace in bulk: COPY into a temporary table, then one statement. Keys of `lines` are distinct."""
+def upsert_rows(
+    cursor: Cursor[Any], table: str, key: tuple[str, ...], columns: tuple[str, ...], lines: list[str], *, stamped: str = ""
+) -> None:
+    """Insert or replace in bulk: COPY into a temporary table, then one statement. Keys of `lines` are distinct.
+
+    stamped: a column that says since when a row is as it is: the start of this transaction.
+    """
     if not lines:
         return
     pending = f"pending_{table}"
@@ -173,6 +178,8 @@ def upsert_rows(cursor: Cursor[Any], table: str, key: tuple[str, ...], columns: 
     changes = sql.SQL(", ").join(
         sql.SQL("{0} = excluded.{0}").format(sql.Identifier(column)) for column in columns if column not in key
     )
+    if stamped:
+        changes += sql.SQL(", {} = now()").format(sql.Identifier(stamped))
     cursor.execute(
         sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {} ON CONFLICT ({}) DO UPDATE SET {}").format(
             sql.Identifier(table),

@@ -1,5 +1,6 @@
 """What a dashboard is made of: words in two languages, queries, panels in rows. Plain data, so that tests can read it."""
 
+import re
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -82,6 +83,12 @@ class Dashboard(NamedTuple):
     def panels(self) -> tuple[Panel, ...]:
         """Of all rows."""
         return tuple(panel for row in self.rows for panel in row.panels)
+
+
+def asked(query: Sql, hours: int, **values: str) -> str:
+    """What Grafana would send for the last hours; a variable without a value is empty, as at first."""
+    text = re.sub(r"\$__timeFilter\(([\w.]+)\)", rf"\1 BETWEEN now() - interval '{hours} hours' AND now()", query.text)
+    return re.sub(r"\$\{(\w+):sqlstring\}", lambda found: "'" + values.get(found[1], "") + "'", text)
 
 
 ALARM = ((1.0, "red"),)  # one is one too many

@@ -5,13 +5,13 @@ from monitoring.dashboards.declared import ALARM, NOTICE, Dashboard, Prom, Row, 
 OVERDUE = stat(
     Words("逾期项目", "Overdue projects"),
     Words("有里程碑或验收申请已过期限的项目。", "Projects with a milestone or an application for acceptance past its limit."),
-    Sql("SELECT count(*) AS projects FROM v_project WHERE is_overdue"),
+    Sql("SELECT count(*) AS projects FROM v_listed_project WHERE is_overdue"),
     levels=NOTICE,
 )
 AT_RISK = stat(
     Words("有风险项目", "Projects at risk"),
     Words("执行中、30 天内有里程碑到期且未报告。", "Executing, with a milestone due within 30 days and not reported."),
-    Sql("SELECT count(*) AS projects FROM v_project WHERE is_at_risk"),
+    Sql("SELECT count(DISTINCT project_id) AS projects FROM v_due_milestone WHERE is_at_risk"),
     levels=NOTICE,
 )
 CLOSING = stat(
@@ -44,7 +44,8 @@ STATES = bars(
     Words("项目按状态", "Projects by state"),
     Words("每个状态下的项目数。", "How many projects are in each state."),
     Sql(
-        "SELECT coalesce(state, '-') AS state, count(*) AS projects FROM v_project GROUP BY 1 ORDER BY 2 DESC",
+        "SELECT coalesce(state, '-') AS state, sum(projects)::bigint AS projects"
+        " FROM v_project_count GROUP BY 1 ORDER BY 2 DESC",
     ),
 )
 SEVERITIES = bars(

@@ -7,19 +7,19 @@ _MINE = found("project_id", "title", "lead", "programme")
 SILENT = stat(
     Words("失联项目", "Silent projects"),
     Words("执行中、一年以上没有报告。", "Executing, and not reported for over a year."),
-    Sql("SELECT count(*) AS projects FROM v_project WHERE is_silent"),
+    Sql("SELECT count(*) AS projects FROM v_listed_project WHERE is_silent"),
     levels=NOTICE,
 )
 UNDERSPENT = stat(
     Words("拨付不足的项目", "Underspent projects"),
     Words("已到验收或以后，拨付不到合同的一半。", "In acceptance or later, with less than half of the contract paid."),
-    Sql("SELECT count(*) AS projects FROM v_project WHERE is_underspent"),
+    Sql("SELECT coalesce(sum(underspent), 0)::bigint AS projects FROM v_project_count"),
     levels=NOTICE,
 )
 WAITING = stat(
     Words("等待前序的事件", "Parked events"),
     Words("早到的事件，等它前面的事件到来。", "Events that came early and wait for the one before them."),
-    Sql("SELECT count(*) AS events FROM v_parked_event"),
+    Sql("SELECT coalesce(sum(parked_events), 0)::bigint AS events FROM v_listed_project WHERE parked_events > 0"),
 )
 OVERDUE = table(
     Words("逾期项目", "Overdue projects"),
@@ -28,17 +28,18 @@ OVERDUE = table(
         "A milestone is due and not reported, or six months after the end nobody applied for acceptance; the longest first.",
     ),
     Sql(
-        "SELECT project_id, title, lead, programme, state, overdue_days FROM v_project"
-        f" WHERE is_overdue AND {_MINE} ORDER BY overdue_days DESC, project_id LIMIT 200"
+        "SELECT project_id, title, lead, programme, state, overdue_days FROM v_listed_project"
+        f" WHERE is_overdue AND {_MINE} ORDER BY overdue_from, project_id LIMIT 200"
     ),
 )
 MILESTONES = table(
     Words("90 天内到期的里程碑", "Milestones due within 90 days"),
     Words("尚未报告或被退回的里程碑，最近的在前。", "Milestones not yet reported, or returned; the nearest first."),
     Sql(
-        "SELECT project_id, milestone_id, title, lead, status, due_on::timestamptz AS due_on, days_left FROM v_milestone"
-        f" WHERE is_outstanding AND days_left BETWEEN 0 AND 90 AND {found('project_id', 'title', 'lead')}"
-        " ORDER BY due_on, project_id, milestone_id LIMIT 200"
+        "SELECT project_id, milestone_id, title, lead, status, due_on::timestamptz AS due_on, days_left FROM v_due_milestone"
+        " WHERE due_on BETWEEN (now() AT TIME ZONE 'UTC')::date AND (now() AT TIME ZONE 'UTC')::date + 90"
+        f" AND {found('project_id', 'title', 'lead')}"
+        " ORDER BY v_due_milestone.due_on, project_id, milestone_id LIMIT 200"
     ),
 )
 UNACCEPTED = table(
@@ -50,8 +51,8 @@ UNACCEPTED = table(
     Sql(
         "SELECT project_id, title, lead, end_on::timestamptz AS end_on, (now() AT TIME ZONE 'UTC')::date - end_on AS days_past,"
         " CASE WHEN now() > (end_on::timestamp + interval '183 days') AT TIME ZONE 'UTC' THEN 'yes' ELSE 'no' END AS past_limit"
-        " FROM v_project WHERE state = 'acceptance_pending' AND end_on::timestamp AT TIME ZONE 'UTC' <= now()"
-        f" AND {_MINE} ORDER BY end_on, project_id LIMIT 200"
+        " FROM v_listed_project WHERE state = 'acceptance_pending' AND end_on <= (now() AT TIME ZONE 'UTC')::date"
+        f" AND {_MINE} ORDER BY v_listed_project.end_on, project_id LIMIT 200"
     ),
 )
 EXTENSIONS = table(
@@ -61,14 +62,14 @@ EXTENSIONS = table(
         "Extensions granted and refused, and why (extension_too_late: asked for too late); waiting: parked, it came early.",
     ),
     Sql(
-        "SELECT e.event_time, e.subject, e.event_source,"
+        "SELECT e.event_time, e.project_id AS subject, e.event_source,"
         " CASE WHEN r.reason IS NOT NULL THEN 'refused' WHEN p.event_id IS NOT NULL THEN 'waiting' ELSE 'granted' END"
         " AS decision, coalesce(r.reason, '') AS reason"
-        " FROM v_event e LEFT JOIN v_rejection r ON r.event_id = e.event_id AND r.event_source = e.event_source"
-        " LEFT JOIN v_parked_event p ON p.project_id = e.subject AND p.event_id = e.event_id"
-        " AND p.event_source = e.event_source"
-        " WHERE e.event_type LIKE '%.research.project.extended.v_' AND $__timeFilter(e.event_time)"
-        " ORDER BY e.event_time DESC LIMIT 200"
+        " FROM (SELECT * FROM v_extension WHERE $__timeFilter(event_time) ORDER BY event_time DESC LIMIT 200) e"
+        " LEFT JOIN LATERAL (SELECT reason FROM v_rejection r WHERE r.subject = e.project_id"
+        " AND r.event_id = e.event_id AND r.event_source = e.event_source LIMIT 1) r ON true"
+        " LEFT JOIN v_parked_event p ON p.project_id = e.project_id AND p.event_id = e.event_id"
+        " AND p.event_source = e.event_source ORDER BY e.event_time DESC"
     ),
 )
 MONEY = table(
@@ -78,9 +79,10 @@ MONEY = table(
         "Contracts that began this year: contracted, paid, and the contracts of accepted projects, by currency.",
     ),
     Sql(
-        "SELECT programme, currency, count(*) AS projects, sum(contract_amount) AS contracted, sum(disbursed) AS paid,"
-        " coalesce(sum(contract_amount) FILTER (WHERE state IN ('accepted', 'closed', 'archived')), 0) AS accepted"
-        " FROM v_project WHERE start_on >= date_trunc('year', now())::date AND contract_amount > 0"
+        "SELECT programme, currency, sum(contracts)::bigint AS projects, sum(contracted)::bigint AS contracted,"
+        " sum(paid)::bigint AS paid,"
+        " coalesce(sum(contracted) FILTER (WHERE state IN ('accepted', 'closed', 'archived')), 0)::bigint AS accepted"
+        " FROM v_project_count WHERE start_year >= extract(year FROM now() AT TIME ZONE 'UTC') AND contracts > 0"
         " GROUP BY programme, currency ORDER BY contracted DESC"
     ),
     width=12,
@@ -89,8 +91,10 @@ STUCK = table(
     Words("停在哪个状态、多久", "Where projects stay, and how long"),
     Words("每个状态的项目数与停留最久者。", "Projects in each state, and the longest stay."),
     Sql(
-        "SELECT coalesce(state, '-') AS state, count(*) AS projects, max(unchanged_s) AS longest_s FROM v_project"
-        " GROUP BY 1 ORDER BY longest_s DESC NULLS LAST"
+        "SELECT coalesce(s.state, '-') AS state, s.projects, p.unchanged_s AS longest_s"
+        " FROM (SELECT state, sum(projects)::bigint AS projects FROM v_project_count GROUP BY state) s"
+        " LEFT JOIN LATERAL (SELECT unchanged_s FROM v_listed_project l WHERE l.state = s.state AND l.changed_at IS NOT NULL"
+        " ORDER BY l.moved_at LIMIT 1) p ON true ORDER BY longest_s DESC NULLS LAST"
     ),
     width=12,
 )
@@ -98,9 +102,9 @@ APPLICATIONS = table(
     Words("等得最久的申报与评审", "Applications and reviews that wait longest"),
     Words("尚未有结论的申报，等得最久的在前。", "Applications without a decision; those that wait longest first."),
     Sql(
-        "SELECT project_id, title, lead, state, unchanged_s FROM v_project"
+        "SELECT project_id, title, lead, state, unchanged_s FROM v_listed_project"
         f" WHERE state IN ('applied', 'returned', 'under_review', 'reserve') AND {_MINE}"
-        " ORDER BY unchanged_s DESC, project_id LIMIT 200"
+        " ORDER BY moved_at, project_id LIMIT 200"
     ),
 )
 CALLS = table(

@@ -23,5 +23,6 @@ EVENT_HISTORY = Table(
     Index(None, "subject", "event_time"),
     # Readers ask for the last hours; rows come nearly in this order, so a block range index does, at next to no cost a row.
     Index(None, "recorded_at", postgresql_using="brin"),
+    Index(None, "stored_at", postgresql_using="brin"),  # for the copy that counts read (sinks/status/reading.py)
     comment="every event once, from all topics",
 )

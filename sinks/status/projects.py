@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Column, Date, DateTime, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Date, DateTime, Index, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from engine.database import NULL, copy_instant, copy_text, copy_texts
@@ -38,6 +38,8 @@ PROJECT_STATUS = Table(
     Column("registered_at", DateTime(timezone=True)),
     Column("parked", JSONB, nullable=False, comment="events that wait for an earlier one"),
     *account.columns(),
+    # For the copy that lists read (reading.py): a block range index leaves an update HOT, whatever it changes.
+    Index(None, "written_at", postgresql_using="brin", postgresql_with={"pages_per_range": "16", "autosummarize": "on"}),
     postgresql_with={"fillfactor": "60"},
     comment="where each research project stands",
 )

@@ -52,7 +52,7 @@ class StatusStore(Generic[S]):
         lines = [
             "\t".join((form.key_field(key), *form.fields(entity.state), *account.fields(entity))) for key, entity in entities
         ]
-        upsert_rows(cursor, form.table, (form.key,), self._columns, lines)
+        upsert_rows(cursor, form.table, (form.key,), self._columns, lines, stamped="written_at")
 
     def scan(self, cursor: Cursor[Any], prefix: str = "", limit: int | None = None) -> Iterator[tuple[str, Entity[S]]]:
         """Entities by key in code point order, for commands; those whose key begins with `prefix`."""

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from threading import Event, Thread
 from typing import Any
 from urllib.request import urlopen
 from uuid import UUID
@@ -20,6 +21,7 @@ from gateway.console import users
 from gateway.console.rights import Role
 from schemas.subscriptions import Basis, Place, Status, Subscription
 from schemas.topics import PROJECT_EVENT
+from sinks.status.reading import keep_fresh
 from tests.conftest import TEMPLATE, Stage, _emptied, _with_database
 
 PASSWORD = "a password of tests"
@@ -158,15 +160,18 @@ def founded(services: Any, registry: Any) -> Iterator[Bureau]:
     reader_dsn = re.sub(r"//[^@]*@", f"//{reader}:{reader}@", dsn)
     try:
         with _emptied(services, dsn):
-            stage = Stage(services, dsn, registry)
+            stage, stop = Stage(services, dsn, registry), Event()
+            copying = Thread(target=keep_fresh, args=(dsn, stop), daemon=True)  # as a worker process does
             try:
                 _seed(stage)
+                copying.start()
                 port = free_port()
                 process = stage._process("console", console__port=str(port), console__reader_dsn=reader_dsn)
                 url = f"http://127.0.0.1:{port}/console"
                 stage.until(lambda: _answers(url, process), 40, lambda: "the console does not answer")
                 yield Bureau(stage, url)
             finally:
+                stop.set()
                 stage.stop()
     finally:
         with psycopg.connect(services.postgres.admin_dsn, autocommit=True) as connection:

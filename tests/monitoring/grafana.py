@@ -1,22 +1,18 @@
 """What Grafana would send: a panel's queries with its variables and macros filled in."""
 
-import re
 from typing import Any
 
 import psycopg
 from psycopg.rows import dict_row
 
-from monitoring.dashboards.declared import Dashboard, Prom, Sql
+from monitoring.dashboards.declared import Dashboard, Prom, Sql, asked
 
 Rows = list[dict[str, Any]]
 
 
 def sql_of(query: Sql, dashboard: Dashboard, **values: str) -> str:
     """Within the dashboard's own time; a variable without a value is empty, as at first."""
-    text = re.sub(
-        r"\$__timeFilter\(([\w.]+)\)", rf"\1 BETWEEN now() - interval '{dashboard.hours} hours' AND now()", query.text
-    )
-    return re.sub(r"\$\{(\w+):sqlstring\}", lambda found: "'" + values.get(found[1], "") + "'", text)
+    return asked(query, dashboard.hours, **values)
 
 
 def promql_of(query: Prom) -> str:

@@ -1,6 +1,7 @@
 """A small bureau with known answers: every instant is set from now, since the views look from now."""
 
 import json
+import random
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -16,6 +17,7 @@ from sinks.status import StatusStore
 from sinks.status.alerts import ALERTS
 from sinks.status.calls import CALLS
 from sinks.status.projects import PROJECTS
+from sinks.status.reading import refresh
 
 INSTITUTE = "/partners/institute"
 
@@ -26,8 +28,28 @@ def sow(cursor: Cursor[Any], now: datetime) -> None:
     StatusStore(CALLS).save(cursor, [(key, Entity(call)) for key, call in _calls(now).items()])
     StatusStore(ALERTS).save(cursor, [(key, Entity(alert)) for key, alert in _alerts(now).items()])
     _history(cursor, now)
+    refresh(cursor)
     _platform(cursor, now)
     _subscriptions(cursor, now)
+
+
+def drawn(draw: random.Random, now: datetime) -> Project:
+    """A project by chance, near the edges of the claims."""
+
+    def day(low: int, high: int) -> date:
+        return (now + timedelta(days=draw.randint(low, high))).date()
+
+    statuses = list(MilestoneStatus)
+    return Project(
+        state=draw.choice([None, *State, *[State.EXECUTING] * 10]),
+        contract_amount=draw.choice([0, 100]),
+        disbursed=draw.choice([0, 49, 50, 100]),
+        start=draw.choice([None, day(-800, 10)]),
+        end=draw.choice([None, day(-200, -170), day(-10, 100)]),
+        milestones=tuple(Milestone(f"M-{n}", day(-3, 40), draw.choice(statuses)) for n in range(draw.randint(0, 3))),
+        reported_at=draw.choice([None, now - timedelta(days=draw.randint(0, 800))]),
+        register_name=draw.choice(["", "gtr"]),
+    )
 
 
 def _day(now: datetime, days: int) -> date:

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from typing import Any
 
@@ -29,7 +29,13 @@ from tests.monitoring import seed
 pytestmark = pytest.mark.services
 VIEWS = tuple(
     view
-    for migration in ("0003_reading_views", "0008_reading_subscriptions", "0012_silences_works")
+    for migration in (
+        "0003_reading_views",
+        "0008_reading_subscriptions",
+        "0012_silences_works",
+        "0013_reading_copy",
+        "0014_reading_events",
+    )
     for view in import_module(f"migrations.versions.{migration}").VIEWS
 )
 
@@ -51,7 +57,7 @@ def now(owner: psycopg.Connection[Any]) -> datetime:
 
 def test_overlays_of_projects_are_those_of_the_rule(owner: psycopg.Connection[Any], now: datetime) -> None:
     draw = random.Random(1)  # noqa: S311 - a sample, the same each time
-    made = {f"P-{number}": _project(draw, now) for number in range(500)}
+    made = {f"P-{number}": seed.drawn(draw, now) for number in range(500)}
     with owner.cursor() as cursor:
         StatusStore(PROJECTS).save(cursor, [(key, Entity(project)) for key, project in made.items()])
     names = ("at_risk", "overdue", "silent", "underspent")
@@ -60,23 +66,6 @@ def test_overlays_of_projects_are_those_of_the_rule(owner: psycopg.Connection[An
     ruled = {key: projects.overlays(project, now) for key, project in made.items()}
     assert said == ruled
     assert {name for claims in ruled.values() for name in claims} == set(names)  # the sample shows each
-
-
-def _project(draw: random.Random, now: datetime) -> Project:
-    def day(low: int, high: int) -> date:
-        return (now + timedelta(days=draw.randint(low, high))).date()
-
-    statuses = list(MilestoneStatus)
-    return Project(
-        state=draw.choice([None, *State, *[State.EXECUTING] * 10]),
-        contract_amount=draw.choice([0, 100]),
-        disbursed=draw.choice([0, 49, 50, 100]),
-        start=draw.choice([None, day(-800, 10)]),
-        end=draw.choice([None, day(-200, -170), day(-10, 100)]),
-        milestones=tuple(Milestone(f"M-{n}", day(-3, 40), draw.choice(statuses)) for n in range(draw.randint(0, 3))),
-        reported_at=draw.choice([None, now - timedelta(days=draw.randint(0, 800))]),
-        register_name=draw.choice(["", "gtr"]),
-    )
 
 
 def test_phase_of_a_call_is_that_of_the_rule(owner: psycopg.Connection[Any], now: datetime) -> None:

@@ -43,6 +43,7 @@ from gateway.console.queries.projects import (
     ProjectRow,
     ProjectSheet,
     board,
+    copy_age_s,
     project,
     projects,
 )
@@ -120,6 +121,7 @@ __all__ = [
     "calls",
     "causes",
     "closing_calls",
+    "copy_age_s",
     "find_key",
     "find_words",
     "held",

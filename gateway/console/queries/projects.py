@@ -5,7 +5,7 @@ from typing import Any, Final, NamedTuple
 
 from psycopg import Cursor
 
-from gateway.console.queries.rows import Page, columns, page, rows
+from gateway.console.queries.rows import LIST_MAX, Page, columns, page, rows
 
 
 class Column(NamedTuple):
@@ -20,15 +20,32 @@ class Column(NamedTuple):
 
 
 def board(cursor: Cursor[Any]) -> list[Column]:
-    """How many projects stand where, and with which claims."""
+    """How many projects stand where, and with which claims: sums that are kept, and what indexes hold."""
     return rows(
         cursor,
         Column,
-        """SELECT state, count(*) AS projects, count(*) FILTER (WHERE is_overdue) AS overdue,
-                  count(*) FILTER (WHERE is_at_risk) AS at_risk, count(*) FILTER (WHERE is_silent) AS silent,
-                  count(*) FILTER (WHERE is_underspent) AS underspent
-           FROM v_project GROUP BY state""",
+        """WITH claim AS (
+               SELECT state, count(*) AS overdue, 0 AS at_risk, 0 AS silent
+               FROM v_listed_project WHERE is_overdue GROUP BY state
+               UNION ALL SELECT state, 0, count(DISTINCT project_id), 0 FROM v_due_milestone WHERE is_at_risk GROUP BY state
+               UNION ALL SELECT state, 0, 0, count(*) FROM v_listed_project WHERE is_silent GROUP BY state
+           ), claims AS (
+               SELECT state, sum(overdue) AS overdue, sum(at_risk) AS at_risk, sum(silent) AS silent
+               FROM claim GROUP BY state
+           )
+           SELECT s.state, s.projects::bigint AS projects, coalesce(c.overdue, 0)::bigint AS overdue,
+                  coalesce(c.at_risk, 0)::bigint AS at_risk, coalesce(c.silent, 0)::bigint AS silent,
+                  s.underspent::bigint AS underspent
+           FROM (SELECT state, sum(projects) AS projects, sum(underspent) AS underspent FROM v_project_count GROUP BY state) s
+           LEFT JOIN claims c ON c.state = s.state""",
     )
+
+
+def copy_age_s(cursor: Cursor[Any]) -> float:
+    """How old the copy is that lists and counts of projects come from."""
+    cursor.execute("SELECT age_s::float8 FROM v_reading WHERE name = 'project'")
+    row = cursor.fetchone()
+    return float(row[0]) if row else 0.0
 
 
 class ProjectRow(NamedTuple):
@@ -59,7 +76,7 @@ class ProjectFilter(NamedTuple):
     words: str = ""
 
 
-# A claim, and the states in which it can hold: of a million projects most have ended, and are not looked at.
+# A claim, and the states in which it can hold.
 CLAIMS: Final = {
     "overdue": ("contracted", "executing", "suspended", "acceptance_pending"),
     "at_risk": ("executing",),
@@ -67,25 +84,57 @@ CLAIMS: Final = {
     "underspent": ("acceptance_pending", "in_acceptance", "accepted", "closed"),
 }
 _PROJECT = columns(ProjectRow)
+# Each tier by an index of its own, so that it ends with the page.
+_RISK = """SELECT p.*, d.due_at FROM v_due_milestone d JOIN v_listed_project p ON p.project_id = d.project_id
+           WHERE d.is_at_risk AND d.is_first
+             AND NOT EXISTS (SELECT FROM v_due_milestone e WHERE e.project_id = d.project_id AND e.is_at_risk
+                             AND e.due_at < d.due_at)"""
+_TIERS: Final = {
+    "overdue": ("SELECT p.*, NULL::timestamptz AS due_at FROM v_listed_project p WHERE p.is_overdue", "p.overdue_from"),
+    "at_risk": (_RISK, "d.due_at"),
+    "silent": ("SELECT p.*, NULL::timestamptz AS due_at FROM v_listed_project p WHERE p.is_silent", "p.silent_from"),
+    "underspent": (
+        "SELECT p.*, NULL::timestamptz AS due_at FROM v_listed_project p WHERE p.is_underspent",
+        "p.moved_at DESC",
+    ),
+}
+_FIRST: Final = (("overdue", ""), ("at_risk", " AND NOT p.is_overdue"))
+_LAST_MOVED: Final = "SELECT p.*, NULL::timestamptz AS due_at FROM v_listed_project p WHERE true"
 
 
 def projects(cursor: Cursor[Any], wanted: ProjectFilter) -> Page[ProjectRow]:
-    """Overdue first, the longest first; then at risk; then what moved last."""
-    where = ["true"]
-    if wanted.state:
-        where.append("state = %(state)s")
-    if wanted.claim in CLAIMS:
-        where.append("state = ANY(%(states)s)")
+    """Overdue first, the longest first; then at risk, the nearest first; then what moved last. One claim: where it holds."""
+    state = " AND p.state = %(state)s" if wanted.state else ""
+    values = wanted._asdict() | {"words": wanted.words.lower()}
     if wanted.words:
-        where.append("strpos(lower(concat_ws(' ', project_id, title, lead, programme)), lower(%(words)s)) > 0")
-    holds = f"WHERE is_{wanted.claim}" if wanted.claim in CLAIMS else ""
+        return page(cursor, ProjectRow, _by_words(wanted, state), values)
+    if wanted.claim in _TIERS:
+        tiers = [(*_TIERS[wanted.claim], "")]
+    else:
+        tiers = [
+            *((*_TIERS[name], others) for name, others in _FIRST if not wanted.state or wanted.state in CLAIMS[name]),
+            (_LAST_MOVED, "p.moved_at DESC", " AND NOT p.is_overdue AND NOT p.is_at_risk"),
+        ]
+    parts = []
+    for tier, (select, order, others) in enumerate(tiers):
+        way = " DESC" if order.endswith("DESC") else ""  # as the index goes
+        first = f"{select}{state}{others} ORDER BY {order}, p.project_id{way} LIMIT {LIST_MAX + 1}"
+        parts.append(f"(SELECT {tier} AS tier, row_number() OVER () AS place, {_PROJECT} FROM ({first}) AS first)")  # noqa: S608
     return page(
         cursor,
         ProjectRow,
-        # OFFSET 0 keeps the claims from being computed once for the condition and once more for the list.
-        f"SELECT * FROM (SELECT {_PROJECT} FROM v_project WHERE {' AND '.join(where)} OFFSET 0) AS p {holds}"  # noqa: S608
-        " ORDER BY is_overdue DESC, overdue_days DESC NULLS LAST, is_at_risk DESC, changed_at DESC NULLS LAST, project_id",
-        wanted._asdict() | {"states": list(CLAIMS.get(wanted.claim, ()))},
+        f"SELECT {_PROJECT} FROM ({' UNION ALL '.join(parts)}) AS p ORDER BY tier, place",  # noqa: S608 - our own constants
+        values,
+    )
+
+
+def _by_words(wanted: ProjectFilter, state: str) -> str:
+    """Whatever has the words; claims of those that are shown alone are computed, so they do not take part in the order."""
+    holds = f" AND is_{wanted.claim}" if wanted.claim in CLAIMS else ""
+    return (
+        f"SELECT {_PROJECT} FROM v_listed_project p WHERE (strpos(p.words, %(words)s) > 0 OR p.call_id = ANY(ARRAY("  # noqa: S608
+        f"SELECT call_id FROM v_call WHERE strpos(lower(programme), %(words)s) > 0))){state}{holds}"
+        " ORDER BY is_overdue DESC, overdue_from, moved_at DESC, project_id"
     )
 
 

@@ -35,9 +35,8 @@ def find_words(cursor: Cursor[Any], words: str) -> list[Found]:
     return rows(
         cursor,
         Found,
-        f"""(SELECT 'project' AS kind, project_id AS key, title, lead AS note, state FROM v_project
-             WHERE strpos(lower(concat_ws(' ', project_id, title, lead, contract_no)), lower(%(words)s)) > 0
-             LIMIT {FOUND_MAX})
+        f"""(SELECT 'project' AS kind, project_id AS key, title, lead AS note, state FROM v_listed_project
+             WHERE strpos(words, lower(%(words)s)) > 0 LIMIT {FOUND_MAX})
             UNION ALL (SELECT 'call', call_id, title, programme, phase FROM v_call
              WHERE strpos(lower(concat_ws(' ', call_id, title, programme)), lower(%(words)s)) > 0 LIMIT {FOUND_MAX})
             UNION ALL (SELECT 'alert', alert_key, coalesce(title, ''), monitor, condition FROM v_alert

@@ -35,7 +35,8 @@ class ProjectScreens:
 
             async def build(say: Speech) -> Markup:
                 board, page = await asyncio.gather(kept_board(self._house), kept_projects(self._house, chosen))
-                age_s = max(self._house.kept.age_s(board), self._house.kept.age_s(page))
+                copy_age_s = await self._house.views.read(queries.copy_age_s)
+                age_s = max(self._house.kept.age_s(board), self._house.kept.age_s(page), copy_age_s)
                 return join(projects.board_section(say, board.value, chosen, age_s), projects.list_section(say, page.value))
 
             await self._house.live(visit, build, CALM_S)

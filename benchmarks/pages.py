@@ -1,0 +1,207 @@
+"""How long operators wait with a million projects and 10,000 alerts: every panel's SQL, every question and page.
+
+  python -m benchmarks.pages            panels and questions under the reading role, pages over HTTP: ms
+  python -m benchmarks.pages --quick    with 50,000 projects and fewer events; nothing is written down
+
+Nothing else runs, and nothing was asked before: an answer that the console keeps costs a reader none of this.
+"""
+
+import argparse
+import http.client
+import os
+import secrets
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlencode
+
+import psycopg
+from psycopg import Connection, Cursor, sql
+
+from benchmarks import report
+from benchmarks.harness import ROOT, Bench, bench, machine, say, schema
+from benchmarks.seeded import fill
+from gateway.console import queries, users
+from gateway.console.queries import AlertFilter, HeldFilter, ProjectFilter
+from gateway.console.rights import Role
+from monitoring.dashboards import DASHBOARDS
+from monitoring.dashboards.declared import Sql, asked
+
+PROJECTS, ALERTS, EVENTS, HELD = 1_000_000, 10_000, 500_000, 1_000
+QUICK_PROJECTS, QUICK_EVENTS = 50_000, 25_000
+RUNS = 5
+START_S = 30
+PASSWORD = "a password of benchmarks"  # noqa: S105 - of a schema that ends with the run
+PROJECT = "P-0000777"
+
+QUESTIONS: dict[str, Callable[[Cursor[Any]], object]] = {
+    "now: what waits": queries.needs,
+    "now: pulse": queries.pulse,
+    "now: news": lambda cursor: queries.news(cursor, 600),
+    "now: calls": queries.closing_calls,
+    "projects: board": queries.board,
+    "projects: list": lambda cursor: queries.projects(cursor, ProjectFilter()),
+    "projects: executing": lambda cursor: queries.projects(cursor, ProjectFilter(state="executing")),
+    "projects: closed": lambda cursor: queries.projects(cursor, ProjectFilter(state="closed")),
+    **{
+        f"projects: {claim}": lambda cursor, claim=claim: queries.projects(cursor, ProjectFilter(claim=claim))  # type: ignore[misc]
+        for claim in queries.CLAIMS
+    },
+    "projects: by rare words": lambda cursor: queries.projects(cursor, ProjectFilter(words="abcd12")),
+    "projects: by frequent words": lambda cursor: queries.projects(cursor, ProjectFilter(words="institute 7")),
+    "project: one": lambda cursor: queries.project(cursor, PROJECT),
+    "alerts: list": lambda cursor: queries.alerts(cursor, AlertFilter()),
+    "alerts: by words": lambda cursor: queries.alerts(cursor, AlertFilter("all", words="node-77")),
+    "quarantine: causes": queries.causes,
+    "quarantine: records": lambda cursor: queries.held(cursor, HeldFilter()),
+    "search: by id": lambda cursor: queries.find_key(cursor, PROJECT),
+    "search: rare words": lambda cursor: queries.find_words(cursor, "abcd1234"),
+    "search: no such words": lambda cursor: queries.find_words(cursor, "no such thing"),
+}
+PAGES = (
+    "/",
+    "/projects",
+    "/projects?state=executing",
+    "/projects?claim=overdue",
+    "/projects?words=abcd12",
+    f"/projects/{PROJECT}",
+    "/alerts",
+    "/alerts/am/77",
+    "/quarantine",
+    "/way",
+    "/search?q=abcd1234",
+    "/partners",
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="fewer projects and events")
+    is_quick = parser.parse_args().quick
+    projects, events = (QUICK_PROJECTS, QUICK_EVENTS) if is_quick else (PROJECTS, EVENTS)
+    with bench() as at, schema(at) as dsn, psycopg.connect(dsn, autocommit=True) as connection:
+        say(f"storing {projects:,} projects, {ALERTS:,} alerts, {events:,} events")
+        began_s = time.monotonic()
+        fill(connection, projects=projects, alerts=ALERTS, events=events, held=HELD)
+        say(f"stored in {time.monotonic() - began_s:.0f} s")
+        rows = [*_panels(connection), *_questions(connection), *_pages(at, dsn, connection)]
+    for row in rows:
+        print(f"{row['kind']:9} {row['name']:60} {row['median_ms']:8.1f} {row['worst_ms']:8.1f} ms")
+    if not is_quick:
+        report.write("pages", machine(), rows)
+
+
+def _panels(connection: Connection[Any]) -> Iterator[dict[str, Any]]:
+    """As Grafana would ask."""
+    with connection.transaction(force_rollback=True):
+        _read_only(connection)
+        for dashboard in DASHBOARDS:
+            for panel in dashboard.panels:
+                for query in panel.queries:
+                    if isinstance(query, Sql):
+                        text = asked(query, dashboard.hours, subject=PROJECT)
+                        yield _timed("panel", f"{dashboard.uid}: {panel.title.en}", lambda text=text: _all(connection, text))  # type: ignore[misc]
+
+
+def _questions(connection: Connection[Any]) -> Iterator[dict[str, Any]]:
+    with connection.transaction(force_rollback=True), connection.cursor() as cursor:
+        _read_only(connection)
+        for name, ask in QUESTIONS.items():
+            yield _timed("question", name, lambda ask=ask: ask(cursor))  # type: ignore[misc]
+
+
+def _read_only(connection: Connection[Any]) -> None:
+    """The rights of the reading role, in the benchmark's own schema, where the role may not look by itself."""
+    place = connection.execute("SELECT current_schema()").fetchone()
+    assert place is not None
+    connection.execute(sql.SQL("GRANT USAGE ON SCHEMA {} TO dujiang_reader").format(sql.Identifier(place[0])))
+    connection.execute("GRANT dujiang_reader TO current_user") if not _may_read_as(connection) else None
+    connection.execute("SET LOCAL ROLE dujiang_reader")
+
+
+def _may_read_as(connection: Connection[Any]) -> bool:
+    row = connection.execute("SELECT pg_has_role(current_user, 'dujiang_reader', 'SET')").fetchone()
+    return bool(row and row[0])
+
+
+def _all(connection: Connection[Any], text: str) -> list[Any]:
+    return connection.execute(text.encode()).fetchall()
+
+
+def _pages(at: Bench, dsn: str, connection: Connection[Any]) -> list[dict[str, Any]]:
+    """The HTML of each page, built from what the database says; a browser is not in the figure."""
+    name = f"bench-{secrets.token_hex(3)}"
+    with connection.transaction(), connection.cursor() as cursor:
+        users.add(cursor, name, Role.STEWARD, PASSWORD, "benchmarks")
+    with _console(at, dsn) as port:
+        cookie = _signed_in(port, name)
+        return [_timed("page", path, lambda path=path: _get(port, path, cookie)) for path in PAGES]  # type: ignore[misc]
+
+
+@contextmanager
+def _console(at: Bench, dsn: str) -> Iterator[int]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    given = {"KAFKA__BOOTSTRAP": at.bootstrap, "DATABASE__DSN": dsn, "CONSOLE__PORT": str(port)}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("DUJIANG_")}
+    environment |= {f"DUJIANG_{name}": value for name, value in given.items()}
+    process = subprocess.Popen([sys.executable, "-m", "dujiang", "console"], cwd=ROOT, env=environment)
+    try:
+        _until_alive(port)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(15)
+
+
+def _until_alive(port: int) -> None:
+    end_s = time.monotonic() + START_S
+    while True:
+        try:
+            _sent(port, "GET", "/health/live")
+            return
+        except OSError:
+            if time.monotonic() > end_s:
+                raise
+            time.sleep(0.2)
+
+
+def _signed_in(port: int, name: str) -> str:
+    form = urlencode({"name": name, "password": PASSWORD, "next": "/console/"})
+    answer = _sent(port, "POST", "/console/sign-in", form, origin=f"http://127.0.0.1:{port}")
+    assert answer.status == 303, answer.status
+    return answer.getheader("set-cookie", "").partition(";")[0]
+
+
+def _get(port: int, path: str, cookie: str) -> None:
+    answer = _sent(port, "GET", f"/console{path}", cookie=cookie)
+    assert answer.status == 200, (path, answer.status)
+
+
+def _sent(port: int, method: str, path: str, body: str | None = None, **headers: str) -> http.client.HTTPResponse:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    given = {"accept": "text/html", "content-type": "application/x-www-form-urlencoded", **headers}
+    connection.request(method, path, body, given)
+    answer = connection.getresponse()
+    answer.read()
+    connection.close()
+    return answer
+
+
+def _timed(kind: str, name: str, ask: Callable[[], object]) -> dict[str, Any]:
+    took = []
+    for _ in range(RUNS):
+        began_s = time.perf_counter()
+        ask()
+        took.append((time.perf_counter() - began_s) * 1000)
+    return {"kind": kind, "name": name, "median_ms": round(statistics.median(took), 1), "worst_ms": round(max(took), 1)}
+
+
+if __name__ == "__main__":
+    main()

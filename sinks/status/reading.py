@@ -1,0 +1,150 @@
+"""The copies that lists, counts and search read: their tables, and the thread that keeps them up to date.
+
+The work is functions in PostgreSQL (migrations 0013, 0014), so that every process that may write can ask for it; a lock there
+lets one at a time do it, and rest REST times as long as it took. So readers cost the writers a small share, whatever the size
+of the tables: a larger backlog makes the copy older, not the platform slower. `reading_pass` says how old it is.
+"""
+
+from threading import Event
+from typing import Any, Final
+
+import structlog
+from psycopg import Cursor
+from sqlalchemy import BigInteger, Boolean, Column, Date, DateTime, Index, Integer, Numeric, Table, Text, text
+from sqlalchemy.dialects.postgresql import JSONB, UUID
+
+from engine.database import Database, StoreRefused
+from engine.errors import Fault
+from engine.tables import metadata
+
+EVERY_S: Final = 1.0
+REST: Final = 20.0
+AWAY_S: Final = 10.0
+
+PROJECT_READING = Table(
+    "project_reading",
+    metadata,
+    Column("project_id", Text, primary_key=True),
+    Column("state", Text),
+    Column("title", Text, nullable=False),
+    Column("lead", Text, nullable=False),
+    Column("call_id", Text, nullable=False),
+    Column("contract_no", Text, nullable=False),
+    Column("contract_amount", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("disbursed", BigInteger, nullable=False),
+    Column("start_on", Date),
+    Column("end_on", Date),
+    Column("moved_at", DateTime(timezone=True), nullable=False, comment="its last change; -infinity: none yet"),
+    Column("overdue_from", DateTime(timezone=True), comment="after this it is overdue"),
+    Column("silent_from", DateTime(timezone=True), comment="after this it is silent"),
+    Column("is_underspent", Boolean, nullable=False),
+    Column("parked_events", Integer, nullable=False),
+    Column(
+        "outstanding", JSONB, nullable=False, comment="milestones of an active project that are planned or returned, by day"
+    ),
+    Column("words", Text, nullable=False, comment="id, title, lead and contract in lower case, for search"),
+    Index(
+        "ix_project_reading_overdue",
+        "overdue_from",
+        "project_id",
+        postgresql_include=["state"],
+        postgresql_where=text("overdue_from IS NOT NULL"),
+    ),
+    Index(
+        "ix_project_reading_silent",
+        "silent_from",
+        "project_id",
+        postgresql_include=["state"],
+        postgresql_where=text("silent_from IS NOT NULL"),
+    ),
+    Index(
+        "ix_project_reading_underspent",
+        "moved_at",
+        "project_id",
+        postgresql_include=["state"],
+        postgresql_where=text("is_underspent"),
+    ),
+    Index("ix_project_reading_ended", "end_on", "project_id", postgresql_where=text("state = 'acceptance_pending'")),
+    Index("ix_project_reading_parked", "project_id", postgresql_where=text("parked_events > 0")),
+    Index("ix_project_reading_state", "state", "moved_at", "project_id"),
+    Index("ix_project_reading_moved", "moved_at", "project_id"),
+    comment="a copy of project_status for lists and counts, some seconds old (reading_pass)",
+)
+PROJECT_DUE = Table(
+    "project_due",
+    metadata,
+    Column("project_id", Text, nullable=False),
+    Column("milestone_id", Text, nullable=False),
+    Column("due_on", Date, nullable=False),
+    Column("due_at", DateTime(timezone=True), nullable=False, comment="00:00 UTC of the day"),
+    Column("status", Text, nullable=False),
+    Column("state", Text, nullable=False, comment="of the project"),
+    Column("is_first", Boolean, nullable=False, comment="the first of its project on that day"),
+    Index("ix_project_due_project", "project_id"),
+    Index("ix_project_due_day", "due_on", "project_id", "milestone_id"),
+    Index("ix_project_due_risk", "due_at", "project_id", postgresql_where=text("state = 'executing'")),
+    comment="outstanding milestones of active projects, as of the copy",
+)
+PROJECT_SUMMARY = Table(
+    "project_summary",
+    metadata,
+    Column("state", Text, primary_key=True, comment="empty: none yet"),
+    Column("call_id", Text, primary_key=True),
+    Column("currency", Text, primary_key=True),
+    Column("start_year", Integer, primary_key=True, comment="0: no contract", autoincrement=False),
+    Column("projects", BigInteger, nullable=False),
+    Column("contracts", BigInteger, nullable=False, comment="projects with an amount"),
+    Column("underspent", BigInteger, nullable=False),
+    Column("contracted", Numeric, nullable=False),
+    Column("paid", Numeric, nullable=False, comment="of the contracts"),
+    comment="how many projects and how much money stand where, as of the copy",
+)
+EVENT_READING = Table(
+    "event_reading",
+    metadata,
+    Column("identity", UUID, primary_key=True, comment="as in event_history"),
+    Column("kind", Text, nullable=False, comment="application, extension"),
+    Column("subject", Text, nullable=False),
+    Column("event_source", Text, nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("event_time", DateTime(timezone=True), nullable=False),
+    Column("call_id", Text, comment="of an application"),
+    Index("ix_event_reading_call", "call_id", "event_time"),
+    Index("ix_event_reading_extension", "event_time", postgresql_where=text("kind = 'extension'")),
+    comment="events that lists count, copied from event_history, some seconds old (reading_pass)",
+)
+READING_PASS = Table(
+    "reading_pass",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("started_at", DateTime(timezone=True), nullable=False, comment="what was committed by then is in the copy"),
+    Column("finished_at", DateTime(timezone=True), nullable=False),
+    Column("read_to", DateTime(timezone=True), nullable=False, comment="the next pass reads rows written since"),
+    comment="how old each copy for readers is",
+)
+
+log = structlog.get_logger("reading")
+
+
+def refresh(cursor: Cursor[Any], rest: float = 0.0) -> int | None:
+    """Bring the copies up to date; how many rows differed. None: somebody else does it, or it rests `rest` times its last."""
+    cursor.execute("SELECT refresh_project_reading(%(rest)s) + refresh_event_reading(%(rest)s)", {"rest": rest})
+    row = cursor.fetchone()
+    changes: int | None = row[0] if row else None
+    return changes
+
+
+def keep_fresh(dsn: str, stopping: Event) -> None:
+    """Until `stopping`. A pass that fails is told once to the log, and tried again after AWAY_S."""
+    database, was_away = Database(dsn, "dujiang reading copy"), False
+    while not stopping.wait(AWAY_S if was_away else EVERY_S):
+        try:
+            with database.transaction() as cursor:
+                refresh(cursor, REST)
+            was_away = False
+        except (Fault, StoreRefused) as fault:
+            if not was_away:
+                log.warning("reading_copy_failed", fault=str(fault))
+            was_away = True
+    database.close()

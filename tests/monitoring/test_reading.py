@@ -1,0 +1,203 @@
+"""The copies that lists and counts read: as the rules say, whole after every pass, and asked for by indexes alone."""
+
+import json
+import random
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import psycopg
+import pytest
+
+from benchmarks import seeded
+from benchmarks.pages import QUESTIONS
+from engine.ports import Entity
+from gateway.console import queries
+from gateway.console.queries import ProjectFilter
+from monitoring.dashboards import DASHBOARDS
+from monitoring.dashboards.declared import Sql, asked
+from schemas.projects import Project, State
+from sinks.status import StatusStore
+from sinks.status.projects import PROJECTS
+from sinks.status.reading import refresh
+from streams import projects
+from tests.monitoring import seed
+
+pytestmark = pytest.mark.services
+CLAIMS = ("at_risk", "overdue", "silent", "underspent")
+MANY = 20_000
+HELD_MAX = 2_000  # rows that one question may fetch from a table of MANY; an index read alone costs little a row
+LARGE = ("project_status", "project_reading", "project_due", "event_history", "event_reading")
+
+
+@pytest.fixture
+def owner(database: str) -> Iterator[psycopg.Connection[Any]]:
+    with psycopg.connect(database, options="-c timezone=UTC") as connection:
+        yield connection
+
+
+def _save(cursor: psycopg.Cursor[Any], made: dict[str, Project]) -> None:
+    StatusStore(PROJECTS).save(cursor, [(key, Entity(project)) for key, project in made.items()])
+
+
+def _now(cursor: psycopg.Cursor[Any]) -> datetime:
+    row = cursor.execute("SELECT now()").fetchone()
+    assert row is not None
+    found: datetime = row[0]
+    return found
+
+
+def test_copy_says_what_the_rules_say_after_every_change(owner: psycopg.Connection[Any]) -> None:
+    draw = random.Random(4)  # noqa: S311 - a sample, the same each time
+    made: dict[str, Project] = {}
+    for _ in range(3):
+        with owner.transaction(), owner.cursor() as cursor:
+            now = _now(cursor)
+            changed = {f"P-{draw.randrange(300)}": seed.drawn(draw, now) for _ in range(200)}
+            made |= changed
+            _save(cursor, changed)
+            assert refresh(cursor)
+            rows = cursor.execute("SELECT project_id, is_at_risk, is_overdue, is_silent, is_underspent FROM v_listed_project")
+            said = {key: [name for name, holds in zip(CLAIMS, flags, strict=True) if holds] for key, *flags in rows}
+            assert said == {key: projects.overlays(project, now) for key, project in made.items()}
+            counted = dict(cursor.execute("SELECT state, sum(projects)::int FROM v_project_count GROUP BY 1").fetchall())
+            assert counted == Counter(project.state for project in made.values())
+            money = cursor.execute("SELECT sum(contracts)::int, sum(contracted)::int, sum(paid)::int FROM v_project_count")
+            contracts = [project for project in made.values() if project.contract_amount]
+            assert money.fetchone() == (
+                len(contracts),
+                sum(project.contract_amount for project in contracts),
+                sum(project.disbursed for project in contracts),
+            )
+            board = {column.state: column for column in queries.board(cursor)}
+            ruled = Counter((p.state, claim) for p in made.values() for claim in projects.overlays(p, now))
+            assert {(state, c): getattr(board[state], c) for state, c in ruled} == ruled
+            milestones = "SELECT project_id, milestone_id, due_on, status, days_left FROM {} ORDER BY 1, 2, 3, 4"
+            due = cursor.execute(milestones.format("v_due_milestone")).fetchall()
+            assert due == cursor.execute(milestones.format("v_milestone WHERE is_outstanding")).fetchall()
+            assert due
+
+
+def test_what_was_under_way_during_a_pass_is_in_the_next(database: str, owner: psycopg.Connection[Any]) -> None:
+    with psycopg.connect(database) as slow, slow.cursor() as writer:
+        _save(writer, {"P-slow": Project(state=State.APPLIED)})
+        with owner.transaction(), owner.cursor() as cursor:
+            assert refresh(cursor) == 0
+        slow.commit()
+    with owner.transaction(), owner.cursor() as cursor:
+        cursor.execute("UPDATE reading_pass SET started_at = started_at + interval '1 hour'")  # however long it takes
+        assert refresh(cursor) == 1
+        assert refresh(cursor) == 0
+
+
+def test_a_pass_rests_as_often_as_it_took(owner: psycopg.Connection[Any]) -> None:
+    with owner.cursor() as cursor:
+        cursor.execute("UPDATE reading_pass SET started_at = now() - interval '3 s', finished_at = now() - interval '2 s'")
+        assert refresh(cursor, rest=20) is None
+        assert refresh(cursor, rest=1) == 0
+
+
+def test_the_list_shows_overdue_then_at_risk_then_what_moved_last(owner: psycopg.Connection[Any]) -> None:
+    draw = random.Random(5)  # noqa: S311
+    with owner.transaction(), owner.cursor() as cursor:
+        now = _now(cursor)
+        _save(cursor, {f"P-{n}": seed.drawn(draw, now) for n in range(40)})
+        refresh(cursor)
+        found = queries.projects(cursor, ProjectFilter())
+        ranks = [0 if row.is_overdue else 1 if row.is_at_risk else 2 for row in found.rows]
+        assert (ranks, set(ranks), len(found.rows)) == (sorted(ranks), {0, 1, 2}, 40)
+        days = [row.overdue_days for row in found.rows if row.is_overdue]
+        assert days == sorted(days, reverse=True)  # type: ignore[type-var]
+        for claim in queries.CLAIMS:
+            rows = queries.projects(cursor, ProjectFilter(claim=claim)).rows
+            assert len({row.project_id for row in rows}) == len(rows)
+            assert {row.project_id for row in rows} == {row.project_id for row in found.rows if getattr(row, f"is_{claim}")}
+            worded = queries.projects(cursor, ProjectFilter(claim=claim, words="P-")).rows
+            assert {row.project_id for row in worded} == {row.project_id for row in rows}
+
+
+def test_applications_and_extensions_come_along(owner: psycopg.Connection[Any]) -> None:
+    with owner.transaction(), owner.cursor() as cursor:
+        seed.sow(cursor, _now(cursor))
+        calls = cursor.execute("SELECT call_id, count(*) FROM v_application GROUP BY 1 ORDER BY 1")
+        assert calls.fetchall() == [("C-now", 2), ("C-old", 4)]
+        assert cursor.execute("SELECT project_id FROM v_extension ORDER BY 1").fetchall() == [("P-1",), ("P-2",)]
+
+
+@pytest.fixture(scope="module")
+def many(services: Any) -> Iterator[psycopg.Cursor[Any]]:
+    """MANY projects and events, and a planner that shuns whole tables: one that it reads all the same has no index."""
+    admin = str(services.postgres.admin_dsn)
+    with psycopg.connect(admin, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE t_many TEMPLATE dujiang_template OWNER dujiang")
+    with psycopg.connect(admin.rpartition("/")[0] + "/t_many", autocommit=True) as connection:
+        seeded.fill(connection, projects=MANY, alerts=100, events=MANY, held=100)
+        connection.execute("SET enable_seqscan = off")
+        connection.execute("SET jit = off")
+        yield connection.cursor()
+    with psycopg.connect(admin, autocommit=True) as connection:
+        connection.execute("DROP DATABASE t_many WITH (FORCE)")
+
+
+_PANELS = [
+    pytest.param(asked(query, dashboard.hours, subject="P-0000777"), id=f"{dashboard.uid} {panel.title.en}")
+    for dashboard in DASHBOARDS
+    for panel in dashboard.panels
+    for query in panel.queries
+    if isinstance(query, Sql)
+]
+
+
+@pytest.mark.parametrize("text", _PANELS)
+def test_every_panel_reads_little_of_a_large_table(many: psycopg.Cursor[Any], text: str) -> None:
+    _check(many, text, None)
+
+
+@pytest.mark.parametrize("name", [name for name in QUESTIONS if "words" not in name])
+def test_every_question_of_the_console_reads_little(
+    many: psycopg.Cursor[Any], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Words are looked for in every line: no index of PostgreSQL's own finds parts of words."""
+    seen: list[tuple[str, Any]] = []
+    rows = queries._rows
+
+    def noted(cursor: Any, kind: Any, query: str, values: Any = None) -> Any:
+        seen.append((query, values))
+        return rows(cursor, kind, query, values)
+
+    monkeypatch.setattr(queries, "_rows", noted)
+    QUESTIONS[name](many)
+    assert seen
+    for query, values in seen:
+        _check(many, query, values or {})
+
+
+def _check(cursor: psycopg.Cursor[Any], text: str, values: dict[str, Any] | None) -> None:
+    row = cursor.execute(f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {text}".encode(), values).fetchone()
+    assert row is not None
+    too_many = [
+        (node["Node Type"], node["Relation Name"], _held(node))
+        for node in _nodes(row[0][0]["Plan"])
+        if node.get("Relation Name") in LARGE and node["Node Type"] != "Index Only Scan" and _held(node) > HELD_MAX
+    ]
+    assert too_many == [], json.dumps(row[0], indent=1)
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for part in plan.get("Plans", ()):
+        yield from _nodes(part)
+
+
+def _held(node: dict[str, Any]) -> float:
+    """Rows that it fetched, those thrown away included."""
+    removed = node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Index Recheck", 0)
+    return float((node["Actual Rows"] + removed) * node["Actual Loops"])
+
+
+def test_the_copy_is_told_how_old_it_is(owner: psycopg.Connection[Any]) -> None:
+    with owner.transaction(), owner.cursor() as cursor:
+        refresh(cursor)
+        cursor.execute("UPDATE reading_pass SET started_at = started_at - %s", (timedelta(seconds=50),))
+        assert 49 < queries.copy_age_s(cursor) < 60
