@@ -1,5 +1,6 @@
 """What the gateway counts. `monitoring.metrics.GatewayMetrics` is the one that Prometheus reads."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 
@@ -7,6 +8,8 @@ class GatewayMetrics(Protocol):
     """Reasons are the slugs of the catalogue of problems: few, and never a partner's words."""
 
     def accepted(self, count: int) -> None: ...
+
+    def event_ages_s(self, partner: str, ages_s: Sequence[float]) -> None: ...
 
     def refused(self, reason: str, count: int = 1) -> None: ...
 
@@ -17,6 +20,9 @@ class NoMetrics:
     """Counts nothing."""
 
     def accepted(self, count: int) -> None:
+        """Nothing."""
+
+    def event_ages_s(self, partner: str, ages_s: Sequence[float]) -> None:
         """Nothing."""
 
     def refused(self, reason: str, count: int = 1) -> None:

@@ -40,6 +40,7 @@ from schemas.registry import Registry
 PATH = "/events"
 TRACE_PATH = f"{PATH}/trace"
 RECEIPT_BYTES = 16
+NO_PARTNER = "-"  # in figures, where no partner is asked for
 _encode = msgspec.json.Encoder().encode
 
 log = structlog.get_logger("gateway")
@@ -96,6 +97,7 @@ class PublishEndpoint:
         except Overloaded:
             raise Problem(catalogue.OVERLOADED, catalogue.OVERLOADED.meaning, events=len(admitted.events)) from None
         self._metrics.publish_seconds(self._clock.monotonic_s() - started_s)
+        self._note_ages(admitted.events, outcomes, scope)
         return self._answer(admitted.events, outcomes, scope)
 
     async def _admitted(self, scope: Scope, receive: Receive) -> tuple[Admitted, Key | None, bool]:
@@ -109,6 +111,16 @@ class PublishEndpoint:
         if caller is not None:
             caller.admit(admitted.events, is_batch=is_batch)
         return admitted, key, is_batch
+
+    def _note_ages(self, events: Sequence[CloudEvent], outcomes: Sequence[Outcome], scope: Scope) -> None:
+        """How fresh what was accepted is; a clock that is ahead makes nothing fresher than fresh."""
+        caller, now = caller_of(scope), self._clock.now()
+        ages_s = [
+            max(0.0, (now - event.time).total_seconds())
+            for event, outcome in zip(events, outcomes, strict=True)
+            if isinstance(outcome, Acked) and event.time is not None
+        ]
+        self._metrics.event_ages_s(caller.partner_id if caller else NO_PARTNER, ages_s)
 
     def _answer(self, events: Sequence[CloudEvent], outcomes: Sequence[Outcome], scope: Scope) -> Response:
         faults = [outcome for outcome in outcomes if isinstance(outcome, Fault)]

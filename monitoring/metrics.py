@@ -1,7 +1,9 @@
 """The catalogue: every metric of the platform, its kind, unit, labels and meaning. Counted per batch, never per event.
 
-Labels take few values: steps, topics, partitions, outcomes, reasons. Never ids.
+Labels take few values: steps, topics, partitions, outcomes, reasons, partners. Never ids of events or entities.
 """
+
+from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -100,6 +102,13 @@ class GatewayMetrics:
         self._refused = Counter(
             "dujiang_gateway_refused_events", "Events refused at the door, by reason", ["reason"], registry=registry
         )
+        self._event_age_seconds = Histogram(
+            "dujiang_gateway_event_age_seconds",
+            "From an event's own time to its acceptance, by partner ('-' where there are no partners)",
+            ["partner"],
+            buckets=_LATENESS_S,
+            registry=registry,
+        )
         self._publish_seconds = Histogram(
             "dujiang_gateway_publish_seconds",
             "From a validated request to the broker's acknowledgement",
@@ -110,6 +119,12 @@ class GatewayMetrics:
     def accepted(self, count: int) -> None:
         """Events that Kafka has."""
         self._accepted.inc(count)
+
+    def event_ages_s(self, partner: str, ages_s: Sequence[float]) -> None:
+        """How old a partner's events were when Kafka had them; partners are some tens."""
+        age = self._event_age_seconds.labels(partner)
+        for age_s in ages_s:
+            age.observe(age_s)
 
     def refused(self, reason: str, count: int = 1) -> None:
         """Events that got a problem for an answer."""

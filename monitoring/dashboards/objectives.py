@@ -38,6 +38,54 @@ BURN = lines(
     Prom("step:dujiang_arrival_slow:ratio_rate6h / 0.01", "{{step}} 6h"),
     unit="none",
 )
+DELIVERED = stat(
+    Words("一分钟内送达", "Delivered within a minute"),
+    Words(
+        "目标：30 天内 99% 的 Webhook 投递在一分钟内得到确认；放弃的算作未达到。",
+        "Objective: 99% of webhook deliveries acknowledged within a minute over 30 days; what is given up counts as missed.",
+    ),
+    Prom(
+        'sum(increase(dujiang_delivery_delay_seconds_bucket{le=~"60|60[.]0"}[$__range]))'
+        " / (sum(increase(dujiang_delivery_delay_seconds_count[$__range]))"
+        " + (sum(increase(dujiang_delivery_dead_letters_total[$__range])) or vector(0)))"
+    ),
+    unit="percentunit",
+)
+FRESH = stat(
+    Words("一天内报送", "Reported within a day"),
+    Words(
+        "目标：30 天内每个合作方 95% 的事件在发生后一天内收到。此处为全部合作方。",
+        "Objective: 95% of each partner's events accepted within a day of happening, over 30 days. Here: of all partners.",
+    ),
+    Prom(
+        'sum(increase(dujiang_gateway_event_age_seconds_bucket{le=~"86400|86400[.]0"}[$__range]))'
+        " / sum(increase(dujiang_gateway_event_age_seconds_count[$__range]))"
+    ),
+    unit="percentunit",
+)
+DELIVERY_BURN = lines(
+    Words("投递预算的消耗速度", "How fast the allowance of deliveries is used up"),
+    Words(
+        "1 表示 30 天正好用完；一小时超过 14.4 或六小时超过 6 时告警。",
+        "1 uses it up in 30 days exactly; above 14.4 over an hour, or 6 over six hours, an alert fires.",
+    ),
+    Prom("job:dujiang_delivery_missed:ratio_rate5m / 0.01", "5m"),
+    Prom("job:dujiang_delivery_missed:ratio_rate30m / 0.01", "30m"),
+    Prom("job:dujiang_delivery_missed:ratio_rate1h / 0.01", "1h"),
+    Prom("job:dujiang_delivery_missed:ratio_rate6h / 0.01", "6h"),
+    unit="none",
+)
+FRESHNESS_BURN = lines(
+    Words("各合作方时效预算的消耗速度", "How fast each partner uses up its allowance of freshness"),
+    Words(
+        "1 表示 30 天正好用完；六小时超过 6 或三天超过 1 时告警。",
+        "1 uses it up in 30 days exactly; above 6 over six hours, or 1 over three days, an alert fires.",
+    ),
+    Prom("partner:dujiang_event_stale:ratio_rate30m / 0.05", "{{partner}} 30m"),
+    Prom("partner:dujiang_event_stale:ratio_rate6h / 0.05", "{{partner}} 6h"),
+    Prom("partner:dujiang_event_stale:ratio_rate3d / 0.05", "{{partner}} 3d"),
+    unit="none",
+)
 PUBLISH = lines(
     Words("网关等待 Kafka 的时间", "The gateway's wait for Kafka"),
     Words(
@@ -56,8 +104,8 @@ DASHBOARD = Dashboard(
     Words("服务目标", "Objectives"),
     Words("承诺了什么，兑现了多少。", "What was promised and what was kept."),
     (
-        Row(Words("兑现", "Kept"), (KEPT, CONFIRMED)),
-        Row(Words("消耗", "Used up"), (BURN, PUBLISH)),
+        Row(Words("兑现", "Kept"), (KEPT, CONFIRMED, DELIVERED, FRESH)),
+        Row(Words("消耗", "Used up"), (BURN, DELIVERY_BURN, FRESHNESS_BURN, PUBLISH)),
     ),
     hours=24 * 7,
 )

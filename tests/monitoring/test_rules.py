@@ -34,7 +34,7 @@ def _delays(name: str, labels: str, bound: str, fast: str, total: str) -> Series
     """A histogram of two buckets: up to `bound`, and longer than it."""
     return {
         f'{name}_bucket{{{labels}le="{bound}"}}': fast,
-        f'{name}_bucket{{{labels}le="60"}}': total,
+        f'{name}_bucket{{{labels}le="604800.0"}}': total,
         f'{name}_bucket{{{labels}le="+Inf"}}': total,
         f"{name}_count{{{labels.rstrip(',')}}}": total,
     }
@@ -48,6 +48,18 @@ def _publishing(bound: str, fast: str, total: str) -> Series:
     return _delays("dujiang_gateway_publish_seconds", "", bound, fast, total)
 
 
+def _deliveries(bound: str, fast: str, total: str) -> Series:
+    return _delays("dujiang_delivery_delay_seconds", 'job="deliverer",', bound, fast, total)
+
+
+def _ages(fresh: str, total: str) -> Series:
+    """Of a partner whose events are stale, beside one whose are not."""
+    stale = _delays("dujiang_gateway_event_age_seconds", 'partner="a",', "86400.0", fresh, total)
+    return stale | _delays("dujiang_gateway_event_age_seconds", 'partner="b",', "86400.0", total, total)
+
+
+DELIVERER = {"job": "deliverer"}
+_GIVEN_UP = 'dujiang_delivery_dead_letters_total{job="deliverer",reason="exhausted"}'
 CASES = [
     Case("DujiangWorkerAway", {"job": "worker"}, "3m", {"other": "1x5"}, {'up{job="worker"}': "1x5"}),
     Case(
@@ -188,6 +200,41 @@ CASES = [
         "400m",
         _arrivals("5", "0+90x400", "0+100x400"),
         _arrivals("5", "0+98x400", "0+100x400"),
+    ),
+    Case(
+        "DujiangDeliveryBudgetBurnsFast",
+        DELIVERER,
+        "70m",
+        _deliveries("60", "0+80x70", "0+100x70"),
+        _deliveries("60.0", "0+80x60 4800+100x10", "0+100x70"),  # it was bad and is over
+    ),
+    Case(  # nothing late, and one in five given up
+        "DujiangDeliveryBudgetBurnsFast",
+        DELIVERER,
+        "70m",
+        _deliveries("60.0", "0+80x70", "0+80x70") | {_GIVEN_UP: "0+20x70"},
+        _deliveries("60.0", "0+80x70", "0+80x70") | {_GIVEN_UP: "0+5x70"},
+    ),
+    Case(
+        "DujiangDeliveryBudgetBurns",
+        DELIVERER,
+        "400m",
+        _deliveries("60", "0+90x400", "0+100x400"),
+        _deliveries("60", "0+98x400", "0+100x400"),
+    ),
+    Case(
+        "DujiangFreshnessBudgetBurnsFast",
+        {"partner": "a"},
+        "400m",
+        _ages("0+60x400", "0+100x400"),
+        _ages("0+60x360 21600+100x40", "0+100x400"),
+    ),
+    Case(
+        "DujiangFreshnessBudgetBurns",
+        {"partner": "a"},
+        "480m",
+        _ages("0+90x480", "0+100x480"),
+        _ages("0+96x480", "0+100x480"),
     ),
 ]
 
