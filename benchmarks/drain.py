@@ -14,7 +14,7 @@ import secrets
 import statistics
 import time
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -132,8 +132,8 @@ def measure(at: Bench, arguments: argparse.Namespace) -> list[Run]:
             say(f"{name}: {count:,} events loaded in {time.monotonic() - began:.1f} s")
             loaded = signature
         for turn in range(arguments.runs):
-            runs.append(_drain(at, workload, "floor", 1, arguments))
-            runs += [_drain(at, workload, "dujiang", workers, arguments) for workers in arguments.workers]
+            runs.append(drain(at, workload, "floor", 1, arguments))
+            runs += [drain(at, workload, "dujiang", workers, arguments) for workers in arguments.workers]
             for run in runs[-1 - len(arguments.workers) :]:
                 say(
                     f"{run.workload} {run.subject:8} {run.workers} worker(s) run {turn + 1}: {run.rate:9,.0f}/s"
@@ -143,7 +143,15 @@ def measure(at: Bench, arguments: argparse.Namespace) -> list[Run]:
     return runs
 
 
-def _drain(at: Bench, workload: Workload, subject: str, workers: int, arguments: argparse.Namespace) -> Run:
+def drain(
+    at: Bench,
+    workload: Workload,
+    subject: str,
+    workers: int,
+    arguments: argparse.Namespace,
+    beside: Callable[[str], AbstractContextManager[Any]] = nullcontext,
+) -> Run:
+    """One drain in a fresh schema; `beside`, given its DSN: what runs meanwhile, and is not in the worker's CPU."""
     group = f"bench-{secrets.token_hex(3)}"
     with ExitStack() as stack:
         dsn = stack.enter_context(schema(at, migrated=subject == "dujiang"))
@@ -151,6 +159,7 @@ def _drain(at: Bench, workload: Workload, subject: str, workers: int, arguments:
             with psycopg.connect(dsn) as connection:
                 connection.execute(TABLES)
         command = _command(at, workload, subject, dsn, group, arguments)
+        stack.enter_context(beside(dsn))  # before the workers: it may take longer to start than the backlog lasts
         started = stack.enter_context(processes([command] * workers))
         pids = [process.pid for process in started]
         ledger = "floor_ledger" if subject == "floor" else "ledger"

@@ -35,9 +35,11 @@ from monitoring.dashboards.declared import Sql, asked
 PROJECTS, ALERTS, EVENTS, HELD = 1_000_000, 10_000, 500_000, 1_000
 QUICK_PROJECTS, QUICK_EVENTS = 50_000, 25_000
 RUNS = 5
-START_S = 30
+START_S = 60
 PASSWORD = "a password of benchmarks"  # noqa: S105 - of a schema that ends with the run
 PROJECT = "P-0000777"
+# As monitoring/postgres/reader.sh sets them for Grafana.
+SETTINGS = ("SET statement_timeout = '10s'", "SET max_parallel_workers_per_gather = 0", "SET jit = off")
 
 QUESTIONS: dict[str, Callable[[Cursor[Any]], object]] = {
     "now: what waits": queries.needs,
@@ -89,7 +91,7 @@ def main() -> None:
         began_s = time.monotonic()
         fill(connection, projects=projects, alerts=ALERTS, events=events, held=HELD)
         say(f"stored in {time.monotonic() - began_s:.0f} s")
-        rows = [*_panels(connection), *_questions(connection), *_pages(at, dsn, connection)]
+        rows = [*_panels(connection), *_questions(connection), *_pages(at, dsn)]
     for row in rows:
         print(f"{row['kind']:9} {row['name']:60} {row['median_ms']:8.1f} {row['worst_ms']:8.1f} ms")
     if not is_quick:
@@ -121,6 +123,8 @@ def _read_only(connection: Connection[Any]) -> None:
     assert place is not None
     connection.execute(sql.SQL("GRANT USAGE ON SCHEMA {} TO dujiang_reader").format(sql.Identifier(place[0])))
     connection.execute("GRANT dujiang_reader TO current_user") if not _may_read_as(connection) else None
+    for setting in SETTINGS:
+        connection.execute(setting.replace("SET ", "SET LOCAL ").encode())
     connection.execute("SET LOCAL ROLE dujiang_reader")
 
 
@@ -133,14 +137,20 @@ def _all(connection: Connection[Any], text: str) -> list[Any]:
     return connection.execute(text.encode()).fetchall()
 
 
-def _pages(at: Bench, dsn: str, connection: Connection[Any]) -> list[dict[str, Any]]:
+def _pages(at: Bench, dsn: str) -> list[dict[str, Any]]:
     """The HTML of each page, built from what the database says; a browser is not in the figure."""
+    with opened_console(at, dsn) as (port, cookie):
+        return [_timed("page", path, lambda path=path: get(port, path, cookie)) for path in PAGES]  # type: ignore[misc]
+
+
+@contextmanager
+def opened_console(at: Bench, dsn: str) -> Iterator[tuple[int, str]]:
+    """A console process: its port, and the cookie of somebody who is signed in."""
     name = f"bench-{secrets.token_hex(3)}"
-    with connection.transaction(), connection.cursor() as cursor:
+    with psycopg.connect(dsn) as connection, connection.cursor() as cursor:
         users.add(cursor, name, Role.STEWARD, PASSWORD, "benchmarks")
     with _console(at, dsn) as port:
-        cookie = _signed_in(port, name)
-        return [_timed("page", path, lambda path=path: _get(port, path, cookie)) for path in PAGES]  # type: ignore[misc]
+        yield port, _signed_in(port, name)
 
 
 @contextmanager
@@ -179,7 +189,8 @@ def _signed_in(port: int, name: str) -> str:
     return answer.getheader("set-cookie", "").partition(";")[0]
 
 
-def _get(port: int, path: str, cookie: str) -> None:
+def get(port: int, path: str, cookie: str) -> None:
+    """One page, whole. AssertionError for any other answer."""
     answer = _sent(port, "GET", f"/console{path}", cookie=cookie)
     assert answer.status == 200, (path, answer.status)
 

@@ -6,5 +6,9 @@ psql --set ON_ERROR_STOP=1 --set password="$GRAFANA_DATABASE_PASSWORD" --usernam
 CREATE ROLE dujiang_reader NOLOGIN;
 CREATE ROLE grafana LOGIN PASSWORD :'password' IN ROLE dujiang_reader;
 ALTER ROLE grafana SET default_transaction_read_only = on;
-ALTER ROLE grafana SET statement_timeout = '30s';
+-- A reader takes one core at most, for a while, and never all connections: writers share the machine with it.
+ALTER ROLE grafana SET statement_timeout = '10s';
+ALTER ROLE grafana SET max_parallel_workers_per_gather = 0;
+ALTER ROLE grafana SET jit = off;
+ALTER ROLE grafana CONNECTION LIMIT 10;
 SQL

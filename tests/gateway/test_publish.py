@@ -3,6 +3,7 @@
 import json
 import socket
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from structlog.testing import capture_logs
 from engine.errors import EnvironmentFault, TransientFault
 from gateway.body import BodyReader
 from schemas.cloudevents import json_format, kafka_binding
+from schemas.contract import instant_text
 
 STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
@@ -321,6 +323,19 @@ class TestAccount:
         assert 'dujiang_gateway_refused_events_total{reason="type_unknown"} 2.0' in lines
         assert 'dujiang_gateway_refused_events_total{reason="json_invalid"} 1.0' in lines
         assert "dujiang_gateway_publish_seconds_count 1.0" in lines
+
+    def test_how_old_accepted_events_are_is_counted_and_a_clock_ahead_makes_none_younger_than_new(
+        self, serve_gateway: Any, fake_publisher: Any, event: Event
+    ) -> None:
+        gateway = serve_gateway(fake_publisher)
+        now = gateway.clock.now()
+        times = [now - timedelta(days=2), now - timedelta(hours=1), now + timedelta(seconds=5)]
+        gateway.post([event(time=instant_text(time)) for time in times], BATCH)
+        gateway.post(event(type="x"))
+        lines = gateway.get("/metrics").body.decode().splitlines()
+        name = "dujiang_gateway_event_age_seconds"
+        assert f'{name}_count{{partner="-"}} 3.0' in lines
+        assert f'{name}_sum{{partner="-"}} {2 * 86_400 + 3_600:.1f}' in lines
 
     def test_nothing_a_partner_wrote_is_logged(self, gateway: Any, event: Event) -> None:
         secret = "zhang-san-13800000000"

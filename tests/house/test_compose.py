@@ -31,7 +31,7 @@ def test_only_known_keys_are_used(compose: dict[str, Any]) -> None:
 
 
 def test_every_part_is_there(compose: dict[str, Any]) -> None:
-    assert set(compose["services"]) == {"kafka", "postgres", *OURS, "prometheus", "grafana"}
+    assert set(compose["services"]) == {"kafka", "postgres", *OURS, "prometheus", "prometheus-host", "grafana"}
 
 
 def test_services_run_the_versions_that_are_tested(compose: dict[str, Any]) -> None:
