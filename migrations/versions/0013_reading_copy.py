@@ -16,7 +16,6 @@ branch_labels = None
 depends_on = None
 
 ROLE = "dujiang_reader"  # made by 0003
-HOT_KEEPS_BRIN = 160000
 
 # Names of others by sub-query, not by join: a join that nobody asks for would still keep counts from reading an index alone.
 VIEWS = {

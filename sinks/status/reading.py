@@ -141,6 +141,8 @@ def keep_fresh(dsn: str, stopping: Event) -> None:
     while not stopping.wait(AWAY_S if was_away else EVERY_S):
         try:
             with database.transaction() as cursor:
+                # A million projects at once take longer than a worker's statements may; cut off, it would never be done.
+                cursor.execute("SET LOCAL statement_timeout = 0")
                 refresh(cursor, REST)
             was_away = False
         except (Fault, StoreRefused) as fault:

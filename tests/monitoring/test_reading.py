@@ -4,7 +4,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -22,6 +22,8 @@ from sinks.status import StatusStore
 from sinks.status.projects import PROJECTS
 from sinks.status.reading import refresh
 from streams import projects
+from tests.conftest import Stage
+from tests.console.bureau import event
 from tests.monitoring import seed
 
 pytestmark = pytest.mark.services
@@ -201,3 +203,11 @@ def test_the_copy_is_told_how_old_it_is(owner: psycopg.Connection[Any]) -> None:
         refresh(cursor)
         cursor.execute("UPDATE reading_pass SET started_at = started_at - %s", (timedelta(seconds=50),))
         assert 49 < queries.copy_age_s(cursor) < 60
+
+
+def test_a_worker_keeps_the_copy(stage: Stage) -> None:
+    stage.worker("projects")
+    data = {"call_id": "C-1", "title": "Weir", "lead": "Institute", "budget": 10}
+    stage.send([event("research.application.submitted", "e-1", "P-1", datetime.now(UTC), data)])
+    listed = "SELECT project_id, state, title FROM v_listed_project"
+    stage.until(lambda: stage.rows(listed) == [("P-1", "applied", "Weir")], 60, lambda: f"listed: {stage.rows(listed)}")
