@@ -1,8 +1,8 @@
 """The copies that lists and counts read: as the rules say, whole after every pass, and asked for by indexes alone."""
 
 import json
-import sys
 import random
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
