@@ -141,6 +141,13 @@ class Deliver(_Group):
     trace_days: int = Field(30, ge=1, le=3_650, description="days for which attempts are kept")
 
 
+class Reconcile(_Group):
+    """`dujiang subscriptions reconcile --every`."""
+
+    http_host: str = Field("127.0.0.1", description="address of the reconciler's health")
+    http_port: int = Field(8682, ge=0, le=65_535, description="TCP port of health; 0: a free one")
+
+
 class Telemetry(_Group):
     """Traces to an OpenTelemetry collector."""
 
@@ -212,6 +219,7 @@ class Settings(BaseSettings):
     console: Console = Field(default_factory=Console)
     worker: Worker = Field(default_factory=Worker)
     deliver: Deliver = Field(default_factory=Deliver)
+    reconcile: Reconcile = Field(default_factory=Reconcile)
     telemetry: Telemetry = Field(default_factory=Telemetry)
     batch: Batch = Field(default_factory=Batch)
     breaker: Breaker = Field(default_factory=Breaker)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dujiang.cli.context import prepare, progress, services_of, settings_with_logging
+from dujiang.cli.context import prepare, progress, seconds_of, services_of, settings_with_logging
 from dujiang.cli.output import fail, speaks
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def demo(
     """Everything at once on this machine, with simulated partners and a live view."""
     from dujiang.demo import run_demo
 
-    duration_s = _duration_s(seconds) if seconds else None
+    duration_s = seconds_of(seconds) if seconds else None
     if check and duration_s is None:
         fail("--check needs an end: add --for 30s", 2)
     settings = settings_with_logging()
@@ -139,15 +139,3 @@ def demo(
             seed=seed,
         )
     )
-
-
-def _duration_s(text: str) -> float:
-    units = {"s": 1, "m": 60, "h": 3600}
-    number, unit = (text[:-1], text[-1]) if text[-1:] in units else (text, "s")
-    try:
-        value = float(number) * units[unit]
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is no duration; write 30s, 10m or 1h") from None
-    if not 0 < value <= 86_400:
-        raise typer.BadParameter(f"{text!r}: from a moment to 24h")
-    return value

@@ -1,5 +1,7 @@
 """`dujiang subscriptions`: who receives what, and an operator's hold on it."""
 
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -8,7 +10,7 @@ from uuid import UUID
 
 import typer
 
-from dujiang.cli.context import AsJson, services_of, settings_with_logging
+from dujiang.cli.context import AsJson, seconds_of, services_of, settings_with_logging
 from dujiang.cli.output import fail, line, show, speaks, stderr
 
 if TYPE_CHECKING:
@@ -115,11 +117,35 @@ def rotate(subscription: Id, as_json: AsJson = False) -> None:
 
 @app.command()
 @speaks
-def reconcile(as_json: AsJson = False) -> None:
-    """Make users and rights on the broker equal to the KAFKA subscriptions, by partners' rights of now. Run it by a timer."""
+def reconcile(
+    every: Annotated[
+        str | None, typer.Option(metavar="30s", help="Go on until Ctrl-C or SIGTERM, so often: 30s, 5m; default: once.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make users and rights on the broker equal to the KAFKA subscriptions, by partners' rights of now.
+
+    With --every it goes on though Kafka or PostgreSQL is away; /health/ready says whether it succeeds.
+    """
+    if every is not None:
+        _reconcile_every(seconds_of(every))
+        return
     with _kafka_subscribers() as subscribers:
         changes = subscribers.reconcile(_now())
     show((change._asdict() for change in changes), as_json=as_json, empty="the broker is as the register has it")
+
+
+def _reconcile_every(every_s: float) -> None:
+    from dujiang.reconciler import run_reconciler
+
+    settings = settings_with_logging()
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with services_of(settings) as services:
+        run_reconciler(
+            settings, services, every_s, stop, on_listening=lambda url: typer.echo(f"reconciler  {url}/health/ready")
+        )
 
 
 @contextmanager

@@ -362,6 +362,25 @@ def test_an_operator_does_it_all_by_command(
     assert run("reconcile").err.strip() == "the broker is as the register has it"
 
 
+def test_a_process_takes_rights_away_soon_after_they_end(kafka: AuthorisedKafka, bureau: Bureau, database: str) -> None:
+    subscription, given = bureau.provisioned()
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("DUJIANG_")} | {
+        "DUJIANG_KAFKA__BOOTSTRAP": kafka.bootstrap,
+        "DUJIANG_KAFKA__GROUP_PREFIX": bureau.group_prefix,
+        "DUJIANG_DATABASE__DSN": database,
+        "DUJIANG_GATEWAY__AUTH": "token",
+        "DUJIANG_RECONCILE__HTTP_PORT": "0",
+    }
+    command = [sys.executable, "-m", "dujiang", "subscriptions", "reconcile", "--every", "1s"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as process:
+        bureau.move(subscription, Order("pause", "paused", "partner"))
+        Stage.until(lambda: not bureau.access.rights())
+        bureau.move(subscription, Order("resume", "resumed", "partner"))
+        Stage.until(lambda: bureau.access.rights() == rights_of(given.user, [CALL_EVENT.name]))
+        process.terminate()
+        assert process.wait(20) == 0
+
+
 def test_the_example_of_the_page_reads(kafka: AuthorisedKafka, bureau: Bureau) -> None:
     """But for encryption, which this broker has not."""
     _, given = bureau.provisioned()
