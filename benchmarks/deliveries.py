@@ -15,27 +15,29 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import psycopg
 
 from benchmarks import report
 from benchmarks.harness import ROOT, Bench, bench, cpu, create_topics, load_topic, machine, peak_mib, processes, say, schema
+from benchmarks.streams import OWNERS, owner_name
 from benchmarks.traffic import Event
 from dujiang.embedded.ports import free_port
 from engine.subscriptions import register, secrets
-from schemas.subscriptions import Order, Place, Subscription, begun
+from schemas.subscriptions import Basis, Order, Place, Subscription, begun
 from schemas.topics import CALL_EVENT, FINDING_EVENT, Topic
 
 LOGS: dict[int, Topic] = {1: CALL_EVENT, 100: FINDING_EVENT}  # subscribers: a log so long that deliveries are as many
 PARTITIONS = 8
 KEYS = 200
 SECONDS_MAX = 120.0
+_BASIS = Basis("bench", "bench", "bench")
 
 
 @dataclass(frozen=True)
@@ -59,34 +61,35 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.deliveries, arguments.runs = 10_000, 1
-    with bench() as at, _mailbox() as port:
+    with bench() as at, mailbox() as port:
         create_topics(at, LOGS.values(), partitions=PARTITIONS)
         for subscribers, topic in LOGS.items():
-            load_topic(at, at.topic(topic.name), _events(arguments.deliveries // subscribers))
-        runs, bare = [], []
+            load_topic(at, at.topic(topic.name), events(arguments.deliveries // subscribers))
+        runs, alone_rates = [], []
         for _ in range(arguments.runs):
-            bare.append(_bare(at, port, arguments.deliveries))
+            alone_rates.append(bare(at, port, arguments.deliveries))
             for subscribers in LOGS:
-                runs.append(_measured(at, port, subscribers, arguments.deliveries // subscribers))
+                runs.append(measured(at, port, subscribers, arguments.deliveries // subscribers))
                 say(f"{subscribers:4} subscribers {runs[-1].rate:8,.0f}/s  CPU us a delivery {runs[-1].deliverer_us:.0f}")
     if not arguments.quick:
         report.write("deliveries", machine(), [asdict(run) for run in runs])
     one, hundred = (statistics.median(run.rate for run in runs if run.subscribers == count) for count in LOGS)
-    alone = statistics.median(bare)
+    alone = statistics.median(alone_rates)
     print(f"one={one:.0f}/s hundred={hundred:.0f}/s bare={alone:.0f}/s ratio={one / alone:.2f}")
 
 
-def _measured(at: Bench, port: int, subscribers: int, events: int) -> Run:
+def measured(at: Bench, port: int, subscribers: int, count: int) -> Run:
+    """All events of the log to so many subscribers."""
     topic = at.topic(LOGS[subscribers].name)
-    wanted = subscribers * events
-    _asked(port, "DELETE")
+    wanted = subscribers * count
+    asked(port, "DELETE")
     with schema(at) as dsn:
-        _subscribe(dsn, topic, port, subscribers)
+        subscribe(dsn, topic, port, subscribers)
         before = cpu(at, [])
         command = ["benchmarks.postman", "--bootstrap", at.bootstrap, "--dsn", dsn, "--topic", topic, "--port", str(port)]
         with processes([command]) as [process]:
             end = time.monotonic() + SECONDS_MAX
-            while (told := _asked(port, "GET"))["distinct"] < wanted:
+            while (told := asked(port, "GET"))["distinct"] < wanted:
                 if time.monotonic() > end or process.poll() is not None:
                     raise RuntimeError(f"{told['distinct']:,} of {wanted:,} deliveries arrived")
                 time.sleep(0.2)
@@ -98,9 +101,11 @@ def _measured(at: Bench, port: int, subscribers: int, events: int) -> Run:
     return Run(subscribers, wanted, seconds, wanted / seconds, used.worker / wanted * 1e6, used.database / wanted * 1e6, peak)
 
 
-def _subscribe(dsn: str, topic: str, port: int, subscribers: int) -> None:
-    """Each from the beginning, with a filter that every event passes."""
-    now = datetime.now(UTC)
+def subscribe(
+    dsn: str, topic: str, port: int, subscribers: int, positions: Sequence[dict[int, int]] = (), **changes: Any
+) -> list[UUID]:
+    """Each from its position, else from the beginning, with a filter that every event passes unless `changes` has another."""
+    now, ids = datetime.now(UTC), []
     with psycopg.connect(dsn) as connection, connection.cursor() as cursor:
         for number in range(subscribers):
             made = Subscription(
@@ -113,12 +118,20 @@ def _subscribe(dsn: str, topic: str, port: int, subscribers: int) -> None:
                 filters=[{"sql": "subject LIKE 'C-%'"}],
                 sink=f"http://127.0.0.1:{port}/{number}",
             )
-            register.add(cursor, made, {Place(topic, partition): 0 for partition in range(PARTITIONS)})
-            secrets.add(cursor, made.id, "v1", b"s" * 32, None, now, None)
-            register.move(cursor, made.id, Order("validate", "validated", "platform"), now)
+            made = replace(made, **changes)
+            if made.protocol == "SSE":
+                made = replace(made, owner=owner_name(number % OWNERS), status=begun("SSE", "partner", now), basis=_BASIS)
+            ids.append(made.id)
+            starts = positions[number] if positions else dict.fromkeys(range(PARTITIONS), 0)
+            register.add(cursor, made, {Place(topic, partition): offset for partition, offset in starts.items()})
+            if made.protocol == "HTTP":
+                secrets.add(cursor, made.id, "v1", b"s" * 32, None, now, None)
+                register.move(cursor, made.id, Order("validate", "validated", "platform"), now)
+    return ids
 
 
-def _events(count: int) -> Iterator[Event]:
+def events(count: int) -> Iterator[Event]:
+    """Calls under KEYS subjects."""
     for number in range(count):
         key = f"C-{number % KEYS}"
         data = {"title": "x" * 200, "programme": "p", "opens_at": None, "closes_at": None, "budget": None}
@@ -134,20 +147,22 @@ def _events(count: int) -> Iterator[Event]:
         yield Event(key.encode(), json.dumps(event, separators=(",", ":")).encode())
 
 
-def _bare(at: Bench, port: int, count: int) -> float:
+def bare(at: Bench, port: int, count: int) -> float:
+    """Requests a second of the HTTP client alone."""
     command = [sys.executable, "-m", "benchmarks.postman", "--bootstrap", at.bootstrap, "--dsn", "", "--topic", ""]
     command += ["--port", str(port), "--bare", str(count)]
     return float(subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout)
 
 
 @contextmanager
-def _mailbox() -> Iterator[int]:
+def mailbox() -> Iterator[int]:
+    """Its port."""
     port = free_port()
     with processes([["benchmarks.mailbox", "--port", str(port)]]):
         end = time.monotonic() + 15
         while True:
             try:
-                _asked(port, "GET")
+                asked(port, "GET")
             except OSError:
                 if time.monotonic() > end:
                     raise
@@ -157,8 +172,9 @@ def _mailbox() -> Iterator[int]:
         yield port
 
 
-def _asked(port: int, method: str) -> dict[str, Any]:
-    request = urllib.request.Request(f"http://127.0.0.1:{port}/", method=method)
+def asked(port: int, method: str, path: str = "") -> dict[str, Any]:
+    """What the mailbox says."""
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/{path}", method=method)
     with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
         found: dict[str, Any] = json.loads(answer.read() or b"{}")
         return found

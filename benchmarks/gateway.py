@@ -2,6 +2,8 @@
 
   python -m benchmarks.gateway --quick   ends with `single=N/s batch=N/s bare_single=N/s ratio=0.NN`
   python -m benchmarks.gateway           three runs of each, medians of the rates; writes results and the page
+  python -m benchmarks.gateway --only out
+                                         what goes out: webhooks, streams, the way back from an outage (outgoing.py)
 
 Beside it, by turns in the same run, a bare FastAPI endpoint: same server, same producer, nothing but a JSON parse.
 `batch` counts events; `ratio` is single / bare_single. At the end every accepted event must stand in the topic.
@@ -20,7 +22,7 @@ from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
 
-from benchmarks import report
+from benchmarks import outgoing, report
 from benchmarks.harness import ROOT, Bench, bench, cpu, create_topics, machine, processes, say
 from benchmarks.load import Load
 from dujiang.embedded.ports import free_port
@@ -74,11 +76,29 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--seconds", type=float, default=10.0, help="of each load")
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument(
+        "--only", choices=("in", "out"), help="what is accepted, or what goes out; default: both, with --quick in"
+    )
+    parser.add_argument("--deliveries", type=int, default=30_000, help="of each load that goes out")
+    parser.add_argument("--outage-rate", type=float, default=20.0, help="events a second while one subscriber was away")
+    parser.add_argument("--outage-min", type=float, default=30.0, help="for how long it was away")
     arguments = parser.parse_args()
     shapes: tuple[Shape, ...] = (ALONE, SINGLE, BATCH)
     if arguments.quick:
         arguments.seconds, arguments.runs, shapes = 4.0, 2, (SINGLE, BATCH)
     with bench() as at:
+        if arguments.only == "out" or not (arguments.only or arguments.quick):
+            out = outgoing.measure(
+                at,
+                arguments.deliveries,
+                1 if arguments.quick else arguments.runs,
+                arguments.outage_rate,
+                round(arguments.outage_min * 60),
+            )
+            if not arguments.quick:
+                report.write("gateway_out", machine(), [asdict(row) for row in out])
+        if arguments.only == "out":
+            return
         runs = measure(at, shapes, arguments.seconds, arguments.runs)
     if not arguments.quick:
         report.write("gateway", machine(), [asdict(run) for run in runs])

@@ -1,4 +1,4 @@
-"""Delay at a steady rate: produced -> committed, and -> derived event visible to a consumer.
+"""Delay at a steady rate: produced -> committed, -> derived event visible to a consumer, and -> webhook received.
 
   python -m benchmarks.latency                     1,000, 5,000, 10,000 and 20,000 events/s, 20 s each after the warm-up
   python -m benchmarks.latency --rates 5000 --seconds 10 --workers 1
@@ -7,6 +7,10 @@ Dujiang as it is run, a worker process a core, unless told otherwise. A separate
 at its produce call and ends after COMMIT in the worker, or when a consumer of the state topic has the derived event. The first
 ten seconds at the rate are warm-up: a broker that was just started compiles its code then, and takes less than the rate for a
 second or two.
+
+Webhooks are measured by themselves, without the worker, which would share the cores: one subscription whose filter passes one
+event in ten, one in a hundred above 5,000/s, so that the delay is the way's and no queue's. There the clock ends when the
+receiver has the whole call.
 """
 
 import argparse
@@ -25,13 +29,14 @@ from threading import Event, Thread
 
 from confluent_kafka import Consumer, Producer
 
-from benchmarks import report
+from benchmarks import deliveries, report
 from benchmarks.harness import ROOT, Bench, bench, cpu, create_topics, machine, peak_mib, processes, say, schema
 from benchmarks.traffic import status_events
 from schemas.topics import FINDING_EVENT, PROJECT_EVENT, PROJECT_STATE
 
 WARM_UP_S = 10
 TICK_S = 0.005
+QUIET_S_MAX = 60.0
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,7 @@ def main() -> None:
     with bench() as at:
         for rate in arguments.rates:
             rows += _measure(at, rate, arguments.seconds + WARM_UP_S, arguments.workers)
+            rows.append(_measure_webhooks(at, rate, arguments.seconds + WARM_UP_S))
     for row in rows:
         print(
             f"{row.subject:22} {row.rate:6,}/s {row.workers} worker(s)  p50 {row.p50:.0f}  p95 {row.p95:.0f}  p99 {row.p99:.0f}"
@@ -91,18 +97,7 @@ def _measure(at: Bench, rate: int, seconds: int, workers: int) -> list[Delays]:
             time.sleep(5)  # the worker's start is not what is measured
             before = cpu(at, pids)
             topic = at.topic(PROJECT_EVENT.name)
-            producer = [
-                sys.executable,
-                "-m",
-                "benchmarks.latency",
-                "--produce",
-                at.bootstrap,
-                topic,
-                str(rate),
-                "--seconds",
-                str(seconds),
-            ]
-            subprocess.run(producer, cwd=ROOT, check=True)
+            _run_producer(at, topic, rate, seconds)
             time.sleep(2)
             used = cpu(at, pids).minus(before)
             peak = max(map(peak_mib, pids))
@@ -117,6 +112,42 @@ def _measure(at: Bench, rate: int, seconds: int, workers: int) -> list[Delays]:
             _delays("produced -> committed", load, [delay for at_s, delay in committed if at_s >= since], made),
             _delays("produced -> derived", load, [delay for at_s, delay in derived if at_s >= since], made),
         ]
+
+
+def _run_producer(at: Bench, topic: str, rate: int, seconds: int) -> None:
+    command = [sys.executable, "-m", "benchmarks.latency", "--produce", at.bootstrap, topic, str(rate)]
+    subprocess.run([*command, "--seconds", str(seconds)], cwd=ROOT, check=True)
+
+
+def _measure_webhooks(at: Bench, rate: int, seconds: int) -> Delays:
+    at = Bench(at.bootstrap, at.dsn, at.broker_pid, at.database_pid, f"{at.prefix[:12]}.{secrets.token_hex(2)}")
+    create_topics(at, (PROJECT_EVENT,), partitions=deliveries.PARTITIONS)
+    topic, (ending, share) = at.topic(PROJECT_EVENT.name), ("0", 10) if rate <= 5_000 else ("00", 100)
+    with deliveries.mailbox() as port, schema(at) as dsn:
+        deliveries.subscribe(dsn, topic, port, 1, filters=[{"suffix": {"subject": ending}}])
+        command = ["benchmarks.postman", "--bootstrap", at.bootstrap, "--dsn", dsn, "--topic", topic, "--port", str(port)]
+        with processes([command]) as (postman,):
+            time.sleep(5)
+            before = cpu(at, [postman.pid])
+            _run_producer(at, topic, rate, seconds)
+            _wait_quiet(port)
+            used = cpu(at, [postman.pid]).minus(before)
+            peak = peak_mib(postman.pid)
+        arrivals = deliveries.asked(port, "GET", "arrivals")
+    produced = _produced(at, topic)
+    since = min(produced.values()) + WARM_UP_S
+    found = [at_s - produced[name] for name, at_s in arrivals.items() if produced[name] >= since]
+    say(f"{rate:,}/s: {len(arrivals):,} of {len(produced):,} went out as webhooks")
+    made = (used.worker / len(arrivals) * 1e6, used.database / len(arrivals) * 1e6, peak)
+    return _delays(f"produced -> webhook, 1 in {share}", (rate, 1, seconds), found, made)
+
+
+def _wait_quiet(port: int) -> None:
+    """Until nothing more comes to the mailbox, or it does not end."""
+    end, seen = time.monotonic() + QUIET_S_MAX, -1
+    while time.monotonic() < end and (count := deliveries.asked(port, "GET")["distinct"]) != seen:
+        seen = count
+        time.sleep(3)
 
 
 def _delays(subject: str, load: tuple[int, int, int], delays_s: Sequence[float], made: tuple[float, float, float]) -> Delays:
@@ -181,27 +212,26 @@ class _Watcher:
         self._stop.set()
         self._thread.join()
         self._consumer.close()
-        produced = self._produced()
+        produced = _produced(self._at, self._event_topic)
         return [(produced[cause], seen - produced[cause]) for cause, seen in self._seen if cause in produced]
 
-    def _produced(self) -> dict[str, float]:
-        """Event id to its record time, read from the log afterwards."""
-        consumer = Consumer(
-            {"bootstrap.servers": self._at.bootstrap, "group.id": f"{self._at.prefix}-read", "auto.offset.reset": "earliest"}
-        )
-        consumer.subscribe([self._event_topic])
-        found: dict[str, float] = {}
-        silent = 0
-        while silent < 20:
-            messages = consumer.consume(10_000, 0.1)
-            silent = 0 if messages else silent + 1
-            for message in messages:
-                value = message.value()
-                if message.error() is None and value is not None:
-                    begin = value.index(b'"id":"') + 6
-                    found[value[begin : value.index(b'"', begin)].decode()] = message.timestamp()[1] / 1000
-        consumer.close()
-        return found
+
+def _produced(at: Bench, topic: str) -> dict[str, float]:
+    """Event id to its record time, read from the log afterwards."""
+    consumer = Consumer({"bootstrap.servers": at.bootstrap, "group.id": f"{at.prefix}-read", "auto.offset.reset": "earliest"})
+    consumer.subscribe([topic])
+    found: dict[str, float] = {}
+    silent = 0
+    while silent < 20:
+        messages = consumer.consume(10_000, 0.1)
+        silent = 0 if messages else silent + 1
+        for message in messages:
+            value = message.value()
+            if message.error() is None and value is not None:
+                begin = value.index(b'"id":"') + 6
+                found[value[begin : value.index(b'"', begin)].decode()] = message.timestamp()[1] / 1000
+    consumer.close()
+    return found
 
 
 if __name__ == "__main__":

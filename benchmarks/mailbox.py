@@ -1,6 +1,8 @@
 """The receiver of `benchmarks.deliveries`: acknowledges every POST, keeps what is needed to count and to find disorder.
 
-`GET /` answers with `{"count": …, "distinct": …, "disorder": …, "first_s": …, "last_s": …}` since the last `DELETE /`.
+`GET /` answers with `{"count": …, "distinct": …, "disorder": …, "first_s": …, "last_s": …, "paths": …, "delays_ms": …}` since
+the last `DELETE /`; delays are of events whose id ends with `@` and the unix time of their making. `GET /arrivals` has
+when which event came first.
 """
 
 import argparse
@@ -8,12 +10,14 @@ import asyncio
 import json
 import re
 import time
+from collections import Counter, defaultdict
 from typing import cast
 
 import uvloop
 
 _NUMBER = re.compile(rb'"deliverynumber":"(\d+)"')
 _SUBJECT = re.compile(rb'"subject":"([^"]*)"')
+_ID = re.compile(rb'"id":"([^"@]*)(?:@([0-9.]+))?"')
 _OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
 
@@ -29,6 +33,9 @@ class Tally:
         self.first_s = self.last_s = 0.0
         self.seen: set[tuple[bytes, bytes]] = set()
         self.newest: dict[tuple[bytes, bytes], int] = {}
+        self.paths: Counter[str] = Counter()
+        self.delays_s: defaultdict[str, list[float]] = defaultdict(list)
+        self.arrivals: dict[str, float] = {}
 
     def add(self, path: bytes, body: bytes) -> None:
         self.last_s = time.monotonic()
@@ -37,10 +44,21 @@ class Tally:
         number, subject = _NUMBER.search(body), _SUBJECT.search(body)
         if number is None or subject is None:
             return
-        self.seen.add((path, number[1]))
+        if (path, number[1]) not in self.seen:
+            self.seen.add((path, number[1]))
+            self._note(path.decode(), body)
         key = (path, subject[1])
         self.disorder += int(number[1]) <= self.newest.get(key, 0)
         self.newest[key] = max(int(number[1]), self.newest.get(key, 0))
+
+    def _note(self, path: str, body: bytes) -> None:
+        self.paths[path] += 1
+        found = _ID.search(body)
+        if found is not None:
+            now_s = time.time()
+            self.arrivals.setdefault(found[1].decode(), now_s)
+            if found[2] is not None:
+                self.delays_s[path].append(now_s - float(found[2]))
 
     def told(self) -> bytes:
         return json.dumps(
@@ -50,8 +68,18 @@ class Tally:
                 "disorder": self.disorder,
                 "first_s": self.first_s,
                 "last_s": self.last_s,
+                "paths": self.paths,
+                "delays_ms": {path: _spread_ms(delays) for path, delays in self.delays_s.items()},
             }
         ).encode()
+
+
+def _spread_ms(delays_s: list[float]) -> dict[str, float]:
+    ordered = sorted(delays_s)
+    return {
+        name: round(ordered[min(len(ordered) - 1, int(len(ordered) * share))] * 1_000, 1)
+        for name, share in (("p50", 0.5), ("p99", 0.99), ("max", 1.0))
+    }
 
 
 class Mailbox(asyncio.Protocol):
@@ -87,7 +115,7 @@ class Mailbox(asyncio.Protocol):
             self._tally.clear()
             self._transport.write(_OK)
         else:
-            told = self._tally.told()
+            told = json.dumps(self._tally.arrivals).encode() if path == b"/arrivals" else self._tally.told()
             self._transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(told), told))
 
 

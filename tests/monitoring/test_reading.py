@@ -16,7 +16,7 @@ from benchmarks.pages import QUESTIONS
 from engine.ports import Entity
 from gateway.console import queries
 from gateway.console.queries import ProjectFilter
-from gateway.console.queries import rows as asked
+from gateway.console.queries import rows as fetching
 from monitoring.dashboards import DASHBOARDS
 from monitoring.dashboards.declared import Sql, asked
 from schemas.projects import Project, State
@@ -164,7 +164,7 @@ def test_every_question_of_the_console_reads_little(
 ) -> None:
     """Words are looked for in every line: no index of PostgreSQL's own finds parts of words."""
     seen: list[tuple[str, Any]] = []
-    rows = asked.rows
+    rows = fetching.rows
 
     def noted(cursor: Any, kind: Any, query: str, values: Any = None) -> Any:
         seen.append((query, values))
