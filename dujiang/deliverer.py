@@ -12,12 +12,13 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from dujiang.settings import Settings
-from dujiang.wiring import Services, destinations_of, spans_of
+from dujiang.wiring import Services, destinations_of, registry_of, spans_of
 from engine.clock import SystemClock
 from engine.database import Database
 from engine.errors import EnvironmentFault, Fault
 from engine.host import tune_interpreter
 from monitoring.metrics import DeliveryMetrics
+from schemas.deprecation import deprecations_of
 from schemas.topics import TOPICS
 from sinks.webhooks.books import Books
 from sinks.webhooks.deliverer import Deliverer
@@ -88,7 +89,9 @@ async def _opened_log(stop: asyncio.Event, settings: Settings, services: Service
     """Waits for a broker that is away; a topic that is missing ends the process and says what to do."""
     while not stop.is_set():
         kafka_log = KafkaLog(
-            settings.kafka_options(services.bootstrap), {topic.name: topic.classification for topic in TOPICS.values()}
+            settings.kafka_options(services.bootstrap),
+            {topic.name: topic.classification for topic in TOPICS.values()},
+            deprecations_of(registry_of(settings)),
         )
         try:
             await kafka_log.open()

@@ -1,4 +1,4 @@
-"""AsyncAPI 3.1: every topic with the messages that stand in it, made from the registry. Pure.
+"""AsyncAPI 3.1: every topic with the messages that stand in it, and what subscriptions deliver. From the registry. Pure.
 
 The application described is the platform: it sends what readers of a topic meet, and receives what partners who write to
 Kafka themselves may put there. Servers are not named, since a broker's address is an agreement with each partner.
@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from pydantic.json_schema import models_json_schema
 
+from gateway import asyncapi_subscriptions as subscribed
 from gateway.openapi import ENVELOPE
 from schemas.cloudevents.json_format import MEDIA_TYPE as EVENT_MEDIA_TYPE
 from schemas.contract import Contract
@@ -25,17 +26,19 @@ def describe(registry: Registry) -> dict[str, Any]:
     return {
         "asyncapi": "3.1.0",
         "info": {
-            "title": "Dujiang topics",
+            "title": "Dujiang topics and subscriptions",
             "version": "1",
             "description": "Events are CloudEvents 1.0.2 in structured JSON, keyed by their subject. A key's events keep their"
             " order. A repeat has the same source and id.",
         },
         "defaultContentType": EVENT_MEDIA_TYPE,
-        "channels": {name: _channel(topic, _types_of(registry, topic)) for name, topic in sorted(topics.items())},
-        "operations": _operations(registry, topics),
+        "channels": {name: _channel(topic, _types_of(registry, topic)) for name, topic in sorted(topics.items())}
+        | subscribed.channels(registry),
+        "operations": _operations(registry, topics) | subscribed.operations(registry),
         "components": {
-            "messages": {wire: _message(wire, contract) for wire, contract in registry.contracts.items()},
-            "schemas": _schemas(registry),
+            "messages": {wire: _message(wire, contract) for wire, contract in registry.contracts.items()}
+            | subscribed.messages(registry),
+            "schemas": _schemas(registry) | subscribed.schemas(registry),
         },
     }
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from schemas import deprecation
 from schemas.cloudevents import CloudEventError, json_format, kafka_binding
 from schemas.filters import attributes_of
 from schemas.filters.cesql.nodes import Value
@@ -70,6 +71,8 @@ def readable(
         return None
     if topic not in contract.topic_names:
         return None
+    if contract.deprecated_on is not None:
+        event, value = deprecation.told(event, deprecation.attributes_of(contract)), None
     return Readable(
         event.type,
         event.source,

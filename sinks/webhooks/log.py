@@ -7,7 +7,7 @@ in turns. So a subscriber that was away for a day costs others nothing but turns
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from threading import Event, Lock, Thread
@@ -21,6 +21,7 @@ from engine.kafka import fault_of, new_consumer
 from engine.options import KafkaOptions
 from schemas import traceparent
 from schemas.cloudevents import CloudEvent, CloudEventError, json_format, kafka_binding
+from schemas.deprecation import NONE, Attributes, told
 from schemas.filters import attributes_of
 from schemas.subscriptions import Place
 from schemas.topics import Classification
@@ -161,8 +162,11 @@ class _Ring:
 class KafkaLog:
     """A Log on Kafka. Open it in the loop that reads it."""
 
-    def __init__(self, options: KafkaOptions, topics: dict[str, Classification]) -> None:
+    def __init__(
+        self, options: KafkaOptions, topics: dict[str, Classification], deprecations: Mapping[str, Attributes] = NONE
+    ) -> None:
         self._topics = topics
+        self._deprecations = deprecations
         self._loop = asyncio.get_running_loop()
         self._tail = _reader(options, queued_min=10_000)
         self._behind = _reader(options, queued_min=2_000)
@@ -263,7 +267,7 @@ class KafkaLog:
             self._loop.call_soon_threadsafe(self._tell)
 
     def _took(self, messages: Sequence[Any]) -> tuple[bool, list[KafkaError]]:
-        decoded = [(message, None if message.error() else _record(message)) for message in messages]
+        decoded = [(message, None if message.error() else _record(message, self._deprecations)) for message in messages]
         is_news = False
         errors = []
         with self._lock:
@@ -338,7 +342,7 @@ class KafkaLog:
             error = message.error()
             if error is None:
                 following = message.offset() + 1
-                record = _record(message)
+                record = _record(message, self._deprecations)
                 if record is not None:
                     records.append(record)
             elif error.code() == KafkaError._PARTITION_EOF:
@@ -366,11 +370,13 @@ def _reader(options: KafkaOptions, *, queued_min: int) -> Consumer:
     )
 
 
-def _record(message: Any) -> Record | None:
+def _record(message: Any, deprecations: Mapping[str, Attributes] = NONE) -> Record | None:
     try:
         event = kafka_binding.decode(message.headers(), message.value())
     except CloudEventError:
         return None  # a tombstone, or the workers' business
+    if event.type in deprecations:
+        event = told(event, deprecations[event.type])
     place = Place(message.topic(), message.partition())
     return Record(place, message.offset(), message.key() or b"", message.timestamp()[1], event, _parent(message.headers()))
 
