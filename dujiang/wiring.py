@@ -55,6 +55,7 @@ class Services:
         """One connection for a command; committed at its end."""
         with psycopg.connect(self.dsn, application_name="dujiang cli", options="-c timezone=UTC") as connection:
             connection.execute("SELECT set_config('dujiang.actor', %s, false)", (_user(),))  # for engine/audit.py
+            connection.commit()
             yield connection
 
 

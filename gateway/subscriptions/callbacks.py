@@ -83,7 +83,7 @@ def router(offered: Callbacks) -> APIRouter:
     """The two ways that the rule has."""
     routes = APIRouter(prefix=CALLBACK_PATH, tags=["subscriptions"])
     described: dict[str, Any] = {
-        "description": "The address that `WebHook-Request-Callback` named. It works once, for a day, and needs no token.",
+        "description": "The address that `WebHook-Request-Callback` named. Works once, while the subscription waits.",
         "responses": responses_of(200, None, kinds.CALLBACK_UNKNOWN, catalogue.REQUEST_INVALID, content=_TAKEN),
         "response_class": Response,
     }

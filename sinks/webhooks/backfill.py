@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, Protocol
 from uuid import UUID
 
+from engine.errors import TransientFault
 from schemas.subscriptions import Place, Subscription
 from schemas.subscriptions.snapshot import SEAM, Latest, Snapshot, watermark
 from sinks.webhooks.log import HistoryGone, Log, Record
@@ -82,8 +83,12 @@ class Backfill:
         return self._snapshot
 
     async def _look_through(self, place: Place, end: int, passes: Passes) -> list[int]:
+        if end and place not in self._log.places:  # an empty list would be kept for ever
+            raise TransientFault(
+                f"{place.topic} p{place.partition} came after this deliverer started; restart it for the snapshot"
+            )
         latest = Latest()
-        at = 0 if place in self._log.places else end
+        at = 0
         while at < end:
             seen = self._log.version
             try:
