@@ -21,6 +21,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from engine.errors import Fault, TransientFault
 from engine.kafka import fault_of, new_consumer
 from engine.options import KafkaOptions
+from gateway.subscriptions.behind import Behind
 from gateway.subscriptions.log import Bounds, Stretch
 from gateway.subscriptions.records import Record
 from schemas.registry import Registry
@@ -40,6 +41,7 @@ IDLE_S: Final = 30.0  # without a reader; then the consumer ends until somebody 
 STOP_S: Final = 5.0
 CATCH_UP_THREADS: Final = 4
 CATCH_UP_S: Final = 2.0
+CATCH_UP_RECORDS: Final = 5_000
 _NAME: Final = "gateway-tail"
 
 log = structlog.get_logger("gateway")
@@ -87,6 +89,9 @@ class SharedLog:
         self._catch_up = ThreadPoolExecutor(CATCH_UP_THREADS, thread_name_prefix="gateway-catch-up")
         self._consumers = threading.local()
         self._opened: list[Consumer] = []
+        self._behind = Behind()
+        self._seen: Mapping[Place, Bounds] = {}
+        self._catching_up = asyncio.Semaphore(CATCH_UP_THREADS)
         self._readers = 0
         self._follower: _Follower | None = None
         self._idle: asyncio.TimerHandle | None = None
@@ -131,23 +136,60 @@ class SharedLog:
     async def read(self, positions: Mapping[Place, int], records_max: int) -> Sequence[Stretch]:
         """See Log."""
         bounds, rings = await self.bounds(), self._followed().rings
+        self._forget_if_cut(bounds)
         stretches: list[Stretch] = []
         behind: dict[Place, int] = {}
+        left = records_max
         for place, offset in positions.items():
             ring = rings.get(place)
             if ring is None or offset >= ring.next_offset:
                 continue
             if offset >= ring.start:
-                stretch = ring.stretch(place, offset, records_max)
-                records_max -= len(stretch.records)
-                stretches.append(stretch)
+                stretches.append(ring.stretch(place, offset, left))
+                left -= len(stretches[-1].records)
             elif offset >= bounds[place].earliest:
                 behind[place] = offset
-            if records_max <= 0:
+            if left <= 0:
                 return stretches
-        if behind:
-            stretches += await self._in_thread(self._read_behind, behind, records_max)
-        return stretches
+        return stretches + (await self._caught_up(behind, left) if behind else [])
+
+    def _forget_if_cut(self, bounds: Mapping[Place, Bounds]) -> None:
+        """A log that is shorter than it was is another one: a topic made anew, a broker restored."""
+        if bounds is not self._seen:
+            if any(place in bounds and bounds[place].end < seen.end for place, seen in self._seen.items()):
+                self._behind.clear()
+            self._seen = bounds
+
+    async def _caught_up(self, behind: Mapping[Place, int], records_max: int) -> list[Stretch]:
+        """From what is kept, and from Kafka if that is not enough; as many readers at once as there are threads."""
+        known, missing = self._known(behind, records_max)
+        if not missing:
+            return known
+        async with self._catching_up:
+            known, missing = self._known(behind, records_max)  # somebody may have read the same meanwhile
+            if not missing:
+                return known
+            read: list[Stretch] = await self._in_thread(self._read_behind, missing, CATCH_UP_RECORDS)
+        for stretch in read:
+            self._behind.keep(missing[stretch.place], stretch)
+        empty = [stretch for stretch in read if not stretch.records]  # behind markers of transactions, at an end
+        # The caller's limit holds for what he gets: the rest is kept.
+        return known + empty + self._known({stretch.place: missing[stretch.place] for stretch in read}, records_max)[0]
+
+    def _known(self, behind: Mapping[Place, int], records_max: int) -> tuple[list[Stretch], dict[Place, int]]:
+        """What is kept of these, and which are to be read: none if that is as much as was asked for."""
+        known: list[Stretch] = []
+        missing: dict[Place, int] = {}
+        for place, offset in behind.items():
+            stretch = self._behind.find(place, offset, records_max)
+            if stretch is None:
+                missing[place] = offset
+                continue
+            known.append(stretch)
+            records_max -= len(stretch.records)
+            if records_max <= 0:
+                return known, {}
+        return known, missing
 
     async def moved(self, timeout_s: float) -> None:
         """See Log."""
@@ -164,6 +206,7 @@ class SharedLog:
         if self._readers == 0 and self._follower is not None:
             self._follower.stop()
             self._follower = None
+            self._behind.clear()
 
     def _close(self) -> None:
         if self._follower is not None:
