@@ -28,6 +28,7 @@ _ENVIRONMENT = {
     "25006": "the database is read-only: point DUJIANG_DATABASE_DSN at the primary",
     "42P01": "run `dujiang migrate`",
     "42703": "run `dujiang migrate`",
+    "42883": "run `dujiang migrate`",
     "3D000": "create the database named in DUJIANG_DATABASE_DSN",
 }
 _RECORD_CLASSES = ("22", "23")

@@ -16,6 +16,7 @@ branch_labels = None
 depends_on = None
 
 ROLE = "dujiang_reader"  # made by 0003
+KEY_CHARS_MAX = 512  # no call has a longer one, and an index cannot hold any text
 
 # Names of others by sub-query, not by join: a join that nobody asks for would still keep counts from reading an index alone.
 VIEWS = {
@@ -62,29 +63,52 @@ COPIED = (
 )  # fmt: skip
 NAMES = ", ".join(COPIED)
 
+# Who reads next, from where, and up to where it is sure to have seen all. began NULL: somebody else is at it, or it rests.
+BEGIN = """
+CREATE FUNCTION begin_reading(
+    pass text, rest double precision, OUT began timestamptz, OUT read_from timestamptz, OUT up_to timestamptz
+) LANGUAGE plpgsql AS $body$
+DECLARE
+    last reading_pass;
+    at CONSTANT timestamptz := clock_timestamp();
+BEGIN
+    IF NOT pg_try_advisory_xact_lock(7310913, hashtext(pass)) THEN
+        RETURN;
+    END IF;
+    SELECT * INTO STRICT last FROM reading_pass WHERE name = pass;
+    read_from := last.read_to;
+    IF at < last.finished_at THEN
+        read_from := '-infinity';  -- the clock was set back: what was written since carries an instant before read_to
+    ELSIF rest > 0 AND at < last.finished_at + rest * (last.finished_at - last.started_at) THEN
+        RETURN;
+    END IF;
+    began := at;
+    -- A row carries the start of the transaction that wrote it. Those that run now may write rows older than what we read: the
+    -- next pass begins at the oldest of them, less a moment for one that has begun and does not stand in the list yet. The list
+    -- is read once a transaction, unless it is asked for anew. Sessions of another role stand in it without their start: all
+    -- that write states and history are of one role.
+    PERFORM pg_stat_clear_snapshot();
+    SELECT least(at, min(xact_start)) - interval '1 second' INTO up_to FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid();
+END
+$body$
+"""
+
 REFRESH = f"""
 CREATE FUNCTION refresh_project_reading(rest double precision DEFAULT 0) RETURNS integer
 LANGUAGE plpgsql SET timezone TO 'UTC' SET jit TO off SET work_mem TO '32MB' AS $body$
 DECLARE
-    began CONSTANT timestamptz := clock_timestamp();
-    last reading_pass;
-    up_to timestamptz;
+    this record;
     changes integer;
 BEGIN
-    IF NOT pg_try_advisory_xact_lock(7310913, 'project_reading'::regclass::oid::integer) THEN
-        RETURN NULL;  -- somebody else is at it
-    END IF;
-    SELECT * INTO STRICT last FROM reading_pass WHERE name = 'project';
-    IF rest > 0 AND began < last.finished_at + rest * (last.finished_at - last.started_at) THEN
+    SELECT * INTO this FROM begin_reading('project', rest);
+    IF this.began IS NULL THEN
         RETURN NULL;
     END IF;
-    -- A row carries the start of the transaction that wrote it. Those that run now may write rows older than what we read: the
-    -- next pass begins at the oldest of them, less a moment for one that has begun and does not stand in the list yet.
-    SELECT least(began, min(xact_start)) - interval '1 second' INTO up_to FROM pg_stat_activity
-    WHERE datname = current_database() AND pid <> pg_backend_pid();
     WITH written AS MATERIALIZED (
-        SELECT p.project_id, p.state, p.title, p.lead, p.call_id, p.contract_no, p.contract_amount, p.currency, p.disbursed,
-               p.start_on, p.end_on, coalesce(p.changed_at, '-infinity') AS moved_at,
+        SELECT p.project_id, p.state, p.title, p.lead, left(p.call_id, {KEY_CHARS_MAX}) AS call_id, p.contract_no,
+               p.contract_amount, p.currency, p.disbursed, p.start_on, p.end_on,
+               coalesce(p.changed_at, '-infinity') AS moved_at,
                least(
                    due.first,
                    CASE WHEN p.state = 'acceptance_pending'
@@ -105,7 +129,7 @@ BEGIN
             FROM jsonb_array_elements(CASE WHEN {ACTIVE} THEN p.milestones ELSE '[]' END) AS item
             WHERE item ->> 2 IN ('planned', 'returned')
         ) due
-        WHERE p.written_at >= last.read_to
+        WHERE p.written_at >= this.read_from
     ), changed AS MATERIALIZED (
         SELECT w.*, r.project_id IS NOT NULL AS was_known, r.state AS old_state, r.call_id AS old_call_id,
                r.currency AS old_currency, r.start_on AS old_start_on, r.contract_amount AS old_amount,
@@ -145,7 +169,7 @@ BEGIN
     INSERT INTO project_reading (project_id, {NAMES}) SELECT project_id, {NAMES} FROM changed
     ON CONFLICT (project_id) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in COPIED)};
     GET DIAGNOSTICS changes = ROW_COUNT;
-    UPDATE reading_pass SET started_at = began, finished_at = clock_timestamp(), read_to = up_to
+    UPDATE reading_pass SET started_at = this.began, finished_at = clock_timestamp(), read_to = this.up_to
     WHERE name = 'project';
     RETURN changes;
 END
@@ -219,6 +243,7 @@ def upgrade() -> None:
         comment="how old each copy for readers is",
     )
     op.execute("INSERT INTO reading_pass VALUES ('project', '-infinity', '-infinity', '-infinity')")
+    op.execute(BEGIN)
     op.execute(REFRESH)
     # The first pass before the indexes: a million rows at once.
     op.execute("SELECT refresh_project_reading()")
@@ -262,7 +287,7 @@ INDEXES = (
     ("project_reading", "state", ["state", "moved_at", "project_id"], {}),
     ("project_reading", "moved", ["moved_at", "project_id"], {}),
     ("project_due", "project", ["project_id"], {}),
-    ("project_due", "day", ["due_on", "project_id", "milestone_id"], {}),
+    ("project_due", "day", ["due_on", "project_id"], {}),
     ("project_due", "risk", ["due_at", "project_id"], {"postgresql_where": sa.text("state = 'executing'")}),
 )
 
@@ -271,6 +296,7 @@ def downgrade() -> None:
     for name in reversed(VIEWS):
         op.execute(f"DROP VIEW {name}")
     op.execute("DROP FUNCTION refresh_project_reading")
+    op.execute("DROP FUNCTION begin_reading")
     op.execute("DROP INDEX IF EXISTS ix_project_status_written_at")
     for table in ("reading_pass", "project_summary", "project_due", "project_reading"):
         op.drop_table(table)

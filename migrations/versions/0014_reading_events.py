@@ -37,35 +37,38 @@ BEFORE = {  # as 0003 made them
         FROM project_status p CROSS JOIN LATERAL jsonb_array_elements(p.parked) AS item""",
 }
 
+# One event whose data PostgreSQL cannot hold as text (a NUL) must not keep all others out.
+CALL_OF = """
+CREATE FUNCTION call_of(event text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $body$
+BEGIN
+    RETURN left((event::json) -> 'data' ->> 'call_id', 512);
+EXCEPTION WHEN data_exception THEN
+    RETURN NULL;
+END
+$body$
+"""
 REFRESH = """
 CREATE FUNCTION refresh_event_reading(rest double precision DEFAULT 0) RETURNS integer
 LANGUAGE plpgsql SET timezone TO 'UTC' SET jit TO off AS $body$
 DECLARE
-    began CONSTANT timestamptz := clock_timestamp();
-    last reading_pass;
-    up_to timestamptz;
+    this record;
     changes integer;
 BEGIN
-    IF NOT pg_try_advisory_xact_lock(7310914, 'event_reading'::regclass::oid::integer) THEN
-        RETURN NULL;  -- somebody else is at it
-    END IF;
-    SELECT * INTO STRICT last FROM reading_pass WHERE name = 'event';
-    IF rest > 0 AND began < last.finished_at + rest * (last.finished_at - last.started_at) THEN
+    SELECT * INTO this FROM begin_reading('event', rest);
+    IF this.began IS NULL THEN
         RETURN NULL;
     END IF;
-    -- As for projects (0013): what runs now may store events with an earlier instant.
-    SELECT least(began, min(xact_start)) - interval '1 second' INTO up_to FROM pg_stat_activity
-    WHERE datname = current_database() AND pid <> pg_backend_pid();
     INSERT INTO event_reading (identity, kind, subject, event_source, event_id, event_time, call_id)
     SELECT identity, CASE WHEN event_type LIKE '%.research.project.extended.v_' THEN 'extension' ELSE 'application' END,
            subject, event_source, event_id, event_time,
-           CASE WHEN event_type LIKE '%.research.application.submitted.v_' THEN (event::json) -> 'data' ->> 'call_id' END
+           CASE WHEN event_type LIKE '%.research.application.submitted.v_' THEN call_of(event) END
     FROM event_history
-    WHERE stored_at >= last.read_to
+    WHERE stored_at >= this.read_from
       AND (event_type LIKE '%.research.application.submitted.v_' OR event_type LIKE '%.research.project.extended.v_')
     ON CONFLICT (identity) DO NOTHING;
     GET DIAGNOSTICS changes = ROW_COUNT;
-    UPDATE reading_pass SET started_at = began, finished_at = clock_timestamp(), read_to = up_to WHERE name = 'event';
+    UPDATE reading_pass SET started_at = this.began, finished_at = clock_timestamp(), read_to = this.up_to
+    WHERE name = 'event';
     RETURN changes;
 END
 $body$
@@ -86,13 +89,20 @@ def upgrade() -> None:
         comment="events that lists count, copied from event_history, some seconds old (reading_pass)",
     )
     op.execute("INSERT INTO reading_pass VALUES ('event', '-infinity', '-infinity', '-infinity')")
+    op.execute(CALL_OF)
     op.execute(REFRESH)
     op.execute("SELECT refresh_event_reading()")
     op.create_index(op.f("ix_event_reading_call"), "event_reading", ["call_id", "event_time"])
     op.create_index(
         op.f("ix_event_reading_extension"), "event_reading", ["event_time"], postgresql_where=sa.text("kind = 'extension'")
     )
-    op.create_index(op.f("ix_event_history_stored_at"), "event_history", ["stored_at"], postgresql_using="brin")
+    op.create_index(
+        op.f("ix_event_history_stored_at"),
+        "event_history",
+        ["stored_at"],
+        postgresql_using="brin",
+        postgresql_with={"autosummarize": "on"},
+    )
     _replace(VIEWS)
 
 
@@ -100,6 +110,7 @@ def downgrade() -> None:
     op.execute("DROP VIEW v_extension")
     _replace(BEFORE)
     op.execute("DROP FUNCTION refresh_event_reading")
+    op.execute("DROP FUNCTION call_of")
     op.drop_index(op.f("ix_event_history_stored_at"), table_name="event_history")
     op.drop_table("event_reading")
     op.execute("DELETE FROM reading_pass WHERE name = 'event'")

@@ -12,6 +12,8 @@ from schemas.topics import TOPICS
 from sinks.history.rows import COLUMNS, identity_of, line_of
 
 _TABLE = "event_history"
+# What was written in vain is left for the database to clear away, so after a repeat batches are asked about for a while.
+ASKS_AFTER_REPEAT = 50
 
 
 class HistorySink:
@@ -21,7 +23,7 @@ class HistorySink:
     topics: Sequence[str] = tuple(TOPICS)
 
     def __init__(self) -> None:
-        self._are_repeats_near = False
+        self._asks_left = 0  # batches
 
     def write(self, cursor: Cursor[Any], rows: Sequence[Row]) -> set[int]:
         """One COPY. Returns the positions of events that were there already, or twice in `rows`."""
@@ -32,11 +34,11 @@ class HistorySink:
             if first.setdefault(identity, position) != position:
                 repeats.add(position)
         lines = {identity: line_of(identity, rows[position]) for identity, position in first.items()}
-        if self._are_repeats_near or not self._append(cursor, list(lines.values())):
+        if self._asks_left or not self._append(cursor, list(lines.values())):
             known = self._known(cursor, list(first))
             copy_rows(cursor, _TABLE, COLUMNS, [line for identity, line in lines.items() if identity not in known])
             repeats.update(first[identity] for identity in known)
-            self._are_repeats_near = bool(known)
+            self._asks_left = ASKS_AFTER_REPEAT if known else max(0, self._asks_left - 1)
         return repeats
 
     def _append(self, cursor: Cursor[Any], lines: list[str]) -> bool:

@@ -5,9 +5,11 @@ lets one at a time do it, and rest REST times as long as it took. So readers cos
 of the tables: a larger backlog makes the copy older, not the platform slower. `reading_pass` says how old it is.
 """
 
+from collections.abc import Sequence
 from threading import Event
 from typing import Any, Final
 
+import psycopg
 import structlog
 from psycopg import Cursor
 from sqlalchemy import BigInteger, Boolean, Column, Date, DateTime, Index, Integer, Numeric, Table, Text, text
@@ -20,6 +22,7 @@ from engine.tables import metadata
 EVERY_S: Final = 1.0
 REST: Final = 20.0
 AWAY_S: Final = 10.0
+PASSES: Final = ("project", "event")
 
 PROJECT_READING = Table(
     "project_reading",
@@ -82,7 +85,7 @@ PROJECT_DUE = Table(
     Column("state", Text, nullable=False, comment="of the project"),
     Column("is_first", Boolean, nullable=False, comment="the first of its project on that day"),
     Index("ix_project_due_project", "project_id"),
-    Index("ix_project_due_day", "due_on", "project_id", "milestone_id"),
+    Index("ix_project_due_day", "due_on", "project_id"),
     Index("ix_project_due_risk", "due_at", "project_id", postgresql_where=text("state = 'executing'")),
     comment="outstanding milestones of active projects, as of the copy",
 )
@@ -127,26 +130,36 @@ READING_PASS = Table(
 log = structlog.get_logger("reading")
 
 
-def refresh(cursor: Cursor[Any], rest: float = 0.0) -> int | None:
-    """Bring the copies up to date; how many rows differed. None: somebody else does it, or it rests `rest` times its last."""
-    cursor.execute("SELECT refresh_project_reading(%(rest)s) + refresh_event_reading(%(rest)s)", {"rest": rest})
-    row = cursor.fetchone()
-    changes: int | None = row[0] if row else None
+def refresh(cursor: Cursor[Any], rest: float = 0.0, passes: Sequence[str] = PASSES) -> int:
+    """Bring the copies up to date; how many rows differed. Nothing where somebody else does it, or it rests.
+
+    `rest`: times its last pass's time; a pass that comes sooner does nothing.
+    """
+    changes = 0
+    for name in passes:
+        cursor.execute(f"SELECT refresh_{name}_reading(%s)".encode(), (rest,))
+        row = cursor.fetchone()
+        changes += (row[0] if row else None) or 0
     return changes
 
 
 def keep_fresh(dsn: str, stopping: Event) -> None:
-    """Until `stopping`. A pass that fails is told once to the log, and tried again after AWAY_S."""
-    database, was_away = Database(dsn, "dujiang reading copy"), False
-    while not stopping.wait(AWAY_S if was_away else EVERY_S):
-        try:
-            with database.transaction() as cursor:
-                # A million projects at once take longer than a worker's statements may; cut off, it would never be done.
-                cursor.execute("SET LOCAL statement_timeout = 0")
-                refresh(cursor, REST)
-            was_away = False
-        except (Fault, StoreRefused) as fault:
-            if not was_away:
-                log.warning("reading_copy_failed", fault=str(fault))
-            was_away = True
+    """Until `stopping`. A pass that fails, for whatever reason, is told once to the log and tried again after AWAY_S.
+
+    A transaction for each copy, so that one does not wait for what is wrong with the other.
+    """
+    database = Database(dsn, "dujiang reading copy")
+    failing: set[str] = set()
+    while not stopping.wait(AWAY_S if failing else EVERY_S):
+        for name in PASSES:
+            try:
+                with database.transaction() as cursor:
+                    # A million projects at once take longer than a worker's statements may; cut off, it would never be done.
+                    cursor.execute("SET LOCAL statement_timeout = 0")
+                    refresh(cursor, REST, (name,))
+                failing.discard(name)
+            except (Fault, StoreRefused, psycopg.Error) as fault:
+                if name not in failing:
+                    log.warning("reading_copy_failed", copy=name, fault=str(fault))
+                failing.add(name)
     database.close()
