@@ -181,7 +181,8 @@ class DeliveryMetrics:
         )
         self._delay_seconds = Histogram(
             "dujiang_delivery_delay_seconds",
-            "From the broker's record time to the subscriber's acknowledgement",
+            "From the broker's record time to the subscriber's acknowledgement, of what came while its subscription was"
+            " enabled; what is older, or sent again on request, has none",
             buckets=(*_DELAY_S, 3600, 6 * 3600, 86_400),
             registry=registry,
         )

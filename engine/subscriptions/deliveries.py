@@ -77,7 +77,7 @@ class EndpointHealth(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Outstanding:
-    """A delivery taken up again."""
+    """A delivery taken up again. `is_repeat`: it was settled once, and somebody wants it once more."""
 
     planned: Planned
     attempts: int
@@ -85,6 +85,7 @@ class Outstanding:
     first_at: datetime | None
     retry_at: datetime | None
     body: bytes | None
+    is_repeat: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,8 +288,10 @@ def progress(cursor: Cursor[Any], subscription_id: UUID) -> Progress | None:
 def outstanding(cursor: Cursor[Any], subscription_id: UUID, held: Sequence[int], limit: int) -> list[Outstanding]:
     """What is not settled, in the order of numbers, but those `held` already."""
     cursor.execute(
-        "SELECT number, topic, partition, record_offset, attempts, failures, first_at, retry_at, body"
-        " FROM subscription_delivery WHERE subscription_id = %s AND number <> ALL(%s) ORDER BY number LIMIT %s",
+        "SELECT number, topic, partition, record_offset, attempts, failures, first_at, retry_at, body,"
+        " EXISTS (SELECT FROM subscription_attempt a WHERE a.subscription_id = d.subscription_id AND a.number = d.number"
+        " AND a.outcome <> 'failed')"
+        " FROM subscription_delivery d WHERE subscription_id = %s AND number <> ALL(%s) ORDER BY number LIMIT %s",
         (subscription_id, list(held), limit),
     )
     return [
@@ -299,8 +302,9 @@ def outstanding(cursor: Cursor[Any], subscription_id: UUID, held: Sequence[int],
             first,
             retry,
             None if body is None else bytes(body),
+            is_repeat,
         )
-        for number, topic, partition, offset, attempts, failures, first, retry, body in cursor.fetchall()
+        for number, topic, partition, offset, attempts, failures, first, retry, body, is_repeat in cursor.fetchall()
     ]
 
 

@@ -68,8 +68,8 @@ ATTEMPTS = lines(
 DELAY = lines(
     Words("从收到到订阅方确认的延迟", "Delay from accepted to acknowledged"),
     Words(
-        "从 Kafka 记录时间到订阅方确认：中位、p95、p99。",
-        "From the broker's record time to the acknowledgement: median, p95, p99.",
+        "从 Kafka 记录时间到订阅方确认：中位、p95、p99；不含启用前的事件和按请求重发的。",
+        "From the broker's record time to the acknowledgement: median, p95, p99; without backlogs and what is sent again.",
     ),
     *(
         Prom(f"histogram_quantile({share}, sum by (le) (rate(dujiang_delivery_delay_seconds_bucket[$__rate_interval])))", name)

@@ -102,6 +102,7 @@ class Item:
     history: History
     due: datetime
     is_endpoint_down: bool = False  # the last failure says nothing about this event
+    is_repeat: bool = False  # sent again on request
 
     @property
     def lane(self) -> tuple[str, object]:
@@ -247,7 +248,9 @@ class Courier:
         for row in rows:
             place, offset = row.planned.place, row.planned.offset
             history = History(row.attempts, row.failures, row.first_at)
-            self._add(Item(row.planned.number, place, offset, records.get((place, offset)), history, row.retry_at or now))
+            item = Item(row.planned.number, place, offset, records.get((place, offset)), history, row.retry_at or now)
+            item.is_repeat = row.is_repeat
+            self._add(item)
         self._wake.set()
 
     async def _records_of(self, rows: Sequence[Outstanding]) -> dict[tuple[Place, int], Record]:
@@ -528,8 +531,7 @@ class Courier:
         item.is_endpoint_down = answer.outcome in ENDPOINT_DOWN and answer.retry_after_s is None
         duration_ms = round(duration_s * 1000)
         if isinstance(decision, Acknowledged):
-            if item.record is not None and item.record.at_ms >= 0:
-                self._metrics.delay_seconds(max(0.0, now.timestamp() - item.record.at_ms / 1000))
+            self._note_delay(item, now)
             self._settle(item, started_at, duration_ms, "acknowledged", None, answer.status)
         elif isinstance(decision, Dead):
             self._metrics.dead_letter(decision.reason)
@@ -543,6 +545,14 @@ class Courier:
                 self._give_up("endpoint_gone")
             elif schedule.is_given_up(self._policy, self.endpoint, now):
                 self._give_up("endpoint_failing")
+
+    def _note_delay(self, item: Item, now: datetime) -> None:
+        """Of what came while the subscription was enabled: what it wants out of the past, or once more, is not late."""
+        if item.record is None or item.record.at_ms < 0 or item.is_repeat:
+            return
+        at_s = item.record.at_ms / 1000
+        if at_s >= self._subscriber.subscription.status.since.timestamp():
+            self._metrics.delay_seconds(max(0.0, now.timestamp() - at_s))
 
     def _give_up(self, reason: Literal["endpoint_gone", "endpoint_failing"]) -> None:
         """Once, however many calls under way say so."""

@@ -47,9 +47,9 @@ class MemoryLog:
     def places(self) -> Collection[Place]:
         return self.records.keys()
 
-    def write(self, key: str, event_id: str, place: Place = PLACES[0], **more: Any) -> None:
+    def write(self, key: str, event_id: str, place: Place = PLACES[0], at_ms: int = -1, **more: Any) -> None:
         event = CloudEvent(event_id, "/a", "gov.stiib.t.v1", subject=key or None, time=NOW, data={}, **more)
-        self.records[place].append(Record(place, len(self.records[place]), key.encode(), -1, event))
+        self.records[place].append(Record(place, len(self.records[place]), key.encode(), at_ms, event))
         self.version += 1
 
     async def read(self, place: Place, offset: int, limit: int) -> Chunk:
@@ -127,6 +127,8 @@ class Round:
         self.disabled: list[str] = []
         self.reader = Reader(None, True)
         self.fresh = True
+        self.prometheus = CollectorRegistry()
+        self.metrics = DeliveryMetrics(self.prometheus)
         self.in_flight = 0
         self.in_flight_most = 0
         self.policy = QUICK
@@ -161,7 +163,7 @@ class Round:
             post=self._post,
             clock=SystemClock(),
             policy=self.policy,
-            metrics=DeliveryMetrics(CollectorRegistry()),
+            metrics=self.metrics,
             reader=lambda: self.reader,
             is_fresh=lambda: self.fresh,
             disable=self._disable,
@@ -193,6 +195,26 @@ def test_the_number_is_inside_what_is_signed_and_counts_from_one() -> None:
     asyncio.run(made.until(lambda: len(made.books.of("acknowledged")) == 3))
     assert [(event["id"], event["deliverynumber"]) for event in made.posted] == [("e0", "1"), ("e1", "2"), ("e2", "3")]
     assert made.headers[0]["Content-Type"] == "application/cloudevents+json; charset=utf-8"
+
+
+def test_only_what_came_while_it_was_enabled_has_a_delay() -> None:
+    made = Round()
+    since_ms = round(NOW.timestamp() * 1000)
+    for index, at_ms in enumerate((since_ms - 3_600_000, since_ms - 1, since_ms, since_ms + 1)):
+        made.log.write(f"k{index}", f"e{index}", at_ms=at_ms)
+    asyncio.run(made.until(lambda: len(made.books.of("acknowledged")) == 4))
+    assert made.prometheus.get_sample_value("dujiang_delivery_delay_seconds_count") == 2
+
+
+def test_what_is_sent_again_has_no_delay_and_what_a_crash_left_has() -> None:
+    made = Round()
+    for number in (1, 2):
+        made.log.write(f"k{number}", f"e{number}", at_ms=round(NOW.timestamp() * 1000))
+        planned = Planned(number, PLACES[0], number - 1)
+        made.books.rows[number] = Outstanding(planned, 0, 0, None, None, None, is_repeat=number == 1)
+    made.books.last_number, made.books.positions[PLACES[0]] = 2, 2
+    asyncio.run(made.until(lambda: len(made.books.of("acknowledged")) == 2))
+    assert made.prometheus.get_sample_value("dujiang_delivery_delay_seconds_count") == 1
 
 
 def test_a_publisher_s_own_deliverynumber_does_not_go_out() -> None:
