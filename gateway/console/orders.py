@@ -10,6 +10,7 @@ from uuid import UUID
 
 from psycopg import Cursor
 
+from engine.audit import act_as
 from engine.clock import Clock
 from engine.subscriptions import deliveries, register
 from gateway.console.deeds import DeedRefused, text_of
@@ -87,9 +88,11 @@ class Orders:
         return await self._for(user, subscription_id, work)
 
     async def _move(self, user: User, subscription_id: UUID, order: Order) -> None:
-        owner, now = _who(user).owner, self._clock.now()
+        who, now = _who(user), self._clock.now()
+        owner = who.owner
 
         def work(cursor: Cursor[Any]) -> None:
+            act_as(cursor, _actor(user, who))
             found = register.find(cursor, subscription_id, owner, for_update=True)
             if found is None:
                 raise _unknown(subscription_id)
@@ -104,11 +107,12 @@ class Orders:
         await self._store.call(work)
 
     async def _for(self, user: User, subscription_id: UUID, work: Callable[[Cursor[Any]], int]) -> int:
-        owner = _who(user).owner
+        who = _who(user)
 
         def if_known(cursor: Cursor[Any]) -> int:
-            if register.find(cursor, subscription_id, owner) is None:
+            if register.find(cursor, subscription_id, who.owner) is None:
                 raise _unknown(subscription_id)
+            act_as(cursor, _actor(user, who))
             return work(cursor)
 
         return await self._store.call(if_known)
@@ -129,6 +133,11 @@ def _who(user: User) -> Whose:
     if who is None:
         raise DeedRefused("refused_why", role=user.role)
     return who
+
+
+def _actor(user: User, who: Whose) -> str:
+    """As the log of changes calls them: a partner by its id, as over HTTP, or its own order would come back as a notice."""
+    return who.owner or user.name
 
 
 def _note(note: str, who: Whose) -> str | None:

@@ -11,8 +11,9 @@ import psycopg
 import pytest
 from psycopg import Cursor
 
+from engine import audit
 from engine.clock import FakeClock
-from engine.subscriptions import register
+from engine.subscriptions import deliveries, notices, register
 from gateway.console import queries
 from gateway.console.deeds import DeedRefused
 from gateway.console.orders import Orders
@@ -168,6 +169,24 @@ def test_partner_pauses_its_own_and_cannot_touch_anothers(order: Callable[..., A
 
 
 @pytest.mark.services
+def test_log_of_changes_names_who_ordered_and_the_owner_is_told_of_others_orders_alone(
+    order: Callable[..., Any], ask: Ask, cursor: Cursor[Any]
+) -> None:
+    colleague = User("zhou", Role.PARTNER, "institute")
+    order("pause", colleague, HOOK, "")
+    order("resume", colleague, HOOK)
+    order("pause", OPERATOR, HOOK, "endpoint under attack")
+    entries = audit.entries(cursor, "institute", "subscription", 3)
+    assert [(one["actor"], one["after"]["state"]) for one in entries] == [
+        ("li", "paused"),
+        ("institute", "enabled"),
+        ("institute", "paused"),
+    ]
+    (notice,) = notices.after(cursor, "institute", notices.BEGINNING, 100)
+    assert (notice.state, notice.by, notice.note) == ("paused", "operator", "endpoint under attack")
+
+
+@pytest.mark.services
 @pytest.mark.parametrize(
     ("verb", "user", "values", "word"),
     [
@@ -199,12 +218,14 @@ def test_expired_subscription_is_not_resumed_though_nobody_wrote_it_down(order: 
 
 
 @pytest.mark.services
-def test_dead_letters_and_a_range_are_sent_again_under_their_numbers(order: Callable[..., Any], ask: Ask) -> None:
+def test_dead_letters_and_a_range_are_sent_again_under_their_numbers(
+    order: Callable[..., Any], ask: Ask, cursor: Cursor[Any]
+) -> None:
     assert order("redrive", OWNER, HOOK) == 1
     assert order("redrive", OWNER, HOOK) == 0
     assert order("replay", OPERATOR, HOOK, "1", "3") == 1  # 2 was given up, 3 is not settled
-    waiting = ask("SELECT number FROM subscription_delivery WHERE subscription_id = %s ORDER BY 1", HOOK)
-    assert waiting == [(1,), (2,), (3,)]
+    waiting = deliveries.outstanding(cursor, HOOK, [], 10)
+    assert [(one.planned.number, one.is_repeat) for one in waiting] == [(1, True), (2, True), (3, False)]
     assert _deeds(ask) == [
         ("institute", "redrive", str(HOOK), {"count": 1}),
         ("li", "replay_range", str(HOOK), {"count": 1, "first": 1, "last": 3}),
