@@ -37,6 +37,7 @@ class AlertScreens:
             if not self._house.may(visit, say):
                 return
             html(alerts.filter_form(say, chosen))
+            drawn: list[str] = []
 
             async def build(say: Speech) -> Markup:
                 keys = None
@@ -48,11 +49,12 @@ class AlertScreens:
                 if chosen.show == "mine":
                     mine = [row for row in page.rows if alerts.assignee(row, assigned) == visit.user.name]
                     page = page._replace(rows=mine)
+                drawn[:] = [row.alert_key for row in page.rows]
                 return alerts.list_section(say, page, assigned)
 
             await self._house.live(visit, build, LIVE_S)
             if visit.user.may(Right.HANDLE_ALERTS) and chosen.show == "waiting":
-                await self._silence_shown(visit, say, chosen)
+                await self._silence_shown(visit, say, drawn)
 
     async def alert(self, request: Request, key: str) -> None:
         visit = self._house.visit(request)
@@ -130,12 +132,14 @@ class AlertScreens:
         await self._house.deeds.silence(user, keys, int(hours.value), why.value or "")
         why.set_value("")
 
-    async def _silence_shown(self, visit: Visit, say: Speech, chosen: AlertFilter) -> None:
-        """For what one cause makes fire: narrow the list by monitor or words, then quiet for all of it."""
+    async def _silence_shown(self, visit: Visit, say: Speech, drawn: Sequence[str]) -> None:
+        """For what one cause makes fire: narrow the list by monitor or words, then quiet for all of it.
+
+        `drawn`: what the list shows, kept up by whoever draws it. What came since is not silenced: nobody has seen it.
+        """
 
         async def silence(user: User) -> None:
-            page = await self._house.views.read(lambda cursor: queries.alerts(cursor, chosen))
-            keys = [row.alert_key for row in page.rows]
+            keys = list(drawn)
             await self._silence(user, keys, hours, why)
             ui.notify(self._house.speech(visit)("silenced_count", count=len(keys)), type="positive")
 
