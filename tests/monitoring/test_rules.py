@@ -157,6 +157,14 @@ CASES = [
         {'dujiang_delivery_dead_letters_total{reason="exhausted"}': "2 3x30"},
     ),
     Case("DujiangGatewayAway", {"job": "gateway"}, "3m", {'up{job="gateway"}': "0x3"}, {'up{job="gateway"}': "0 1x3"}),
+    Case(  # the agent is away, and its last word was good
+        "DujiangGatewayAway",
+        {"job": "gateway"},
+        "9m",
+        {'up{job="gateway"}': "1x2 stale"},
+        {'up{job="gateway"}': "1x9"},
+    ),
+    Case("DujiangDelivererAway", {"job": "deliverer"}, "3m", {'up{job="worker"}': "1x3"}, {'up{job="deliverer"}': "1x3"}),
     Case(
         "DujiangBrokerAway",
         {},
