@@ -131,17 +131,23 @@ class House:
         ui.dark_mode(visit.scheme == "dark")
         html(frame.header(say, visit.user, visit.scheme, page, visit.here), "header")
 
-        async def look() -> None:
-            with suppress(Fault):  # while the database is away nobody is signed out
-                if await self.user_of(visit.cookie, False) is None:
-                    visit.ended.set()  # a page that does not follow is told nothing more either
-                    ui.navigate.to(f"{BASE}/sign-in")
-
-        ui.timer(SESSION_LOOK_S, look, immediate=False)
+        ui.timer(SESSION_LOOK_S, lambda: self.look(visit), immediate=False)
         with ui.element("div").props("id=main tabindex=-1").classes("main"):
             if not beside:
                 html(frame.title(say(title)))
             yield say
+
+    async def look(self, visit: Visit) -> None:
+        """A page was made for one user in one role: it ends with the session, and begins anew when the role is another."""
+        with suppress(Fault):  # while the database is away nobody is signed out
+            user = await self.user_of(visit.cookie, False)
+            if user == visit.user:
+                return
+            visit.ended.set()  # a page that does not follow is told nothing more either
+            if user is None:
+                ui.navigate.to(f"{BASE}/sign-in")
+            else:
+                ui.navigate.reload()
 
     def may(self, visit: Visit, say: Speech) -> bool:
         if visit.user.may(Right.SEE_ALL):
