@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 
+import structlog
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
@@ -16,6 +17,7 @@ from gateway.app import create_app
 from gateway.directory import StoredDirectory
 from gateway.health import BrokerHealth
 from gateway.keys import StoredKeys
+from gateway.publish import NO_PARTNER
 from gateway.publisher import AsyncPublisher, RecordPublisher, publishing_options
 from gateway.receipt_store import StoredReceipts
 from gateway.receipts import Receipts
@@ -30,6 +32,8 @@ from gateway.subscriptions.store import Subscriptions
 from gateway.subscriptions.tail import SharedLog
 from gateway.trace.routes import Traces
 from monitoring.metrics import GatewayMetrics, ReaderMetrics
+
+log = structlog.get_logger("gateway")
 
 
 def run_gateway(settings: Settings, services: Services, on_listening: Callable[[str], None] = lambda _: None) -> None:
@@ -59,13 +63,15 @@ async def _opened(settings: Settings, services: Services) -> AsyncIterator[FastA
     ):
         directory, receipts, signatures, subscriptions, deliveries, callbacks, traces = stores
         async with AsyncPublisher(Publisher(options)) as publisher, SharedLog(reading, registry) as log:
+            metrics = GatewayMetrics(prometheus)
+            await begin_figures(metrics, directory if _asks_for_tokens(settings) else None)
             yield create_app(
                 registry=registry,
                 publisher=publisher,
                 clock=clock,
                 health=health,
                 routers=[router(all_or_fault(publisher), registry, settings.connectors.alertmanager, clock)],
-                metrics=GatewayMetrics(prometheus),
+                metrics=metrics,
                 prometheus=prometheus,
                 directory=directory if _asks_for_tokens(settings) else None,
                 receipts=receipts,
@@ -83,6 +89,17 @@ async def _opened(settings: Settings, services: Services) -> AsyncIterator[FastA
                 traces=traces,
                 spans=spans,
             )
+
+
+async def begin_figures(metrics: GatewayMetrics, directory: StoredDirectory | None) -> None:
+    """Each partner's figures from 0, so that its first batch after a start is seen; without them the gateway works, too."""
+    try:
+        partners = [NO_PARTNER] if directory is None else await directory.partners()
+    except Fault as fault:
+        log.warning("the first events of each partner will not be seen in rates", error=str(fault))
+        return
+    for partner in partners:
+        metrics.know_partner(partner)
 
 
 def _asks_for_tokens(settings: Settings) -> bool:

@@ -26,6 +26,7 @@ class StoredDirectory:
     """A Directory on the tables `partner` and `partner_token`."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
         self._clock = clock
         self._known = Snapshot(store, clock, tokens_in_force)
 
@@ -33,6 +34,10 @@ class StoredDirectory:
         """See Directory."""
         found = (await self._known.get()).get(digest)
         return found if found is not None and found.expires_at > self._clock.now() else None
+
+    async def partners(self) -> list[str]:
+        """The ids of all, whatever they may. Raises as `find`."""
+        return sorted(await self._store.call(registered))
 
 
 def tokens_in_force(cursor: Cursor[Any], now: datetime) -> dict[bytes, Identity]:

@@ -120,6 +120,10 @@ class GatewayMetrics:
         """Events that Kafka has."""
         self._accepted.inc(count)
 
+    def know_partner(self, partner: str) -> None:
+        """Its series begin at 0 and not with its first batch: a rate never sees a counter's first value."""
+        self._event_age_seconds.labels(partner)
+
     def event_ages_s(self, partner: str, ages_s: Sequence[float]) -> None:
         """How old a partner's events were when Kafka had them; partners are some tens."""
         age = self._event_age_seconds.labels(partner)
