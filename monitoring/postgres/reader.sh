@@ -1,6 +1,6 @@
 #!/bin/bash
 # Run once by the PostgreSQL image, when the database is made: a user for Grafana that reads what the role `dujiang_reader` may,
-# which is the views of migrations/versions/0003_reading_views.py and nothing else.
+# which is the views `v_...` that the migrations make and nothing else: no table.
 set -euo pipefail
 psql --set ON_ERROR_STOP=1 --set password="$GRAFANA_DATABASE_PASSWORD" --username "$POSTGRES_USER" --dbname "$POSTGRES_DB" <<'SQL'
 CREATE ROLE dujiang_reader NOLOGIN;
