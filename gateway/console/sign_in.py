@@ -134,7 +134,9 @@ def _document(say: Speech, scheme: str, problem: str, next_: str) -> str:
         tag("p", say("sign_in_motto"), class_="note"),
         tag("p", problem, class_="notice bad", role="alert") if problem else None,
         tag("form", fields, method="post", action=f"{BASE}/sign-in"),
-        tag("p", tag("a", say("other_language"), href=address("prefer", "language", other, next=f"{BASE}/sign-in"))),
+        tag(
+            "p", tag("a", say("other_language"), href=address("prefer", "language", other, next=address("sign-in", next=next_)))
+        ),
         class_="door",
     )
     language = "zh-CN" if say.language == "zh" else "en"

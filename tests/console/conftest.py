@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -52,7 +52,7 @@ def enter(bureau: Bureau, browser: Browser) -> Iterator[Enter]:
         page = context.new_page()
         page.set_default_timeout(WAIT_MS)
         watch(page, bureau.url, troubles)
-        page.goto(f"{bureau.url}/sign-in?next=/console{path}")
+        page.goto(f"{bureau.url}/sign-in?next={quote(f'/console{path}', safe='')}")
         page.fill("input[name=name]", user)
         page.fill("input[name=password]", PASSWORD)
         page.click("button[type=submit]")

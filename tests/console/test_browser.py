@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
@@ -231,8 +232,7 @@ def test_silence_needs_a_reason_shows_its_end_and_can_be_ended(enter: Enter, bur
 
 def test_all_shown_are_silenced_at_once_each_on_record(enter: Enter, bureau: Bureau) -> None:
     bureau.stage.send([firing(f"hub/{number}", f"h-{number}", datetime.now(UTC), "low", "behind the hub") for number in (1, 2)])
-    page = enter("operator")
-    page.goto(f"{bureau.url}/alerts?show=waiting&words=hub/")
+    page = enter("operator", "/alerts?show=waiting&words=hub/")
     expect(page.locator("tbody tr")).to_have_count(2)
     page.get_by_label("Why quiet").fill("the hub is exchanged")
     page.get_by_role("button", name="Silence those shown").click()
@@ -241,6 +241,26 @@ def test_all_shown_are_silenced_at_once_each_on_record(enter: Enter, bureau: Bur
         ("hub/1",),
         ("hub/2",),
     ]
+
+
+def test_alert_that_nobody_has_seen_yet_is_not_silenced_with_those_shown(enter: Enter, bureau: Bureau) -> None:
+    bureau.stage.send([firing(f"dam/{number}", f"d-{number}", datetime.now(UTC), "low", "behind the dam") for number in (1, 2)])
+    page = enter("operator", "/alerts?show=waiting&words=dam/")
+    expect(page.locator("tbody tr")).to_have_count(2)
+    page.get_by_label("Why quiet").fill("the dam is mended")
+    silenced = "SELECT subject FROM console_deed WHERE action = 'silence' AND subject LIKE 'dam/%%' ORDER BY 1"
+    with psycopg.connect(bureau.stage.dsn) as connection:
+        connection.execute("LOCK TABLE alert_status IN ACCESS EXCLUSIVE MODE")  # nothing is drawn until this ends
+        connection.execute(
+            'INSERT INTO alert_status SELECT (jsonb_populate_record(a, \'{"alert_key": "dam/3"}\')).*'
+            " FROM alert_status a WHERE alert_key = 'dam/1'"
+        )
+        page.get_by_role("button", name="Silence those shown").click()
+        bureau.stage.until(lambda: len(bureau.rows(silenced)) >= 2, 7)
+    expect(page.locator("tbody tr")).to_have_count(3)
+    expect(page.locator("tbody .badge", has_text="silenced")).to_have_count(2)
+    assert bureau.rows(silenced) == [("dam/1",), ("dam/2",)]
+    bureau.rows("DELETE FROM alert_status WHERE alert_key = 'dam/3' RETURNING 1")
 
 
 def test_viewer_can_change_nothing(enter: Enter, bureau: Bureau) -> None:
