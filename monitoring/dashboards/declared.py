@@ -200,6 +200,7 @@ COLUMNS: dict[str, Column] = {
     "age_s": Column(Words("时长", "Age"), "s"),
     "silent_s": Column(Words("无消息", "Silent"), "s"),
     "lateness_p95_s": Column(Words("迟报 p95", "Lateness p95"), "s"),
+    "reading_copy": Column(Words("副本", "Copy")),
     "took_s": Column(Words("用时", "Took"), "s"),
     "behind_s": Column(Words("落后", "Behind"), "s"),
     "late_s": Column(Words("已过期", "Late by"), "s"),

@@ -165,6 +165,15 @@ LEDGER = table(
         " FROM v_ledger ORDER BY step, topic"
     ),
 )
+READINGS = table(
+    Words("读取副本", "Reading copies"),
+    Words(
+        "列表和计数所读的副本有多旧、上一轮更新用了多久（秒）；旧得多于上一轮用时的数倍时，更新已停。",
+        "How old the copies are that lists and counts read, and how long the last pass took; far older: passes stand still.",
+    ),
+    Sql("SELECT name AS reading_copy, age_s, took_s FROM v_reading WHERE isfinite(finished_at) ORDER BY name"),
+    width=12,
+)
 
 DASHBOARD = Dashboard(
     "dujiang-pipeline",
@@ -175,7 +184,10 @@ DASHBOARD = Dashboard(
         Row(Words("积压与延迟", "Lag and delay"), (LAG, LAG_WORST, ARRIVAL, EVENT_DELAY)),
         Row(Words("批", "Batches"), (OUTCOMES, PHASES, BATCH, COMMITTED)),
         Row(Words("规则与内存", "Rules and memory"), (DERIVED, LATE_SETTLED, CACHED, TIMERS_FIRED)),
-        Row(Words("定时器、熔断与账本", "Timers, breaker and ledger"), (TIMERS_NEXT, BREAKERS, LEDGER)),
+        Row(
+            Words("定时器、熔断、账本与读取副本", "Timers, breaker, ledger and copies"),
+            (TIMERS_NEXT, BREAKERS, LEDGER, READINGS),
+        ),
     ),
     (Variable("step", Words("步骤", "Step"), "steps"),),
     hours=6,
