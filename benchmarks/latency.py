@@ -135,8 +135,14 @@ def _measure_webhooks(at: Bench, rate: int, seconds: int) -> Delays:
             peak = peak_mib(postman.pid)
         arrivals = deliveries.asked(port, "GET", "arrivals")
     produced = _produced(at, topic)
-    since = min(produced.values()) + WARM_UP_S
-    found = [at_s - produced[name] for name, at_s in arrivals.items() if produced[name] >= since]
+    wanted = {name for name, (key, _) in produced.items() if key.endswith(ending)}
+    if arrivals.keys() != wanted:
+        raise RuntimeError(
+            f"{len(wanted - arrivals.keys()):,} of {len(wanted):,} webhooks did not arrive,"
+            f" {len(arrivals.keys() - wanted):,} came that nobody asked for"
+        )
+    since = min(at_s for _, at_s in produced.values()) + WARM_UP_S
+    found = [at_s - produced[name][1] for name, at_s in arrivals.items() if produced[name][1] >= since]
     say(f"{rate:,}/s: {len(arrivals):,} of {len(produced):,} went out as webhooks")
     made = (used.worker / len(arrivals) * 1e6, used.database / len(arrivals) * 1e6, peak)
     return _delays(f"produced -> webhook, 1 in {share}", (rate, 1, seconds), found, made)
@@ -213,14 +219,14 @@ class _Watcher:
         self._thread.join()
         self._consumer.close()
         produced = _produced(self._at, self._event_topic)
-        return [(produced[cause], seen - produced[cause]) for cause, seen in self._seen if cause in produced]
+        return [(produced[cause][1], seen - produced[cause][1]) for cause, seen in self._seen if cause in produced]
 
 
-def _produced(at: Bench, topic: str) -> dict[str, float]:
-    """Event id to its record time, read from the log afterwards."""
+def _produced(at: Bench, topic: str) -> dict[str, tuple[str, float]]:
+    """Event id to its key (the subject) and record time, read from the log afterwards."""
     consumer = Consumer({"bootstrap.servers": at.bootstrap, "group.id": f"{at.prefix}-read", "auto.offset.reset": "earliest"})
     consumer.subscribe([topic])
-    found: dict[str, float] = {}
+    found: dict[str, tuple[str, float]] = {}
     silent = 0
     while silent < 20:
         messages = consumer.consume(10_000, 0.1)
@@ -229,7 +235,8 @@ def _produced(at: Bench, topic: str) -> dict[str, float]:
             value = message.value()
             if message.error() is None and value is not None:
                 begin = value.index(b'"id":"') + 6
-                found[value[begin : value.index(b'"', begin)].decode()] = message.timestamp()[1] / 1000
+                name, key = value[begin : value.index(b'"', begin)].decode(), message.key() or b""
+                found[name] = (key.decode(), message.timestamp()[1] / 1000)
     consumer.close()
     return found
 
