@@ -96,7 +96,7 @@ def main() -> None:
                 round(arguments.outage_min * 60),
             )
             if not arguments.quick:
-                report.write("gateway_out", machine(), [asdict(row) for row in out])
+                report.write("gateway_out", machine(), [asdict(row) for row in out], module="gateway")
         if arguments.only == "out":
             return
         runs = measure(at, shapes, arguments.seconds, arguments.runs)

@@ -16,13 +16,20 @@ delays are ms.
 """
 
 
-def write(name: str, machine: dict[str, Any], rows: list[dict[str, Any]]) -> Path:
-    """Print the machine; add the rows to today's file in place of an earlier run of the same name; write the page anew."""
+def write(name: str, machine: dict[str, Any], rows: list[dict[str, Any]], *, module: str = "") -> Path:
+    """Print the machine; add the rows to today's file in place of an earlier run of the same name; write the page anew.
+
+    `module`: the benchmark, where it is not called like its rows.
+    """
     print(describe(machine))
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{datetime.now(UTC):%Y-%m-%d}.json"
     known = json.loads(path.read_text()) if path.exists() else {}
-    known[name] = {"command": "python -m " + " ".join([f"benchmarks.{name}", *sys.argv[1:]]), "machine": machine, "rows": rows}
+    known[name] = {
+        "command": "python -m " + " ".join([f"benchmarks.{module or name}", *sys.argv[1:]]),
+        "machine": machine,
+        "rows": rows,
+    }
     path.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n")
     PAGE.write_text(page())
     return path
