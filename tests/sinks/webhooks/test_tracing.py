@@ -89,6 +89,15 @@ def publish(port: int, event_id: str, **headers: str) -> None:
         assert answer.status == 202
 
 
+def _is_working(port: int) -> bool:
+    """A deliverer that has taken its place."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ready", timeout=2) as answer:
+            return bool(json.loads(answer.read())["working"])
+    except OSError:  # not there yet, or not ready
+        return False
+
+
 def test_one_trace_from_the_publishers_request_to_the_webhook(post: Post, collector: Collector) -> None:
     endpoint = post.endpoint()
     subscription = post.subscribe(*endpoint.address, types=(ANNOUNCED, PHASE_CHANGED))
@@ -120,10 +129,10 @@ def test_one_trace_from_the_publishers_request_to_the_webhook(post: Post, collec
 def test_a_collector_that_is_away_delays_nothing(post: Post) -> None:
     endpoint = post.endpoint()
     post.subscribe(*endpoint.address, types=(ANNOUNCED,))
-    port, on = free_port(), {"telemetry__otlp_endpoint": f"http://127.0.0.1:{free_port()}"}
+    port, health, on = free_port(), free_port(), {"telemetry__otlp_endpoint": f"http://127.0.0.1:{free_port()}"}
     post.gateway(port, **on)
-    post.deliverer(**on)
-    post.until(lambda: _is_open(port))
+    post.deliverer(deliver__http_port=str(health), **on)
+    post.until(lambda: _is_open(port) and _is_working(health))
     for number in range(5):
         publish(port, f"e{number}")
-    post.until(lambda: len(endpoint.acknowledged) == 5, 10)
+    post.until(lambda: len(endpoint.acknowledged) == 5)
