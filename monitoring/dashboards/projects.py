@@ -116,10 +116,11 @@ CALLS = table(
     Sql(
         "SELECT c.call_id, c.title, c.programme, c.closes_at, c.closes_in_s,"
         " (SELECT count(*) FROM v_application a WHERE a.call_id = c.call_id) AS applications,"
-        " (SELECT count(*) FROM v_application a WHERE a.call_id = last.call_id"
-        " AND a.submitted_at - last.opens_at <= now() - c.opens_at) AS last_call_applications"
-        " FROM v_call c LEFT JOIN LATERAL (SELECT p.call_id, p.opens_at FROM v_call p WHERE p.programme = c.programme"
-        " AND p.opens_at < c.opens_at ORDER BY p.opens_at DESC LIMIT 1) last ON true"
+        " (SELECT count(*) FROM v_application a WHERE a.call_id = c.last_id"
+        " AND a.submitted_at - c.last_opens_at <= now() - c.opens_at) AS last_call_applications"
+        " FROM (SELECT *, last_value(call_id) OVER earlier AS last_id, last_value(opens_at) OVER earlier AS last_opens_at"
+        " FROM v_call WINDOW earlier AS (PARTITION BY programme ORDER BY opens_at"
+        " RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW EXCLUDE GROUP)) c"
         " WHERE c.phase = 'closing_soon' ORDER BY c.closes_at, c.call_id"
     ),
 )
