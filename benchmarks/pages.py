@@ -1,9 +1,11 @@
-"""How long operators wait with a million projects and 10,000 alerts: every panel's SQL, every question and page.
+"""How long operators wait, with a million projects, 10,000 alerts, 3,000 calls and subscriptions: panels, questions, pages.
 
   python -m benchmarks.pages            panels and questions with the reading role's limits, pages over HTTP: ms
   python -m benchmarks.pages --quick    with 50,000 projects and fewer events; nothing is written down
 
-Nothing else runs, and nothing was asked before: an answer that the console keeps costs a reader none of this.
+Nothing else runs. Panels and questions ask PostgreSQL each time. A page is looked at twice, by RUNS consoles that were just
+started: first when nothing of it is kept, but for the board and the list that a console asks for at its start and what a page
+above it in the list asked too; then at once again, when the console keeps the answers.
 """
 
 import argparse
@@ -23,21 +25,22 @@ from urllib.parse import urlencode
 import psycopg
 from psycopg import Connection, Cursor
 
-from benchmarks import report
+from benchmarks import report, seeded
 from benchmarks.harness import ROOT, Bench, bench, machine, say, schema
-from benchmarks.seeded import fill
 from gateway.console import queries, users
-from gateway.console.queries import AlertFilter, HeldFilter, ProjectFilter
+from gateway.console.queries import AlertFilter, CallFilter, HeldFilter, ProjectFilter, SubscriptionFilter
 from gateway.console.rights import Role
 from monitoring.dashboards import DASHBOARDS
 from monitoring.dashboards.declared import Sql, asked
 
 PROJECTS, ALERTS, EVENTS, HELD = 1_000_000, 10_000, 500_000, 1_000
+CALLS, SUBSCRIPTIONS = 3_000, 3_000
 QUICK_PROJECTS, QUICK_EVENTS = 50_000, 25_000
 RUNS = 5
 START_S = 60
+LOOKS = ("page, first look", "page, kept")
 PASSWORD = "a password of benchmarks"  # noqa: S105 - of a schema that ends with the run
-PROJECT = "P-0000777"
+PROJECT, CALL = "P-0000777", "C-77"
 # As monitoring/postgres/reader.sh sets them for Grafana.
 SETTINGS = ("SET statement_timeout = '10s'", "SET max_parallel_workers_per_gather = 0", "SET jit = off")
 
@@ -59,6 +62,24 @@ QUESTIONS: dict[str, Callable[[Cursor[Any]], object]] = {
     "project: one": lambda cursor: queries.project(cursor, PROJECT),
     "alerts: list": lambda cursor: queries.alerts(cursor, AlertFilter()),
     "alerts: by words": lambda cursor: queries.alerts(cursor, AlertFilter("all", words="node-77")),
+    "calls: phases": queries.call_phases,
+    "calls: list": lambda cursor: queries.calls(cursor, CallFilter()),
+    "calls: open": lambda cursor: queries.calls(cursor, CallFilter(phase="open")),
+    "calls: by words": lambda cursor: queries.calls(cursor, CallFilter(words="programme 7")),
+    "call: one": lambda cursor: queries.call(cursor, CALL),
+    "works: list": queries.works,
+    "subscriptions: list": lambda cursor: queries.subscriptions(cursor, SubscriptionFilter()),
+    "subscriptions: paused": lambda cursor: queries.subscriptions(cursor, SubscriptionFilter(state="paused")),
+    "subscriptions: of a partner": lambda cursor: queries.subscriptions(cursor, SubscriptionFilter(), seeded.PARTNER),
+    "subscriptions: a later page": lambda cursor: queries.subscriptions(
+        cursor, SubscriptionFilter(after=f"{seeded.PARTNER} {seeded.SUBSCRIPTION}")
+    ),
+    "subscriptions: by words": lambda cursor: queries.subscriptions(cursor, SubscriptionFilter(words="purpose 7")),
+    "subscription: one": lambda cursor: queries.subscription(cursor, seeded.SUBSCRIPTION),
+    "subscription: its endpoint": lambda cursor: queries.kept_endpoint(cursor, seeded.SUBSCRIPTION),
+    "subscription: its positions": lambda cursor: queries.kept_positions(cursor, seeded.SUBSCRIPTION),
+    "subscription: its attempts": lambda cursor: queries.kept_attempts(cursor, seeded.SUBSCRIPTION),
+    "subscription: its dead letters": lambda cursor: queries.kept_letters(cursor, seeded.SUBSCRIPTION),
     "quarantine: causes": queries.causes,
     "quarantine: records": lambda cursor: queries.held(cursor, HeldFilter()),
     "search: by id": lambda cursor: queries.find_key(cursor, PROJECT),
@@ -76,6 +97,12 @@ PAGES = (
     "/alerts/am/77",
     "/quarantine",
     "/way",
+    "/calls",
+    f"/calls/{CALL}",
+    "/works",
+    "/subscriptions",
+    "/subscriptions?state=paused",
+    f"/subscriptions/{seeded.SUBSCRIPTION}",
     "/search?q=abcd1234",
     "/partners",
 )
@@ -89,7 +116,15 @@ def main() -> None:
     with bench() as at, schema(at) as dsn, psycopg.connect(dsn, autocommit=True) as connection:
         say(f"storing {projects:,} projects, {ALERTS:,} alerts, {events:,} events")
         began_s = time.monotonic()
-        fill(connection, projects=projects, alerts=ALERTS, events=events, held=HELD)
+        seeded.fill(
+            connection,
+            projects=projects,
+            alerts=ALERTS,
+            events=events,
+            held=HELD,
+            calls=CALLS,
+            subscriptions=SUBSCRIPTIONS,
+        )
         say(f"stored in {time.monotonic() - began_s:.0f} s")
         rows = [*_panels(connection), *_questions(connection), *_pages(at, dsn)]
     if not is_quick:
@@ -127,8 +162,13 @@ def _all(connection: Connection[Any], text: str) -> list[Any]:
 
 def _pages(at: Bench, dsn: str) -> list[dict[str, Any]]:
     """The HTML of each page, built from what the database says; a browser is not in the figure."""
-    with opened_console(at, dsn) as (port, cookie):
-        return [_timed("page", path, lambda path=path: get(port, path, cookie)) for path in PAGES]  # type: ignore[misc]
+    took: dict[tuple[str, str], list[float]] = {(look, path): [] for look in LOOKS for path in PAGES}
+    for _ in range(RUNS):
+        with opened_console(at, dsn) as (port, cookie):
+            for path in PAGES:
+                for look in LOOKS:
+                    took[look, path].append(_took_ms(lambda path=path: get(port, path, cookie)))  # type: ignore[misc]
+    return [_row(look, path, each) for (look, path), each in took.items()]
 
 
 @contextmanager
@@ -194,13 +234,18 @@ def _sent(port: int, method: str, path: str, body: str | None = None, **headers:
 
 
 def _timed(kind: str, name: str, ask: Callable[[], object]) -> dict[str, Any]:
-    took = []
-    for _ in range(RUNS):
-        began_s = time.perf_counter()
-        ask()
-        took.append((time.perf_counter() - began_s) * 1000)
-    median, worst = round(statistics.median(took), 1), round(max(took), 1)
-    print(f"{kind:9} {name:60} {median:8.1f} {worst:8.1f} ms", flush=True)
+    return _row(kind, name, [_took_ms(ask) for _ in range(RUNS)])
+
+
+def _took_ms(ask: Callable[[], object]) -> float:
+    began_s = time.perf_counter()
+    ask()
+    return (time.perf_counter() - began_s) * 1000
+
+
+def _row(kind: str, name: str, took_ms: list[float]) -> dict[str, Any]:
+    median, worst = round(statistics.median(took_ms), 1), round(max(took_ms), 1)
+    print(f"{kind:16} {name:60} {median:8.1f} {worst:8.1f} ms", flush=True)
     return {"kind": kind, "name": name, "median_ms": median, "worst_ms": worst}
 
 

@@ -1,13 +1,18 @@
-"""A large bureau straight into PostgreSQL: projects, calls, alerts, a year of events, quarantine, timers.
+"""A large bureau straight into PostgreSQL: projects, calls, alerts, a year of events, quarantine, timers, subscriptions, works.
 
-Four projects in ten are active, each with four milestones; events come evenly over the year.
+Four projects in ten are active, each with four milestones; events come evenly over the year. One subscription in ten is behind,
+one in twenty has dead letters, and SUBSCRIPTION has the longest trace.
 """
 
 from typing import Any
+from uuid import UUID
 
 from psycopg import Connection
 
 from sinks.status.reading import refresh
+
+SUBSCRIPTION = UUID("00000000-0000-4000-8000-000000000007")
+PARTNER = "partner-7"  # its owner
 
 PROJECTS_SQL = """
 INSERT INTO project_status (project_id, state, title, lead, call_id, contract_no, contract_amount, currency, start_on, end_on,
@@ -36,9 +41,9 @@ FROM generate_series(1, %(count)s) n"""
 CALLS_SQL = """
 INSERT INTO call_status (call_id, title, programme, opens_at, closes_at, is_cancelled, register_name, source_status, told_at,
     changed_by, applied, duplicates, superseded, rejected, seen)
-SELECT 'C-' || n, 'Call ' || n, 'Programme ' || n % 20, now() - make_interval(days => n * 3),
-    now() - make_interval(days => n * 3 - 35), false, '', '', now(), '', 1, 0, 0, '[]', ''
-FROM generate_series(0, 299) n"""
+SELECT 'C-' || n, 'Call ' || n, 'Programme ' || n %% 20, now() - make_interval(hours => n * 21600 / %(count)s),
+    now() - make_interval(hours => n * 21600 / %(count)s - 840), false, '', '', now(), '', 1, 0, 0, '[]', ''
+FROM generate_series(0, %(count)s - 1) n"""
 EVENTS_SQL = """
 INSERT INTO event_history (identity, topic, partition, record_offset, event_type, event_source, event_id, subject, event_time,
     recorded_at, event)
@@ -66,14 +71,56 @@ SELECT 'projects', project_id, 0, now() + interval '1 day' FROM project_status
 WHERE state IN ('executing', 'acceptance_pending')"""
 
 
-def fill(connection: Connection[Any], *, projects: int, alerts: int, events: int, held: int) -> None:
+SUBSCRIPTIONS_SQL = """
+INSERT INTO subscription (subscription_id, owner, protocol, types, filters, sink, protocolsettings, config, start_at, purpose,
+    legal_basis, approver, state, state_reason, state_by, state_since, created_at, changed_at)
+SELECT ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, 'partner-' || n %% 300, 'HTTP', '{}', '[]',
+    'https://partner-' || n %% 300 || '.example.org/hook', '{}', '{}', 'now', 'purpose ' || n, 'norm', 'office',
+    CASE n %% 10 WHEN 3 THEN 'paused' WHEN 4 THEN 'disabled' ELSE 'enabled' END, 'requested', 'partner', now(), now(), now()
+FROM generate_series(1, %(count)s) n"""
+PROGRESS_SQL = """
+INSERT INTO subscription_progress (subscription_id, last_number) SELECT subscription_id, 100000 FROM subscription"""
+POSITIONS_SQL = """
+INSERT INTO subscription_position (subscription_id, topic, partition, start_offset, next_offset)
+SELECT subscription_id, 'research.project.event', partition, 0, 1000 FROM subscription, generate_series(0, 11) partition"""
+DELIVERIES_SQL = """
+INSERT INTO subscription_delivery (subscription_id, number, topic, partition, record_offset, attempts)
+SELECT subscription_id, number, 'research.project.event', 0, number, number % 3
+FROM subscription, generate_series(99801, 100000) number WHERE right(subscription_id::text, 1) = '7'"""
+ATTEMPTS_SQL = """
+INSERT INTO subscription_attempt (subscription_id, number, topic, partition, record_offset, event_id, event_source, event_type,
+    attempt, started_at, duration_ms, outcome, status)
+SELECT subscription_id, number, 'research.project.event', 0, number, 'e-' || number, '/partners/x',
+    'gov.stiib.research.milestone.reported.v1', 1, now(), 9, 'acknowledged', 200
+FROM subscription, generate_series(CASE WHEN subscription_id = %(subscription)s THEN 60001 ELSE 99991 END, 100000) number"""
+LETTERS_SQL = """
+INSERT INTO subscription_dead_letter (subscription_id, number, topic, partition, record_offset, event_id, event_source,
+    event_type, body, attempts, reason, status, message, first_failed_at, last_failed_at)
+SELECT subscription_id, number, 'research.project.event', 0, number, 'e-' || number, '/partners/x',
+    'gov.stiib.research.milestone.reported.v1', '{}', 1, 'unprocessable', 415, '', now(), now()
+FROM subscription, generate_series(1, 100) number WHERE right(subscription_id::text, 2) IN ('07', '27', '47', '67', '87')"""
+WORKS_SQL = """
+INSERT INTO work (kind, title, started_by, done, total, state, ended_at)
+SELECT 'ingest', 'work ' || n, 'somebody', n, n, 'done', now() FROM generate_series(1, %(count)s) n"""
+
+
+def fill(
+    connection: Connection[Any], *, projects: int, alerts: int, events: int, held: int, calls: int, subscriptions: int
+) -> None:
     """All of it, the copy for readers too; statistics and visibility as after autovacuum."""
     connection.execute(PROJECTS_SQL, {"count": projects})
-    connection.execute(CALLS_SQL)
+    connection.execute(CALLS_SQL, {"count": calls})
     connection.execute(ALERTS_SQL, {"count": alerts})
     connection.execute(EVENTS_SQL, {"count": events})
     connection.execute(QUARANTINE_SQL, {"count": held})
     connection.execute(TIMERS_SQL)
+    connection.execute(SUBSCRIPTIONS_SQL, {"count": subscriptions})
+    connection.execute(PROGRESS_SQL)
+    connection.execute(POSITIONS_SQL)
+    connection.execute(DELIVERIES_SQL)
+    connection.execute(ATTEMPTS_SQL, {"subscription": SUBSCRIPTION})
+    connection.execute(LETTERS_SQL)
+    connection.execute(WORKS_SQL, {"count": subscriptions})
     with connection.transaction(), connection.cursor() as cursor:
         refresh(cursor)
     connection.execute("VACUUM ANALYZE")
