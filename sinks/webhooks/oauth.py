@@ -22,6 +22,8 @@ MARGIN_S: Final = 30.0  # or a quarter of a short life
 REFUSED_S: Final = 5.0  # a token endpoint that gives none is left alone for so long
 _TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]{1,6000}=*")
 _CODE: Final = re.compile(r"[a-z_]{1,40}")
+# What a stranger's bytes raise besides: text that is no UTF-8 (GBK, say), and nesting without end.
+_UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 Fetch = Callable[[str, bytes, Mapping[str, str]], Awaitable[tuple[Answer, bytes]]]
 Send = Callable[[str, bytes, Mapping[str, str]], Awaitable[Answer]]
@@ -95,7 +97,7 @@ class Tokens:
             return _refused(answer, content)
         try:
             given = msgspec.json.decode(content, type=_Given, strict=False)  # some write seconds as text
-        except msgspec.DecodeError:
+        except _UNREADABLE:
             return Answer("token", detail="token endpoint: the answer is no token as RFC 6749, 5.1 has it")
         if given.token_type.lower() != "bearer" or not _TOKEN.fullmatch(given.access_token):
             return Answer("token", detail="token endpoint: the token is no bearer token")
@@ -145,7 +147,7 @@ def _refused(answer: Answer, content: bytes) -> Answer:
     said = "no answer" if answer.status is None else f"HTTP {answer.status}"
     try:
         code = msgspec.json.decode(content).get("error") if content else None
-    except (msgspec.DecodeError, AttributeError):
+    except (*_UNREADABLE, AttributeError):
         code = None
     shown = f" {code}" if isinstance(code, str) and _CODE.fullmatch(code) else ""
     return Answer("token", detail=f"token endpoint: {said}, {answer.outcome}{shown}")

@@ -99,6 +99,25 @@ def test_what_is_no_token_is_not_sent(clock: FakeClock, members: dict[str, Any],
     assert answer.outcome in ENDPOINT_DOWN  # no fault of the event's
 
 
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"[]", b'{"error": "invalid_client", "error_description": "' + "密钥错误".encode("gbk") + b'"}', b"[" * 100_000],
+    ids=["nothing", "a list", "GBK", "nested without end"],
+)
+def test_no_bytes_of_a_token_endpoint_end_the_courier(clock: FakeClock, content: bytes) -> None:
+    async def get(given: Answer) -> str | Answer:
+        async def fetch(_: str, __: bytes, ___: Mapping[str, str]) -> tuple[Answer, bytes]:
+            return given, content
+
+        return await Tokens(GIVEN, fetch, clock).get()
+
+    refused = asyncio.run(get(Answer("refused", 400)))
+    assert refused == Answer("token", detail="token endpoint: HTTP 400, refused")
+    answered = asyncio.run(get(OK))
+    assert isinstance(answered, Answer)
+    assert (answered.outcome, "no token" in answered.detail) == ("token", True)
+
+
 def test_a_refusal_shows_its_code_alone_and_is_not_repeated_at_once(clock: FakeClock) -> None:
     issuer = Issuer(error="invalid_client", error_description="secret s:ecret is wrong")
     issuer.answer = Answer("refused", 401, detail="secret s:ecret is wrong")
