@@ -53,7 +53,7 @@ log = structlog.get_logger("webhooks")
 
 @dataclass(frozen=True)
 class Register:
-    """What one look at the database found."""
+    """What one look at the database found; only subscriptions whose deliveries can be signed."""
 
     subscriptions: Mapping[UUID, Subscription]
     secrets: Mapping[UUID, Sequence[Secret]]
@@ -163,9 +163,7 @@ class Deliverer:
 
     def _follow(self, found: Register) -> None:
         """A changed subscription gets another courier once the old one's calls have ended; nobody else waits for that."""
-        enabled = {
-            one.id: one for one in found.subscriptions.values() if one.status.state == "enabled" and found.secrets.get(one.id)
-        }
+        enabled = {one.id: one for one in found.subscriptions.values() if one.status.state == "enabled"}
         for key, running in self._running.items():
             subscription = enabled.get(key)
             is_current = subscription is not None and running.version == _version(subscription, found.secrets[key])
@@ -179,9 +177,7 @@ class Deliverer:
                 self._start(subscription, found.secrets[key], found.redriven.get(key, 0))
 
     def _start(self, subscription: Subscription, held: Sequence[Secret], redriven: int) -> None:
-        signers = tuple(map(_signer, [one for one in held if one.kind in ("v1", "v1a")]))
-        if not signers:
-            return
+        signers = tuple(map(_signer, filter(_can_sign, held)))
         bearers = [one.secret.decode("ascii", "replace") for one in held if one.kind == "bearer"]
         courier = Courier(
             Subscriber(subscription, subscription.compiled(), signers, bearers[0] if bearers else None),
@@ -250,12 +246,8 @@ class Deliverer:
     # --- who must consent first ---
 
     def _validate(self, found: Register) -> None:
-        """Endpoints with a secret: a partner needs it before it can refuse what is not signed."""
-        pending = {
-            one.id: one
-            for one in found.subscriptions.values()
-            if one.status.state == "pending_validation" and found.secrets.get(one.id)
-        }
+        """A partner needs a secret before it can refuse what is not signed: `found` has none without."""
+        pending = {one.id: one for one in found.subscriptions.values() if one.status.state == "pending_validation"}
         for key in [key for key, asked in self._asked.items() if key not in pending and asked.task is None]:
             del self._asked[key]
         for key, subscription in pending.items():
@@ -332,8 +324,10 @@ class Deliverer:
 
 
 def _read(cursor: Cursor[Any], now: datetime) -> Register:
-    found = {one.id: one for one in register.in_force(cursor, ["HTTP"], now)}
-    held = secrets.in_force(cursor, found, now)
+    known = {one.id: one for one in register.in_force(cursor, ["HTTP"], now)}
+    held = secrets.in_force(cursor, known, now)
+    # What authorises us signs nothing: a bearer token or OAuth credentials may come first.
+    found = {key: one for key, one in known.items() if any(map(_can_sign, held.get(key, ())))}
     scopes = register.scopes_of(cursor, {one.owner for one in found.values()})
     return Register(found, held, scopes, deliveries.redriven(cursor, found), callbacks.consents(cursor, found))
 
@@ -358,6 +352,10 @@ def _has_place(place: Database) -> bool:
             (PLACE_LOCK, PLACE_LOCK),
         )
         return bool(cursor.fetchall()[0][0])
+
+
+def _can_sign(secret: Secret) -> bool:
+    return secret.kind in ("v1", "v1a")
 
 
 def _signer(secret: Secret) -> Signer:
