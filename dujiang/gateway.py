@@ -112,9 +112,9 @@ _Stores = tuple[StoredDirectory, Receipts, Signatures, Subscriptions, Deliveries
 @contextmanager
 def _stores(settings: Settings, services: Services, clock: Clock) -> Iterator[_Stores]:
     """Who may, what was accepted, which tokens were used, who receives: a connection each, so that none delays the others."""
-    names = ("identities", "receipts", "replays", "subscriptions", "traces")
+    names = ("identities", "receipts", "replays", "subscriptions", "callbacks", "traces")
     stores = [Store(services.dsn, f"dujiang gateway {name}") for name in names]
-    identities, receipts, replays, subscriptions, traces = stores
+    identities, receipts, replays, subscriptions, callbacks, traces = stores
     try:
         kept = StoredReceipts(receipts, clock, kept_days=settings.gateway.receipts_days)
         yield (
@@ -123,7 +123,7 @@ def _stores(settings: Settings, services: Services, clock: Clock) -> Iterator[_S
             Signatures(StoredKeys(identities, clock), StoredReplays(replays, clock), clock, settings.gateway.audience),
             Subscriptions(subscriptions, clock),
             Deliveries(subscriptions, clock, destinations_of(settings)),
-            Callbacks(subscriptions, clock),
+            Callbacks(callbacks, clock),  # open to everybody: a flood of guesses delays no reader
             Traces(traces),
         )
     finally:

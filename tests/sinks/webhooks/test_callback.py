@@ -85,3 +85,11 @@ def test_only_what_was_offered_in_this_revision_and_in_time_consents(post: Post,
     assert _called(port, good, "GET")[0] == 200
     stored = post.stage.rows("SELECT token_digest FROM subscription_callback WHERE consented_at IS NOT NULL")
     assert [bytes(row[0]) for row in stored] == [callbacks.digest_of(good)]
+
+
+def test_guesses_at_addresses_wait_on_a_connection_of_their_own(post: Post, port: int) -> None:
+    """Anybody may guess: readers of subscriptions share nothing with them."""
+    assert _called(port, "y" * 43)[0] == 404
+    names = post.stage.rows("SELECT application_name FROM pg_stat_activity WHERE datname = current_database()")
+    assert ("dujiang gateway callbacks",) in names
+    assert ("dujiang gateway subscriptions",) not in names  # opened when first needed, and nobody read
