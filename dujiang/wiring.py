@@ -13,6 +13,7 @@ import psycopg
 from prometheus_client import CollectorRegistry
 
 from dujiang.settings import Settings, SettingsError
+from engine.audit import by_operator
 from engine.clock import Clock, SystemClock
 from engine.database import Database
 from engine.handlers import Handler, SinkHandler, StepHandler
@@ -54,7 +55,7 @@ class Services:
     def connection(self) -> Iterator[psycopg.Connection[Any]]:
         """One connection for a command; committed at its end."""
         with psycopg.connect(self.dsn, application_name="dujiang cli", options="-c timezone=UTC") as connection:
-            connection.execute("SELECT set_config('dujiang.actor', %s, false)", (_user(),))  # for engine/audit.py
+            connection.execute("SELECT set_config('dujiang.actor', %s, false)", (by_operator(_user()),))
             connection.commit()
             yield connection
 

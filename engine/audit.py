@@ -26,7 +26,7 @@ AUDIT_ENTRY = Table(
         comment="its number: a reader waits until no older one is under way",
     ),
     Column("at", DateTime(timezone=True), nullable=False, server_default=text("clock_timestamp()")),
-    Column("actor", Text, nullable=False, comment="an operator, a partner, the platform, or a database role"),
+    Column("actor", Text, nullable=False, comment="operator:…, partner:…, platform, or role:… of the database"),
     Column("application", Text, nullable=False, comment="as the connection names itself"),
     Column("thing", Text, nullable=False, comment="partner, token, key, subscription, secret"),
     Column("thing_id", Text, nullable=False),
@@ -40,8 +40,18 @@ AUDIT_ENTRY = Table(
 
 
 def act_as(cursor: Cursor[Any], actor: str) -> None:
-    """Who changes what this transaction changes."""
+    """Who changes what this transaction changes: PLATFORM, or what `by_operator` and `by_partner` return."""
     cursor.execute("SELECT set_config('dujiang.actor', %s, true)", (actor,))
+
+
+def by_operator(name: str) -> str:
+    """As an actor. Of its kind first: a user of the system may be named like a partner."""
+    return f"operator:{name}"
+
+
+def by_partner(partner_id: str) -> str:
+    """As an actor."""
+    return f"partner:{partner_id}"
 
 
 def entries(cursor: Cursor[Any], partner: str | None, thing: str | None, limit: int) -> list[dict[str, Any]]:

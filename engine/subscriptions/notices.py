@@ -42,7 +42,7 @@ def after(cursor: Cursor[Any], owner: str, position: Position, limit: int) -> li
                (after ->> 'revision')::bigint
         FROM audit_entry
         WHERE partner = %s AND (transaction, id) > (%s, %s) AND thing = 'subscription' AND verb = 'changed'
-          AND after ->> 'state' IS NOT NULL AND actor <> partner
+          AND after ->> 'state' IS NOT NULL AND actor <> 'partner:' || partner
           AND (transaction < (pg_snapshot_xmin(pg_current_snapshot())::text)::bigint
                OR transaction >= (pg_snapshot_xmax(pg_current_snapshot())::text)::bigint)
         ORDER BY transaction, id LIMIT %s

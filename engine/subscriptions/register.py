@@ -132,8 +132,12 @@ def move(
 
 def remove(cursor: Cursor[Any], subscription_id: UUID, owner: str) -> bool:
     """Delete it with all that belongs to it; False: there was none."""
-    cursor.execute("DELETE FROM subscription WHERE subscription_id = %s AND owner = %s", (subscription_id, owner))
-    return cursor.rowcount > 0
+    if find(cursor, subscription_id, owner, for_update=True) is None:
+        return False
+    # Before their subscription: the log of changes asks it whose they were.
+    cursor.execute("DELETE FROM subscription_secret WHERE subscription_id = %s", (subscription_id,))
+    cursor.execute("DELETE FROM subscription WHERE subscription_id = %s", (subscription_id,))
+    return True
 
 
 def expire_due(cursor: Cursor[Any], now: datetime) -> int:

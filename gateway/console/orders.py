@@ -10,7 +10,7 @@ from uuid import UUID
 
 from psycopg import Cursor
 
-from engine.audit import act_as
+from engine.audit import act_as, by_operator, by_partner
 from engine.clock import Clock
 from engine.subscriptions import deliveries, register
 from gateway.console.deeds import DeedRefused, text_of
@@ -137,7 +137,7 @@ def _who(user: User) -> Whose:
 
 def _actor(user: User, who: Whose) -> str:
     """As the log of changes calls them: a partner by its id, as over HTTP, or its own order would come back as a notice."""
-    return who.owner or user.name
+    return by_operator(user.name) if who.owner is None else by_partner(who.owner)
 
 
 def _note(note: str, who: Whose) -> str | None:

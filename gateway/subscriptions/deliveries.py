@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request
 from psycopg import Cursor
 from starlette.responses import Response
 
-from engine.audit import act_as
+from engine.audit import act_as, by_partner
 from engine.clock import Clock
 from engine.database import StoreRefused
 from engine.errors import Fault
@@ -61,7 +61,7 @@ class Deliveries:
         def if_known(cursor: Cursor[Any]) -> tuple[A] | None:
             if register.find(cursor, subscription_id, owner_of(caller)) is None:
                 return None
-            act_as(cursor, owner_of(caller))
+            act_as(cursor, by_partner(owner_of(caller)))
             return (work(cursor),)
 
         try:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from psycopg import Cursor
 
-from engine.audit import act_as
+from engine.audit import act_as, by_partner
 from engine.clock import Clock
 from engine.database import StoreRefused
 from engine.errors import Fault
@@ -49,7 +49,7 @@ class Subscriptions:
             own, everyone = register.count(cursor, subscription.owner)
             if own >= SUBSCRIPTIONS_OF_OWNER_MAX or everyone >= SUBSCRIPTIONS_MAX:
                 return False
-            act_as(cursor, subscription.owner)
+            act_as(cursor, by_partner(subscription.owner))
             register.add(cursor, subscription, positions)
             snapshots.begin(cursor, subscription.id, snapshot_ends or {})
             return True
@@ -90,7 +90,7 @@ class Subscriptions:
         def work(cursor: Cursor[Any]) -> Subscription:
             known = _known(register.find(cursor, subscription_id, owner, for_update=True))
             changed, positions = change(known)
-            act_as(cursor, owner)
+            act_as(cursor, by_partner(owner))
             register.begin_at(cursor, subscription_id, positions)
             return known if changed == known else register.replace_with(cursor, changed, self._clock.now())
 
@@ -100,7 +100,7 @@ class Subscriptions:
         """Raises Problem when the lifecycle does not allow it."""
 
         def work(cursor: Cursor[Any]) -> Subscription | NotAllowed | None:
-            act_as(cursor, owner)
+            act_as(cursor, by_partner(owner))
             return register.move(cursor, subscription_id, order, self._clock.now(), owner)
 
         found = await self._call(work)
@@ -112,7 +112,7 @@ class Subscriptions:
     async def remove(self, subscription_id: UUID, owner: str) -> None:
 
         def work(cursor: Cursor[Any]) -> bool:
-            act_as(cursor, owner)
+            act_as(cursor, by_partner(owner))
             return register.remove(cursor, subscription_id, owner)
 
         if not await self._call(work):

@@ -18,14 +18,26 @@ AUDITED = {
     "subscription_secret": ("secret", "subscription_id", ""),
 }
 
+# The log cannot be deleted from, so what a partner writes freely is not copied into it: a query may hold a key, and what
+# `config` and `protocolsettings` hold is its own affair. Digests still tell one change from another.
+SHOWN = """
+CREATE FUNCTION audit_shown(present jsonb) RETURNS jsonb LANGUAGE sql STABLE AS $$
+    SELECT coalesce(jsonb_object_agg(key, CASE
+        WHEN value = 'null' THEN value
+        WHEN key = 'sink' AND position('?' IN value #>> '{}') > 0
+            THEN to_jsonb(split_part(value #>> '{}', '?', 1) || '?' || digest)
+        WHEN key IN ('config', 'protocolsettings') AND value <> '{}' THEN to_jsonb(digest)
+        ELSE value END), '{}')
+    FROM jsonb_each(present), LATERAL (SELECT left(encode(sha256(convert_to(value::text, 'UTF8')), 'hex'), 16) AS digest) d
+    WHERE key <> ALL (ARRAY['digest', 'secret', 'public_key', 'changed_at'])
+$$"""
 # A trigger, not the code that changes: a statement by hand is logged like any other, and nobody can forget it.
 # What proves an identity is left out. Only what differs is kept, so a row says what was changed.
 CHANGED = """
 CREATE FUNCTION audit_change() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    hidden CONSTANT text[] := ARRAY['digest', 'secret', 'public_key', 'changed_at'];
-    old_row jsonb := CASE WHEN TG_OP = 'INSERT' THEN '{}' ELSE to_jsonb(OLD) - hidden END;
-    new_row jsonb := CASE WHEN TG_OP = 'DELETE' THEN '{}' ELSE to_jsonb(NEW) - hidden END;
+    old_row jsonb := CASE WHEN TG_OP = 'INSERT' THEN '{}' ELSE audit_shown(to_jsonb(OLD)) END;
+    new_row jsonb := CASE WHEN TG_OP = 'DELETE' THEN '{}' ELSE audit_shown(to_jsonb(NEW)) END;
     present jsonb := CASE WHEN TG_OP = 'DELETE' THEN old_row ELSE new_row END;
     by_row text;
 BEGIN
@@ -36,7 +48,7 @@ BEGIN
     by_row := CASE WHEN TG_OP = 'DELETE' THEN NULL
         ELSE coalesce(present ->> 'revoked_by', present ->> 'changed_by', present ->> 'issued_by', present ->> 'added_by') END;
     INSERT INTO audit_entry (actor, application, thing, thing_id, partner, verb, before, after) VALUES (
-        coalesce(nullif(current_setting('dujiang.actor', true), ''), by_row, session_user),
+        coalesce(nullif(current_setting('dujiang.actor', true), ''), 'operator:' || by_row, 'role:' || session_user),
         current_setting('application_name'),
         TG_ARGV[0],
         present ->> TG_ARGV[1],
@@ -70,7 +82,7 @@ def upgrade() -> None:
             comment="its number: a reader waits until no older one is under way",
         ),
         sa.Column("at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
-        sa.Column("actor", sa.Text(), nullable=False, comment="an operator, a partner, the platform, or a database role"),
+        sa.Column("actor", sa.Text(), nullable=False, comment="operator:…, partner:…, platform, or role:… of the database"),
         sa.Column("application", sa.Text(), nullable=False, comment="as the connection names itself"),
         sa.Column("thing", sa.Text(), nullable=False, comment="partner, token, key, subscription, secret"),
         sa.Column("thing_id", sa.Text(), nullable=False),
@@ -84,6 +96,7 @@ def upgrade() -> None:
     op.create_index(
         op.f("ix_audit_entry_partner_transaction_id"), "audit_entry", ["partner", "transaction", "id"], unique=False
     )
+    op.execute(SHOWN)
     op.execute(CHANGED)
     op.execute(KEPT)
     for table, (thing, key, partner) in AUDITED.items():
@@ -102,4 +115,5 @@ def downgrade() -> None:
         op.execute(f"DROP TRIGGER audit_{table} ON {table}")
     op.drop_table("audit_entry")
     op.execute("DROP FUNCTION audit_change")
+    op.execute("DROP FUNCTION audit_shown")
     op.execute("DROP FUNCTION audit_keep")

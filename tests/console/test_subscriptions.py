@@ -178,9 +178,9 @@ def test_log_of_changes_names_who_ordered_and_the_owner_is_told_of_others_orders
     order("pause", OPERATOR, HOOK, "endpoint under attack")
     entries = audit.entries(cursor, "institute", "subscription", 3)
     assert [(one["actor"], one["after"]["state"]) for one in entries] == [
-        ("li", "paused"),
-        ("institute", "enabled"),
-        ("institute", "paused"),
+        ("operator:li", "paused"),
+        ("partner:institute", "enabled"),
+        ("partner:institute", "paused"),
     ]
     (notice,) = notices.after(cursor, "institute", notices.BEGINNING, 100)
     assert (notice.state, notice.by, notice.note) == ("paused", "operator", "endpoint under attack")

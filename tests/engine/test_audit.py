@@ -1,6 +1,7 @@
 """Every change of rights is in the log, whoever makes it, and stays there."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -32,7 +33,7 @@ def _partner(*scopes: str) -> Partner:
 
 def _subscription(cursor: psycopg.Cursor[Any]) -> Subscription:
     made = Subscription(uuid4(), "agency-1", "HTTP", begun("HTTP", "partner", NOW), NOW, NOW, sink="https://a.example.org/")
-    audit.act_as(cursor, "agency-1")
+    audit.act_as(cursor, audit.by_partner("agency-1"))
     register.add(cursor, made, {})
     return made
 
@@ -42,11 +43,11 @@ def test_a_right_that_changes_says_who_from_what_to_what(connection: psycopg.Con
         partners.put(cursor, _partner("subscribe:a"), "Agency", "wang", replace=False)
         partners.put(cursor, _partner("subscribe:a", "subscribe:b"), "Agency", "li", replace=True)
         newest, first = audit.entries(cursor, "agency-1", None, 10)
-    assert (first["verb"], first["actor"], first["after"]["scopes"]) == ("created", "wang", ["subscribe:a"])
+    assert (first["verb"], first["actor"], first["after"]["scopes"]) == ("created", "operator:wang", ["subscribe:a"])
     assert (newest["thing"], newest["verb"], newest["actor"], newest["application"]) == (
         "partner",
         "changed",
-        "li",
+        "operator:li",
         "test audit",
     )
     assert (newest["before"], newest["after"]) == (
@@ -64,9 +65,9 @@ def test_tokens_and_secrets_are_named_and_never_shown(connection: psycopg.Connec
         secrets.add(cursor, made.id, "v1", b"very secret bytes of a hook....", None, NOW, None)
         found = audit.entries(cursor, "agency-1", None, 10)
     assert [(one["thing"], one["verb"], one["actor"]) for one in found if one["thing"] in {"token", "secret"}] == [
-        ("secret", "created", "agency-1"),
-        ("token", "changed", "li"),
-        ("token", "created", "wang"),
+        ("secret", "created", "partner:agency-1"),
+        ("token", "changed", "operator:li"),
+        ("token", "created", "operator:wang"),
     ]
     said = str(found)
     assert token[:8] in said
@@ -82,7 +83,37 @@ def test_a_change_by_hand_is_there_too_and_one_that_changes_nothing_is_not(conne
         cursor.execute("DELETE FROM partner")
         found = audit.entries(cursor, None, "partner", 10)
     assert [(one["verb"], one["thing_id"]) for one in found] == [("deleted", "agency-1"), ("created", "agency-1")]
-    assert found[0]["actor"] not in {"wang", ""}
+    assert found[0]["actor"].startswith("role:")
+
+
+def test_what_a_partner_writes_freely_stands_there_as_a_digest(connection: psycopg.Connection[Any]) -> None:
+    with connection.cursor() as cursor:
+        made = _subscription(cursor)
+        for key in ("first-key", "other-key"):
+            changed = replace(
+                made,
+                sink=f"https://a.example.org/hook?key={key}",
+                config={"note": key, "rate_per_min": 60},
+                protocolsettings={"headers": {"x-api-key": key}},
+            )
+            register.replace_with(cursor, changed, NOW)
+        newest, second, first = audit.entries(cursor, "agency-1", "subscription", 10)
+    assert "-key" not in str((newest, second))
+    assert (first["after"]["sink"], first["after"]["config"]) == ("https://a.example.org/", {})
+    assert newest["before"]["sink"] == second["after"]["sink"] != newest["after"]["sink"]
+    assert newest["after"]["sink"].startswith("https://a.example.org/hook?")
+    assert {"sink", "config", "protocolsettings"} <= set(newest["after"])
+
+
+def test_secrets_that_go_with_their_subscription_are_their_owners(connection: psycopg.Connection[Any]) -> None:
+    with connection.cursor() as cursor:
+        made = _subscription(cursor)
+        secrets.add(cursor, made.id, "v1", b"k" * 32, None, NOW, None)
+        assert not register.remove(cursor, made.id, "agency-2")
+        assert len(secrets.described(cursor, made.id)) == 1
+        assert register.remove(cursor, made.id, "agency-1")
+        found = [one for one in audit.entries(cursor, "agency-1", None, 10) if one["verb"] == "deleted"]
+    assert {(one["thing"], one["partner"]) for one in found} == {("secret", "agency-1"), ("subscription", "agency-1")}
 
 
 @pytest.mark.parametrize("order", ["UPDATE audit_entry SET actor = 'x'", "DELETE FROM audit_entry", "TRUNCATE audit_entry"])
@@ -100,7 +131,7 @@ class TestNotices:
             audit.act_as(cursor, audit.PLATFORM)
             register.move(cursor, made.id, Order("validate", "validated", "platform"), NOW)
             register.move(cursor, made.id, Order("disable", "endpoint_gone", "platform"), NOW)
-            audit.act_as(cursor, "agency-1")
+            audit.act_as(cursor, audit.by_partner("agency-1"))
             register.move(cursor, made.id, Order("resume", "resumed", "partner"), NOW)
             connection.commit()
             found = notices.after(cursor, "agency-1", notices.BEGINNING, 10)
@@ -117,7 +148,7 @@ class TestNotices:
             slow.commit()
             audit.act_as(late, audit.PLATFORM)
             register.move(late, made[0].id, Order("disable", "endpoint_gone", "platform"), NOW)
-            audit.act_as(cursor, "operator-li")
+            audit.act_as(cursor, audit.by_operator("agency-1"))
             register.move(cursor, made[1].id, Order("disable", "disabled", "operator", "停用"), NOW)
             connection.commit()
             [first] = notices.after(cursor, "agency-1", notices.BEGINNING, 10)
@@ -134,7 +165,7 @@ class TestNotices:
             connection.commit()
             audit.act_as(late, audit.PLATFORM)
             register.move(late, one.id, Order("disable", "endpoint_gone", "platform"), NOW)
-            audit.act_as(cursor, "operator-li")
+            audit.act_as(cursor, audit.by_operator("agency-1"))
             register.move(cursor, other.id, Order("disable", "disabled", "operator"), NOW)
             connection.commit()
             assert notices.after(cursor, "agency-1", notices.BEGINNING, 10) == []

@@ -183,7 +183,7 @@ def test_what_an_operator_does_is_a_notice_of_its_owner_alone(agency: Partner, s
     agency.send("POST", f"/subscriptions/{made}/resume")
     assert agency.send("GET", "/subscriptions/notices").json == {"events": [], "next": "0.0"}
     with psycopg.connect(stage.dsn) as connection, connection.cursor() as cursor:
-        audit.act_as(cursor, "wang")
+        audit.act_as(cursor, audit.by_operator("agency-1"))  # whatever an operator is called
         order = Order("disable", "disabled", "operator", "用途已终止")
         register.move(cursor, UUID(made), order, datetime.now(UTC))
     page = agency.send("GET", "/subscriptions/notices").json
