@@ -1,4 +1,7 @@
-"""What deliveries of a subscription are signed with: kept as bytes, shown once, replaced with an overlap."""
+"""What deliveries of a subscription are signed with: kept as bytes, shown once, replaced with an overlap.
+
+Once a version has ended its bytes are emptied; that there was one stays.
+"""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -57,6 +60,7 @@ def add(
         (subscription_id, last + 1, kind, secret, public_key, now),
     )
     cursor.execute("UPDATE subscription SET revision = revision + 1 WHERE subscription_id = %s", (subscription_id,))
+    empty_ended(cursor, now, subscription_id)
     return int(last) + 1
 
 
@@ -69,6 +73,17 @@ def end(cursor: Cursor[Any], subscription_id: UUID, kind: Kind, now: datetime) -
     )
     if cursor.rowcount:
         cursor.execute("UPDATE subscription SET revision = revision + 1 WHERE subscription_id = %s", (subscription_id,))
+    empty_ended(cursor, now, subscription_id)
+
+
+def empty_ended(cursor: Cursor[Any], now: datetime, subscription_id: UUID | None = None) -> int:
+    """Forget the bytes of what has ended, of one subscription or of all; returns of how many."""
+    cursor.execute(
+        "UPDATE subscription_secret SET secret = '' WHERE expires_at <= %s AND secret <> ''"
+        " AND (%s::uuid IS NULL OR subscription_id = %s)",
+        (now, subscription_id, subscription_id),
+    )
+    return cursor.rowcount
 
 
 def in_force(cursor: Cursor[Any], subscription_ids: Iterable[UUID], now: datetime) -> dict[UUID, list[Secret]]:

@@ -318,7 +318,9 @@ class Deliverer:
     async def _forget_old(self) -> None:
         if self._clock.monotonic_s() - self._forgot_s < FORGET_EVERY_S:
             return
-        before = self._clock.now() - timedelta(days=self._trace_days)
+        now = self._clock.now()
+        before = now - timedelta(days=self._trace_days)
+        await self._books.call(lambda cursor: secrets.empty_ended(cursor, now))
         if await self._books.call(lambda cursor: deliveries.forget_attempts(cursor, before)) < deliveries.FORGOTTEN_MAX:
             self._forgot_s = self._clock.monotonic_s()  # else the next look takes more
 
