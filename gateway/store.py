@@ -99,6 +99,14 @@ def _late(answer_s: float) -> TransientFault:
     return TransientFault(f"PostgreSQL: no answer within {answer_s:g} s")
 
 
+async def asked(store: Store, work: Callable[[Cursor[Any]], B]) -> B:
+    """What `work` finds, for a partner: raises Problem when the database is away or refuses."""
+    try:
+        return await store.call(work)
+    except (Fault, StoreRefused) as fault:
+        raise store_away(fault) from None
+
+
 def store_away(fault: Fault | StoreRefused, events: int = 1) -> Problem:
     """What a fault of the database means to a partner. What PostgreSQL said goes to the log alone."""
     log.error("store_away", fault=str(fault), remedy=fault.remedy if isinstance(fault, EnvironmentFault) else None)

@@ -5,27 +5,23 @@ the endpoint refuses what is not signed before it sends anything.
 """
 
 import re
-from collections.abc import Callable
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header
 from psycopg import Cursor
 from starlette.responses import Response
 
 from engine.clock import Clock
-from engine.database import StoreRefused
-from engine.errors import Fault
 from engine.subscriptions import callbacks
 from gateway import catalogue
 from gateway.languages import Text
 from gateway.problems import Place, Problem
-from gateway.store import Store, store_away
+from gateway.store import Store, asked
 from gateway.subscriptions import kinds
 from gateway.subscriptions.answers import answer
 from gateway.subscriptions.routes import responses_of
 from sinks.webhooks.handshake import CALLBACK_PATH, Refused, read_callback
 
-A = TypeVar("A")
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _TAKEN: Final = {
     "application/json": {
@@ -70,13 +66,7 @@ class Callbacks:
             callbacks.consent(cursor, token, granted.rate_per_minute, now)
             return str(offer.subscription_id)
 
-        return await self._call(work)
-
-    async def _call(self, work: Callable[[Cursor[Any]], A]) -> A:
-        try:
-            return await self._store.call(work)
-        except (Fault, StoreRefused) as fault:
-            raise store_away(fault) from None
+        return await asked(self._store, work)
 
 
 def router(offered: Callbacks) -> APIRouter:

@@ -12,13 +12,11 @@ from starlette.responses import Response
 
 from engine.audit import act_as, by_partner
 from engine.clock import Clock
-from engine.database import StoreRefused
-from engine.errors import Fault
 from engine.subscriptions import deliveries, register, secrets
 from gateway import catalogue
 from gateway.caller import Caller, caller_of
 from gateway.problems import Problem
-from gateway.store import Store, store_away
+from gateway.store import Store, asked
 from gateway.subscriptions import kinds, routes
 from gateway.subscriptions.answers import answer
 from gateway.subscriptions.requests import PATH
@@ -64,10 +62,7 @@ class Deliveries:
             act_as(cursor, by_partner(owner_of(caller)))
             return (work(cursor),)
 
-        try:
-            found = await self._store.call(if_known)
-        except (Fault, StoreRefused) as fault:
-            raise store_away(fault) from None
+        found = await asked(self._store, if_known)
         if found is None:
             raise Problem(kinds.SUBSCRIPTION_UNKNOWN, kinds.SUBSCRIPTION_UNKNOWN.meaning)
         return found[0]

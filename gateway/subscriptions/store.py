@@ -10,12 +10,10 @@ from psycopg import Cursor
 
 from engine.audit import act_as, by_partner
 from engine.clock import Clock
-from engine.database import StoreRefused
-from engine.errors import Fault
 from engine.subscriptions import notices, register, snapshots
 from engine.subscriptions.notices import Notice, Position
 from gateway.problems import Problem
-from gateway.store import Store, store_away
+from gateway.store import Store, asked
 from gateway.subscriptions import kinds
 from gateway.subscriptions.cursors import Positions
 from schemas.subscriptions import NotAllowed, Order, Place, Subscription
@@ -164,10 +162,7 @@ class Subscriptions:
         return subscription
 
     async def _call(self, work: Callable[[Cursor[Any]], A]) -> A:
-        try:
-            return await self._store.call(work)
-        except (Fault, StoreRefused) as fault:
-            raise store_away(fault) from None
+        return await asked(self._store, work)
 
 
 def _now_s() -> float:

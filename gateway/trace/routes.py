@@ -3,16 +3,13 @@
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request
-from psycopg import Cursor
 from starlette.responses import Response
 
-from engine.database import StoreRefused
-from engine.errors import Fault
 from gateway import catalogue
 from gateway.caller import caller_of
 from gateway.problems import Problem
 from gateway.publish import TRACE_PATH, receipt_id
-from gateway.store import Store, store_away
+from gateway.store import Store, asked
 from gateway.subscriptions.answers import answer
 from gateway.subscriptions.routes import responses_of
 from gateway.subscriptions.service import owner_of
@@ -36,13 +33,9 @@ class Traces:
     async def find(self, source: str, event_id: str, *, owner: str, is_publisher: bool) -> Found:
         """Raises Problem when the database is away."""
 
-        def work(cursor: Cursor[Any]) -> Found:
-            return books.find(cursor, source, event_id, owner=owner, is_publisher=is_publisher)
-
-        try:
-            return await self._store.call(work)
-        except (Fault, StoreRefused) as fault:
-            raise store_away(fault) from None
+        return await asked(
+            self._store, lambda cursor: books.find(cursor, source, event_id, owner=owner, is_publisher=is_publisher)
+        )
 
 
 def router(traces: Traces) -> APIRouter:
