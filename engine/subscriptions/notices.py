@@ -33,7 +33,7 @@ def after(cursor: Cursor[Any], owner: str, position: Position, limit: int) -> li
     """Those behind a position, in order. Whoever goes on behind the last one misses none.
 
     Transactions end in any order, so those are shown before which no other can come any more. A number that this server has not
-    given yet comes from the one that the database was restored from.
+    given yet comes from the one that the database was restored from, which docs/runbook/database-away.md has raised.
     """
     cursor.execute(
         """
