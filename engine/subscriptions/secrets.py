@@ -37,23 +37,24 @@ def add(
 ) -> int:
     """A new version beside the present ones of its kind, which end at `overlap_ends`; None leaves them in force.
 
-    Raises SecretsFull.
+    Raises SecretsFull, having changed nothing.
     """
     cursor.execute("SELECT 1 FROM subscription WHERE subscription_id = %s FOR UPDATE", (subscription_id,))
+    cursor.execute(
+        "SELECT coalesce(max(version), 0), count(*) FILTER (WHERE (expires_at IS NULL OR expires_at > %(now)s)"
+        " AND NOT (kind = %(kind)s AND coalesce(%(ends)s::timestamptz <= %(now)s, false)))"
+        " FROM subscription_secret WHERE subscription_id = %(id)s",
+        {"ends": overlap_ends, "id": subscription_id, "kind": kind, "now": now},
+    )
+    last, in_use = cursor.fetchall()[0]
+    if in_use >= SECRETS_MAX:
+        raise SecretsFull(f"{SECRETS_MAX} secrets are in force; rotate with a shorter overlap, or wait for one to end")
     if overlap_ends is not None:
         cursor.execute(
             "UPDATE subscription_secret SET expires_at = least(coalesce(expires_at, %(ends)s), %(ends)s)"
             " WHERE subscription_id = %(id)s AND kind = %(kind)s AND (expires_at IS NULL OR expires_at > %(now)s)",
             {"ends": overlap_ends, "id": subscription_id, "kind": kind, "now": now},
         )
-    cursor.execute(
-        "SELECT coalesce(max(version), 0), count(*) FILTER (WHERE expires_at IS NULL OR expires_at > %s)"
-        " FROM subscription_secret WHERE subscription_id = %s",
-        (now, subscription_id),
-    )
-    last, in_use = cursor.fetchall()[0]
-    if in_use >= SECRETS_MAX:
-        raise SecretsFull(f"{SECRETS_MAX} secrets are in force; rotate with a shorter overlap, or wait for one to end")
     cursor.execute(
         "INSERT INTO subscription_secret (subscription_id, version, kind, secret, public_key, created_at)"
         " VALUES (%s, %s, %s, %s, %s, %s)",

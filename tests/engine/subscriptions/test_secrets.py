@@ -59,3 +59,14 @@ def test_a_key_signs_through_its_overlap_and_is_then_gone(cursor: psycopg.Cursor
     assert secrets.empty_ended(cursor, NOW + DAY) == 2
     assert (_kept(cursor, subscription), _kept(cursor, other)) == ([b"", b"new"], [b"", b"new"])
     assert [one.secret for one in secrets.in_force(cursor, [other], NOW + DAY)[other]] == [b"new"]
+
+
+def test_one_too_many_changes_nothing(cursor: psycopg.Cursor[Any], subscription: UUID) -> None:
+    for _ in range(secrets.SECRETS_MAX):
+        secrets.add(cursor, subscription, "v1", b"key", None, NOW, None)
+    before = secrets.described(cursor, subscription)
+    with pytest.raises(secrets.SecretsFull):
+        secrets.add(cursor, subscription, "v1", b"key", None, NOW, NOW + DAY)
+    assert secrets.described(cursor, subscription) == before
+    secrets.add(cursor, subscription, "v1", b"last", None, NOW, NOW)  # the others end at once
+    assert [one.secret for one in secrets.in_force(cursor, [subscription], NOW)[subscription]] == [b"last"]
