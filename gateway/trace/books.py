@@ -7,7 +7,6 @@ from uuid import UUID
 import msgspec
 from psycopg import Cursor
 
-from engine.subscriptions import deliveries
 from gateway.publisher import Acked
 from gateway.receipts import hash_of
 from gateway.trace.view import HISTORY, Fate, Found, Quarantined, Read, Receipt, Stored, Taken
@@ -15,6 +14,7 @@ from schemas.platform import TRANSITION_REJECTED
 from sinks.history.rows import identity_of
 
 SUBSCRIPTIONS_MAX: Final = 100  # of one owner; so many there can be
+ATTEMPTS_MAX: Final = 100  # of one event at one subscription
 DERIVED_MAX: Final = 8  # events that a step derives from one
 
 
@@ -32,7 +32,7 @@ def find(cursor: Cursor[Any], source: str, event_id: str, *, owner: str, is_publ
         reads,
         _rejections(cursor, place, source, event_id, reads) if place else {},
         _fates(cursor, source, event_id) if is_publisher else (),
-        [_taken(cursor, *row, source, event_id, place) for row in _subscriptions(cursor, owner)],
+        _taken(cursor, _subscriptions(cursor, owner), source, event_id, place),
     )
 
 
@@ -114,36 +114,54 @@ def _subscriptions(cursor: Cursor[Any], owner: str) -> list[tuple[UUID, bool]]:
 
 
 def _taken(
-    cursor: Cursor[Any], subscription_id: UUID, is_stated: bool, source: str, event_id: str, place: Acked | None
-) -> Taken:
-    rows = deliveries.attempts_of(cursor, subscription_id, event_id=event_id)
-    mine = [row for row in rows if row["event_source"] == source]
-    numbers = [row["number"] for row in mine if row["number"] is not None]
-    attempts = [{name: row[name] for name in _SHOWN} for row in mine]
-    if place is None:
-        return Taken(subscription_id, is_stated, number=max(numbers, default=None), attempts=attempts)
+    cursor: Cursor[Any], subscriptions: Sequence[tuple[UUID, bool]], source: str, event_id: str, place: Acked | None
+) -> list[Taken]:
+    """Of all subscriptions at once: a partner may have a hundred."""
+    ids = [subscription_id for subscription_id, _ in subscriptions]
+    attempts = _attempts(cursor, ids, source, event_id) if ids else {}
+    books = _books(cursor, ids, place) if ids and place is not None else {}
+    found = []
+    for subscription_id, is_stated in subscriptions:
+        rows = attempts.get(subscription_id, [])
+        start, following, outstanding, letter = books.get(subscription_id, (None, None, None, None))
+        number = outstanding or max((row["number"] for row in rows if row["number"] is not None), default=None)
+        shown = [{name: row[name] for name in _SHOWN} for row in rows]
+        found.append(
+            Taken(subscription_id, is_stated, start, following, number, outstanding is not None, attempts=shown, letter=letter)
+        )
+    return found
+
+
+def _attempts(cursor: Cursor[Any], ids: Sequence[UUID], source: str, event_id: str) -> dict[UUID, list[dict[str, Any]]]:
+    """In their order, the first ATTEMPTS_MAX of each subscription."""
     cursor.execute(
-        "SELECT p.start_offset, p.next_offset,"
-        " (SELECT d.number FROM subscription_delivery d WHERE d.subscription_id = s.id AND d.topic = s.topic"
-        " AND d.partition = s.partition AND d.record_offset = s.record_offset ORDER BY d.number LIMIT 1),"
-        " (SELECT l.state FROM subscription_dead_letter l WHERE l.subscription_id = s.id AND l.topic = s.topic"
-        " AND l.partition = s.partition AND l.record_offset = s.record_offset)"
-        " FROM (SELECT %s::uuid AS id, %s AS topic, %s::int AS partition, %s::bigint AS record_offset) s"
+        "SELECT a.subscription_id, a.number, a.attempt, a.started_at, a.duration_ms, a.outcome, a.reason, a.status, a.retry_at"
+        " FROM unnest(%s::uuid[]) s (id), LATERAL (SELECT * FROM subscription_attempt"
+        " WHERE subscription_id = s.id AND event_id = %s AND event_source = %s ORDER BY id LIMIT %s) a ORDER BY a.id",
+        (list(ids), event_id, source, ATTEMPTS_MAX),
+    )
+    names = [column.name for column in cursor.description or ()]
+    found: dict[UUID, list[dict[str, Any]]] = {}
+    for row in cursor.fetchall():
+        found.setdefault(row[0], []).append(dict(zip(names, row, strict=True)))
+    return found
+
+
+def _books(cursor: Cursor[Any], ids: Sequence[UUID], place: Acked) -> dict[UUID, tuple[Any, ...]]:
+    """Where each began and is, the number under which the record waits, the state of its dead letter."""
+    cursor.execute(
+        "SELECT s.id, p.start_offset, p.next_offset,"
+        " (SELECT d.number FROM subscription_delivery d WHERE d.subscription_id = s.id AND d.topic = r.topic"
+        " AND d.partition = r.partition AND d.record_offset = r.record_offset ORDER BY d.number LIMIT 1),"
+        " (SELECT l.state FROM subscription_dead_letter l WHERE l.subscription_id = s.id AND l.topic = r.topic"
+        " AND l.partition = r.partition AND l.record_offset = r.record_offset)"
+        " FROM unnest(%s::uuid[]) s (id)"
+        " CROSS JOIN (SELECT %s AS topic, %s::int AS partition, %s::bigint AS record_offset) r"
         " LEFT JOIN subscription_position p"
-        " ON p.subscription_id = s.id AND p.topic = s.topic AND p.partition = s.partition",
-        (subscription_id, *place),
+        " ON p.subscription_id = s.id AND p.topic = r.topic AND p.partition = r.partition",
+        (list(ids), *place),
     )
-    start, following, outstanding, letter = cursor.fetchall()[0]
-    return Taken(
-        subscription_id,
-        is_stated,
-        start,
-        following,
-        outstanding or max(numbers, default=None),
-        outstanding is not None,
-        attempts,
-        letter,
-    )
+    return {row[0]: row[1:] for row in cursor.fetchall()}
 
 
 _SHOWN: Final = ("attempt", "started_at", "duration_ms", "outcome", "reason", "status", "retry_at")
