@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from gateway.subscriptions.callbacks import Callbacks
 from gateway.subscriptions.deliveries import Deliveries
 from gateway.subscriptions.description import schemas
 from gateway.subscriptions.kinds import GATEWAY_ENDING, SUBSCRIPTION_KINDS
@@ -18,7 +19,9 @@ from gateway.subscriptions.service import SubscriptionService
 def document(serve_gateway: Callable[..., Any], fake_publisher: Any, memory_log: Any, registry: Any, directory: Any) -> Any:
     service = SubscriptionService(log=memory_log, subscriptions=None, registry=registry, clock=directory.clock)  # type: ignore[arg-type]
     deliveries = Deliveries(None, directory.clock)  # type: ignore[arg-type]
-    return serve_gateway(fake_publisher, subscriptions=service, deliveries=deliveries).get("/openapi.json").json
+    callbacks = Callbacks(None, directory.clock)  # type: ignore[arg-type]
+    served = serve_gateway(fake_publisher, subscriptions=service, deliveries=deliveries, callbacks=callbacks)
+    return served.get("/openapi.json").json
 
 
 def test_every_address_is_described_with_its_token(document: Any) -> None:
@@ -30,7 +33,9 @@ def test_every_address_is_described_with_its_token(document: Any) -> None:
     }
     assert sorted(operations) == [
         ("delete", "/subscriptions/{subscription_id}"),
+        ("delete", "/subscriptions/{subscription_id}/oauth2"),
         ("get", "/subscriptions"),
+        ("get", "/subscriptions/notices"),
         ("get", "/subscriptions/{subscription_id}"),
         ("get", "/subscriptions/{subscription_id}/attempts"),
         ("get", "/subscriptions/{subscription_id}/dead-letters"),
@@ -45,6 +50,7 @@ def test_every_address_is_described_with_its_token(document: Any) -> None:
         ("post", "/subscriptions/{subscription_id}/resume"),
         ("post", "/subscriptions/{subscription_id}/secrets"),
         ("put", "/subscriptions/{subscription_id}"),
+        ("put", "/subscriptions/{subscription_id}/oauth2"),
     ]
     assert all(operation["security"] == [{"token": []}, {"signed": []}, {}] for operation in operations.values())
 
