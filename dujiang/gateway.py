@@ -65,7 +65,15 @@ async def _opened(settings: Settings, services: Services) -> AsyncIterator[FastA
         async with AsyncPublisher(Publisher(options)) as publisher, SharedLog(reading, registry) as log:
             metrics = GatewayMetrics(prometheus)
             await begin_figures(metrics, directory if _asks_for_tokens(settings) else None)
-            yield create_app(
+            service = SubscriptionService(
+                log=log,
+                subscriptions=subscriptions,
+                registry=registry,
+                clock=clock,
+                destinations=destinations_of(settings),
+                metrics=ReaderMetrics(prometheus),
+            )
+            app = create_app(
                 registry=registry,
                 publisher=publisher,
                 clock=clock,
@@ -75,20 +83,17 @@ async def _opened(settings: Settings, services: Services) -> AsyncIterator[FastA
                 prometheus=prometheus,
                 directory=directory if _asks_for_tokens(settings) else None,
                 receipts=receipts,
-                subscriptions=SubscriptionService(
-                    log=log,
-                    subscriptions=subscriptions,
-                    registry=registry,
-                    clock=clock,
-                    destinations=destinations_of(settings),
-                    metrics=ReaderMetrics(prometheus),
-                ),
+                subscriptions=service,
                 deliveries=deliveries,
                 callbacks=callbacks,
                 signatures=signatures,
                 traces=traces,
                 spans=spans,
             )
+            try:
+                yield app
+            finally:
+                await service.close()
 
 
 async def begin_figures(metrics: GatewayMetrics, directory: StoredDirectory | None) -> None:

@@ -1,5 +1,6 @@
 """Snapshots of subscriptions in PostgreSQL: where each ends, and which offsets it lists. Functions on a cursor."""
 
+from array import array
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -36,5 +37,6 @@ def find(cursor: Cursor[Any], subscription_id: UUID) -> Snapshot:
     rows = cursor.fetchall()
     return Snapshot(
         {Place(topic, partition): end for topic, partition, end, _ in rows},
-        {Place(topic, partition): tuple(offsets) for topic, partition, _, offsets in rows if offsets is not None},
+        # Eight bytes each: there may be millions, and they are kept while they are read.
+        {Place(topic, partition): array("q", offsets) for topic, partition, _, offsets in rows if offsets is not None},
     )

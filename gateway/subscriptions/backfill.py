@@ -1,37 +1,43 @@
 """Snapshots for readers: looked through in the background, partition by partition, then read like the log itself.
 
 What a partition lists is stored once it is known, so a gateway that is killed costs one partition's look, and every gateway
-reads the same list.
+reads the same list. It lists what the partner may see; what the token of a reader allows is judged at each page.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 import structlog
 
+from engine.errors import TransientFault
 from gateway.subscriptions.cursors import Positions
-from gateway.subscriptions.log import Log
+from gateway.subscriptions.log import Bounds, Log
 from gateway.subscriptions.reading import (
     EXAMINED_A_TURN,
     Page,
     Passed,
     Selection,
     bounds_of,
+    log_away,
     next_page,
     refuse_gone,
     stretches_from,
 )
-from gateway.subscriptions.records import Readable
+from gateway.subscriptions.records import Readable, Record
 from gateway.subscriptions.store import Subscriptions
 from schemas.cloudevents import json_format
 from schemas.filters import attributes_of
 from schemas.subscriptions import Place, Reader
-from schemas.subscriptions.snapshot import SEAM, Latest, Snapshot, watermark
+from schemas.subscriptions.snapshot import RECORDS_MAX, SEAM, Latest, Snapshot, watermark
+from schemas.topics import TOPICS
 
 LOOKS_MAX: Final = 2  # at once; the others wait for their turn
+KEPT_OFFSETS_MAX: Final = 2 * RECORDS_MAX  # of whole lists, 8 bytes each; every page of a PULL reader asks for its own
 WAIT_S: Final = 0.2
 
 log = structlog.get_logger("gateway")
@@ -44,24 +50,37 @@ class Backfills:
         self._log = log
         self._subscriptions = subscriptions
         self._prefix = prefix
-        self._looks: dict[UUID, asyncio.Task[None]] = {}
+        self._looks: dict[UUID, asyncio.Task[Snapshot]] = {}
+        self._kept: OrderedDict[UUID, Snapshot] = OrderedDict()  # whole ones, which never change; the last used one last
         self._turns = asyncio.Semaphore(LOOKS_MAX)
 
     async def of(self, selection: Selection, reader: Reader) -> Snapshot | None:
         """The whole snapshot; None while it is looked through, which this begins. Raises Problem."""
         key = selection.subscription.id
+        if key in self._kept:
+            self._kept.move_to_end(key)
+            return self._kept[key]
         look = self._looks.get(key)
         if look is None:
-            snapshot = await self._subscriptions.snapshot(key)
-            if not snapshot.missing:
-                return snapshot
-            look = self._looks[key] = asyncio.create_task(self._look(selection, reader, snapshot))
+            look = self._looks[key] = asyncio.create_task(self._look(selection, _partner_alone(reader)))
             look.add_done_callback(lambda done: self._ended(key, done))
         await asyncio.wait((look,), timeout=WAIT_S)
-        if not look.done():
+        if not look.done() or look.cancelled():
             return None
-        look.result()  # its Problem is this reader's, too; the next one begins anew
-        return await self._subscriptions.snapshot(key)
+        return look.result()  # its Problem is this reader's, too; the next one begins anew
+
+    def forget(self, subscription_id: UUID) -> None:
+        """It is deleted."""
+        self._kept.pop(subscription_id, None)
+        if subscription_id in self._looks:
+            self._looks[subscription_id].cancel()
+
+    async def close(self) -> None:
+        """End the looks under way, before the log they read is closed."""
+        looks = list(self._looks.values())
+        for look in looks:
+            look.cancel()
+        await asyncio.gather(*looks, return_exceptions=True)
 
     async def page(self, selection: Selection, reader: Reader, snapshot: Snapshot, positions: Positions, limit: int) -> Page:
         """The next of the snapshot, at its end the watermark. Raises Problem."""
@@ -69,15 +88,17 @@ class Backfills:
         if not wanted:
             passed = Passed(self._watermark(selection, snapshot), SEAM, 0, _ms(selection.subscription.created_at))
             return Page(snapshot.tail(positions), [passed], has_more=True)
-        refuse_gone({**snapshot.tail(positions), SEAM: 0, **wanted}, await bounds_of(self._log))
+        bounds = await _bounds_reaching(self._log, {place: offset + 1 for place, offset in wanted.items()})
+        refuse_gone({**snapshot.tail(positions), SEAM: 0, **wanted}, bounds)
         page = await next_page(self._log, selection, reader, wanted, limit, snapshot.lists)
         page.has_more = page.positions != wanted
         page.positions = positions | {place: snapshot.within(place, offset) for place, offset in page.positions.items()}
         page.withheld = {"right": 0, "classification": 0}  # filters chose the list: a count would answer for them
         return page
 
-    def _ended(self, key: UUID, look: "asyncio.Task[None]") -> None:
-        self._looks.pop(key, None)
+    def _ended(self, key: UUID, look: "asyncio.Task[Snapshot]") -> None:
+        if self._looks.get(key) is look:
+            del self._looks[key]
         if not look.cancelled() and (error := look.exception()) is not None:  # perhaps nobody waits for it any more
             log.warning("snapshot_interrupted", subscription=str(key), error=str(error))
 
@@ -85,45 +106,80 @@ class Backfills:
         event = watermark(selection.subscription, snapshot, self._prefix)
         return Readable(event.type, event.source, attributes_of(event), json_format.encode(event), "public")
 
-    async def _look(self, selection: Selection, reader: Reader, snapshot: Snapshot) -> None:
-        ends = {place: snapshot.ends[place] for place in snapshot.missing}
-        async with self._turns, self._log.joined():
-            async for place, offsets in looked_through(self._log, selection, reader, ends):
-                await self._subscriptions.note_snapshot(selection.subscription.id, place, offsets)
-        log.info("snapshot_listed", subscription=str(selection.subscription.id))
+    async def _look(self, selection: Selection, lister: Reader) -> Snapshot:
+        key = selection.subscription.id
+        snapshot = await self._subscriptions.snapshot(key)
+        if snapshot.missing:
+            async with self._turns, self._log.joined():
+                for place in snapshot.missing:
+                    offsets = await looked_through(self._log, selection, lister, place, snapshot.ends[place])
+                    await self._subscriptions.note_snapshot(key, place, offsets)
+            log.info("snapshot_listed", subscription=str(key))
+            snapshot = await self._subscriptions.snapshot(key)
+        self._keep(key, snapshot)
+        return snapshot
+
+    def _keep(self, key: UUID, snapshot: Snapshot) -> None:
+        self._kept[key] = snapshot
+        while len(self._kept) > 1 and sum(one.count for one in self._kept.values()) > KEPT_OFFSETS_MAX:
+            self._kept.popitem(last=False)
 
 
-async def looked_through(
-    log: Log, selection: Selection, reader: Reader, ends: Mapping[Place, int]
-) -> AsyncIterator[tuple[Place, list[int]]]:
-    """Each partition with the latest offset of each type and subject before its end, of those that pass and may be seen.
+async def looked_through(log: Log, selection: Selection, reader: Reader, place: Place, end: int) -> list[int]:
+    """The latest offset of each type, subject and classification before `end`, of those that pass and may be seen.
 
-    Raises Problem.
+    Raises Problem, also when the log has no such end: an empty list would be kept for ever.
     """
-    latest = {place: Latest() for place in ends}
-    positions = dict.fromkeys(ends, 0)
-    while positions:
-        bounds = await bounds_of(log)
-        for place, at in list(positions.items()):
-            # A topic that is gone has nothing more to give.
-            at = max(at, bounds[place].earliest) if place in bounds else ends[place]
-            positions[place] = at
-            if at >= ends[place]:
-                del positions[place]
-                yield place, latest.pop(place).offsets()
-        stretches = await stretches_from(log, positions)
+    if place.topic not in TOPICS:
+        return []  # it is no topic of ours any more
+    latest = Latest()
+    at = 0
+    while True:
+        bounds = await _bounds_reaching(log, {place: end})
+        at = max(at, bounds[place].earliest) if place in bounds else end
+        if at >= end:
+            return latest.offsets()
+        stretches = await stretches_from(log, {place: at})
         for stretch in stretches:
-            for index, record in enumerate(stretch.records):
-                if record.offset >= ends[stretch.place]:
-                    break
-                if index % EXAMINED_A_TURN == EXAMINED_A_TURN - 1:
-                    await asyncio.sleep(0)
-                event = record.event
-                if event is not None and selection.judge(event, reader) is True:
-                    latest[stretch.place].add(event.type, event.attributes.get("subject"), record.offset)
-            positions[stretch.place] = stretch.next_offset
-        if positions and not stretches:
+            await _examine(stretch.records, selection, reader, end, latest)
+            at = stretch.next_offset
+        if not stretches:
             await log.moved(WAIT_S)
+
+
+async def _examine(records: Sequence[Record], selection: Selection, reader: Reader, end: int, latest: Latest) -> None:
+    for index, record in enumerate(records):
+        if record.offset >= end:
+            return
+        if index % EXAMINED_A_TURN == EXAMINED_A_TURN - 1:
+            await asyncio.sleep(0)
+        event = record.event
+        if event is not None and selection.judge(event, reader) is True:
+            latest.add(event.type, event.attributes.get("subject"), event.classification, record.offset)
+
+
+async def _bounds_reaching(log: Log, ends: Mapping[Place, int]) -> Mapping[Place, Bounds]:
+    """Raises Problem when the log is shorter than it was once: what stood there must not count as read."""
+    bounds = await bounds_of(log)
+    if _short(bounds, ends):  # another gateway may have seen more than this one
+        bounds = await bounds_of(log, fresh=True)
+    for place in _short(bounds, ends):
+        raise log_away(
+            TransientFault(
+                f"Kafka: {place.topic} p{place.partition} ends before @{ends[place]}, of which a snapshot was taken;"
+                " if its topic was made anew or restored, have the subscription made anew"
+            )
+        )
+    return bounds
+
+
+def _short(bounds: Mapping[Place, Bounds], ends: Mapping[Place, int]) -> list[Place]:
+    return [place for place, end in ends.items() if end and (place not in bounds or bounds[place].end < end)]
+
+
+def _partner_alone(reader: Reader) -> Reader:
+    """Without the token: the list is kept for ever, and other tokens of the partner may see more."""
+    return reader if reader.scopes is None else replace(reader, scopes=reader.scopes[:1])
 
 
 def _ms(instant: datetime) -> int:

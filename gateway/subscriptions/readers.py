@@ -106,6 +106,7 @@ class Session:
         reader = reader_of(await self._identity(), is_stated=subscription.basis is not None)
         if SEAM in self.positions:
             return await self._snapshot_page(reader, limit)
+        self._snapshot = None  # a stream may last for days
         return await next_page(self._log, self._selection, reader, self.positions, limit)
 
     async def _snapshot_page(self, reader: Reader, limit: int) -> Page:

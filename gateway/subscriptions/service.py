@@ -120,6 +120,11 @@ class SubscriptionService:
 
     async def remove(self, subscription_id: UUID, caller: Caller | None) -> None:
         await self._subscriptions.remove(subscription_id, owner_of(caller))
+        self._backfills.forget(subscription_id)
+
+    async def close(self) -> None:
+        """End what is under way for readers, before the log is closed."""
+        await self._backfills.close()
 
     async def pause(self, subscription_id: UUID, caller: Caller | None) -> Subscription:
         return await self._subscriptions.move(subscription_id, owner_of(caller), Order("pause", "paused", "partner"))

@@ -413,6 +413,9 @@ def _assigned(consumer: Consumer, positions: Mapping[Place, int]) -> Iterator[No
 def _bounds(admin: AdminClient) -> dict[Place, Bounds]:
     """Of all partitions of our topics. Raises KafkaException."""
     topics = admin.list_topics(timeout=ANSWER_S).topics
+    for name in TOPICS:
+        if name in topics and topics[name].error is not None:
+            raise KafkaException(topics[name].error)  # its partitions would seem to be gone
     places = [Place(name, number) for name in TOPICS if name in topics for number in sorted(topics[name].partitions)]
     asked = [TopicPartition(*place) for place in places]
     futures = [

@@ -2,7 +2,7 @@
 
 The position is one end offset for each partition, taken once. What stands before an end is the snapshot's, what stands from
 it on is the tail's, so no event is in both and none in neither. The snapshot is what the subscription would have got from the
-earliest event on, without what a later one of the same type and subject has overtaken.
+earliest event on, without what a later one of the same type, subject and classification has overtaken.
 """
 
 from bisect import bisect_left
@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from schemas.cloudevents import CloudEvent
 from schemas.subscriptions.model import Place, Subscription
+from schemas.topics import Classification
 
 RECORDS_MAX: Final = 2_000_000  # to look through for one snapshot
 COMPLETED: Final = "platform.snapshot.completed.v1"
@@ -20,16 +21,19 @@ SEAM: Final = Place("~snapshot", 0)
 
 
 class Latest:
-    """The newest offset of each type and subject of one partition. What has no subject is the newest of itself."""
+    """The newest offset of each type, subject and classification of one partition. What has no subject is the newest of itself.
+
+    Whoever may not see a newer event of a stricter classification still gets the older one that he may see.
+    """
 
     def __init__(self) -> None:
-        self._newest: dict[tuple[str, str], int] = {}
+        self._newest: dict[tuple[str, str, Classification], int] = {}
         self._alone: list[int] = []
 
-    def add(self, wire_type: str, subject: object, offset: int) -> None:
+    def add(self, wire_type: str, subject: object, classification: Classification, offset: int) -> None:
         """In the order of offsets."""
         if isinstance(subject, str) and subject:
-            self._newest[wire_type, subject] = offset
+            self._newest[wire_type, subject, classification] = offset
         else:
             self._alone.append(offset)
 
@@ -62,6 +66,11 @@ class Snapshot:
 
     def lists(self, place: Place, offset: int) -> bool:
         return self.next_at(place, offset) == offset
+
+    def count_between(self, place: Place, first: int, end: int) -> int:
+        """How many are listed from `first` on and before `end`."""
+        listed = self.listed.get(place, ())
+        return bisect_left(listed, end) - bisect_left(listed, first)
 
     def wanted(self, positions: Mapping[Place, int]) -> dict[Place, int]:
         """Where to read on, of the partitions that are not done."""

@@ -149,7 +149,7 @@ class Courier:
         self._disable = disable
         self._chance = chance
         self._spans = spans
-        self._backfill = Backfill(subscriber.subscription, log, books, prefix)
+        self._backfill = Backfill(subscriber.subscription, log, books, prefix, self._classification)
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
         self._in_flight: dict[int, asyncio.Task[None]] = {}
@@ -307,7 +307,8 @@ class Courier:
     async def _read_snapshot(self) -> None:
         """What is listed, then the watermark once all that is settled, then nothing until the watermark is settled."""
         if self._is_before_seam:
-            listed = await self._backfill.read(self._positions, self._passes, PENDING_MAX - len(self._pending))
+            room, room_bytes = PENDING_MAX - len(self._pending), PENDING_BYTES_MAX - self._bytes
+            listed = await self._backfill.read(self._positions, self._passes, room, room_bytes)
             if listed is not None:
                 await self._number_all(listed.found, listed.positions, {})
                 return
@@ -317,8 +318,10 @@ class Courier:
             tail = await self._backfill.tail(self._positions, self._passes)
             await self._number_all([(SEAM, 0, record)], tail | {SEAM: 1}, {})
             self._positions, self._is_before_seam = tail, False
+            self._stored.pop(SEAM, None)  # it is no position of the tail, which would seem to have moved for ever
         elif not self._is_before_seam and all(item.place != SEAM for item in self._pending.values()):
             self._is_at_seam = False
+            self._backfill.forget()
         else:
             await _within(self._room.wait(), LOOK_S)
 

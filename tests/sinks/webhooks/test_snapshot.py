@@ -14,13 +14,19 @@ import psycopg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from dujiang.settings import Kafka
 from dujiang.topics import connected
+from engine.errors import TransientFault
 from engine.subscriptions import register, snapshots
+from engine.subscriptions.deliveries import Plan
 from schemas.subscriptions import Place
 from schemas.subscriptions.snapshot import SEAM, Snapshot
 from schemas.topics import TOPICS
+from sinks.webhooks import backfill, courier
+from sinks.webhooks.backfill import Backfill
+from sinks.webhooks.log import Record
 from sinks.webhooks.schedule import Answer
 from tests.sinks.webhooks.conftest import Post
 from tests.sinks.webhooks.test_courier import OK, PLACES, Round
@@ -122,6 +128,114 @@ def test_a_watermark_that_was_given_up_can_be_sent_again_and_holds_nothing_up() 
         "positions": {"research.call.event": {"0": 1, "1": 0}},
         "events": 1,
     }
+
+
+# --- what a list may not outlive, and what a look may not cost ---
+
+
+def _backfill(made: SnapshotRound) -> Backfill:
+    return Backfill(made.subscription, made.log, made.books, "gov.stiib", lambda _: "public")
+
+
+def _all(_: Record) -> bool:
+    return True
+
+
+@pytest.mark.parametrize("is_listed", [True, False])
+def test_a_log_that_is_shorter_than_its_snapshot_is_a_fault_and_holds_nobody_up(
+    monkeypatch: pytest.MonkeyPatch, is_listed: bool
+) -> None:
+    monkeypatch.setattr(backfill, "LAG_S_MAX", 0.05)
+    monkeypatch.setattr(backfill, "WAIT_S", 0.01)
+    made = SnapshotRound()
+    made.log.write("a", "b000")
+    made.fix()
+    made.ends[PLACES[0]] = 3
+    if is_listed:
+        made.listed = {PLACES[0]: [0, 2], PLACES[1]: []}
+    looking = _backfill(made)
+
+    async def read() -> None:
+        positions = dict.fromkeys(PLACES, 0)
+        for _ in range(1_000):
+            listed = await looking.read(positions, _all, 1_000, 1_000)
+            assert listed is not None
+            positions = listed.positions
+
+    with pytest.raises(TransientFault, match="ends at @"):
+        asyncio.run(read())
+    assert is_listed or not made.listed.get(PLACES[0])
+
+
+def test_what_a_narrowed_subscription_no_longer_selects_is_not_sent_though_it_is_listed() -> None:
+    made = SnapshotRound(filters=[{"exact": {"id": "b001"}}])
+    made.log.write("a", "b000")
+    made.log.write("b", "b001")
+    made.fix()
+    made.listed = {PLACES[0]: [0, 1], PLACES[1]: []}
+    asyncio.run(made.until(lambda: any(event["type"] == COMPLETED for event in made.posted)))
+    assert [event["id"] for event in made.posted if event["type"] != COMPLETED] == ["b001"]
+
+
+def test_a_look_takes_no_further_partition_once_it_has_the_bytes() -> None:
+    made = SnapshotRound()
+    for place in PLACES:
+        made.log.write("a", f"b{place.partition}", place)
+    made.fix()
+    looking = _backfill(made)
+
+    async def read(room_bytes: int) -> list[Place]:
+        listed = await looking.read(dict.fromkeys(PLACES, 0), _all, 1_000, room_bytes)
+        assert listed is not None
+        return [place for place, _, _ in listed.found]
+
+    assert [asyncio.run(read(room_bytes)) for room_bytes in (1, 100_000)] == [[PLACES[0]], list(PLACES)]
+
+
+def test_behind_the_watermark_nothing_is_written_that_has_not_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(courier, "LOOK_S", 0.01)
+    made = SnapshotRound()
+    made.log.write("a", "b000")
+    made.fix()
+    plans: list[Plan] = []
+    plan = made.books.plan
+
+    async def counted(one: Plan) -> bool:
+        plans.append(one)
+        return await plan(one)
+
+    made.books.plan = counted  # type: ignore[method-assign]
+
+    def is_quiet() -> bool:
+        return made.books.positions[SEAM] == 1 and not made.books.rows
+
+    async def quiet() -> None:
+        since: list[float] = []
+
+        def holds() -> bool:
+            if is_quiet():
+                since.append(asyncio.get_running_loop().time())
+            return bool(since) and since[-1] - since[0] > 0.2
+
+        await made.until(holds)
+
+    asyncio.run(quiet())
+    assert len(plans) <= 4
+
+
+def test_what_retention_took_from_a_snapshot_is_told_with_its_number() -> None:
+    made = SnapshotRound()
+    for index in range(5):
+        made.log.write(f"k{index}", f"b{index}")
+    made.fix()
+    made.listed = {PLACES[0]: [0, 1, 2, 4], PLACES[1]: []}
+    made.log.earliest[PLACES[0]] = 3
+    looking = _backfill(made)
+    with capture_logs() as said:
+        listed = asyncio.run(looking.read(dict.fromkeys(PLACES, 0), _all, 1_000, 1_000))
+    assert listed is not None
+    assert (listed.found, listed.positions[PLACES[0]]) == ([(PLACES[0], 0, None)], 3)
+    assert [(one["first"], one["next"], one["events"]) for one in said] == [(0, 3, 3)]
 
 
 # --- on a real Kafka and PostgreSQL ---
