@@ -42,6 +42,16 @@ def offer(
     )
 
 
+def holds(cursor: Cursor[Any], subscription_id: UUID, revision: int, now: datetime) -> bool:
+    """Whether an endpoint may still consent by one of its addresses."""
+    cursor.execute(
+        "SELECT EXISTS (SELECT 1 FROM subscription_callback WHERE subscription_id = %s AND revision = %s"
+        " AND consented_at IS NULL AND expires_at > %s)",
+        (subscription_id, revision, now),
+    )
+    return bool(cursor.fetchall()[0][0])
+
+
 def find(cursor: Cursor[Any], token: str, now: datetime) -> Offer | None:
     """None: used, expired, or of a subscription that no longer waits for this consent. Locked until the transaction ends."""
     cursor.execute(

@@ -41,7 +41,8 @@ PLACE_LOCK: Final = 7_310_914
 STOP_S: Final = 5.0
 FRESH_S: Final = 5.0
 STUMBLE_S: Final = 10.0
-# An endpoint that does not consent is asked again; after the last it is disabled, and a partner's resume begins anew.
+# An endpoint that does not consent is asked again; after the last, once no callback holds any more, it is disabled, and a
+# partner's resume begins anew.
 HANDSHAKE_DELAYS_S: Final = (5.0, 30.0, 120.0, 600.0, 1_800.0, 3_600.0, 10_800.0, 21_600.0)
 CALLBACK_H: Final = 24  # a callback's address may be used
 FORGET_EVERY_S: Final = 3_600.0
@@ -82,6 +83,11 @@ class _Asked:
     times: int = 0
     due_s: float = 0.0
     task: "asyncio.Task[None] | None" = field(default=None, repr=False)
+
+    @property
+    def is_last(self) -> bool:
+        """Whether no more than this is asked of an endpoint that has nothing to answer by."""
+        return self.times >= len(HANDSHAKE_DELAYS_S)
 
 
 class Deliverer:
@@ -264,7 +270,7 @@ class Deliverer:
 
     async def _ask(self, subscription: Subscription, asked: _Asked, consent: Consent | None) -> None:
         try:
-            answer = await self._answer_of(subscription, consent)
+            answer = await self._answer_of(subscription, asked, consent)
             await self._books.call(partial(self._note_answer, subscription, asked, answer))
         except Fault as fault:
             log.warning("an endpoint's consent could not be stored; it is asked again", error=str(fault))
@@ -273,11 +279,13 @@ class Deliverer:
             asked.times += 1
             asked.task = None
 
-    async def _answer_of(self, subscription: Subscription, consent: Consent | None) -> Granted | Pending | Refused:
+    async def _answer_of(
+        self, subscription: Subscription, asked: _Asked, consent: Consent | None
+    ) -> Granted | Pending | Refused:
         sink, rate = subscription.sink or "", _rate_of(subscription)
         if consent is not None:
             return await self._sender.probe(sink) or Granted(consent.per_min)
-        if not self._gateway_url:
+        if not self._gateway_url or asked.is_last:  # an address would end with the subscription, not after its time
             return await self._sender.shake_hands(sink, rate)
         token, expires_at = new_callback_token(), self._clock.now() + timedelta(hours=CALLBACK_H)
         await self._books.call(
@@ -302,7 +310,7 @@ class Deliverer:
             log.info("an endpoint consented", subscription=str(subscription.id), per_minute=answer.rate_per_minute)
         else:
             log.info("an endpoint did not consent", subscription=str(subscription.id), reason=answer.reason)
-            if asked.times + 1 > len(HANDSHAKE_DELAYS_S):
+            if asked.is_last and not callbacks.holds(cursor, subscription.id, subscription.revision, now):
                 note = f"{answer.reason}: {answer.message}"[:NOTE_CHARS_MAX]
                 register.move(cursor, subscription.id, Order("disable", "validation_failed", "platform", note), now)
 

@@ -1,5 +1,6 @@
 """An endpoint that consents later, by the callback that it was named: once, in time, and only for what it was asked."""
 
+import asyncio
 import json
 import urllib.error
 import urllib.request
@@ -8,10 +9,14 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from dujiang.embedded.ports import free_port
-from engine.subscriptions import callbacks
-from sinks.webhooks.handshake import new_callback_token
+from engine.clock import SystemClock
+from engine.subscriptions import callbacks, register
+from monitoring.metrics import DeliveryMetrics
+from sinks.webhooks.deliverer import HANDSHAKE_DELAYS_S, Deliverer, _Asked
+from sinks.webhooks.handshake import Refused, new_callback_token
 from tests.sinks.webhooks.conftest import Post
 
 pytestmark = pytest.mark.services
@@ -93,3 +98,34 @@ def test_guesses_at_addresses_wait_on_a_connection_of_their_own(post: Post, port
     names = post.stage.rows("SELECT application_name FROM pg_stat_activity WHERE datname = current_database()")
     assert ("dujiang gateway callbacks",) in names
     assert ("dujiang gateway subscriptions",) not in names  # opened when first needed, and nobody read
+
+
+class LastAsked:
+    """A Sender whose endpoint does not consent; `callbacks`: what it was offered."""
+
+    def __init__(self) -> None:
+        self.callbacks: list[str | None] = []
+
+    async def shake_hands(self, _: str, __: int | None, callback: str | None = None) -> Refused:
+        self.callbacks.append(callback)
+        return Refused("origin_missing", "no")
+
+
+def test_an_endpoint_is_not_given_up_while_an_address_that_it_was_named_holds(post: Post) -> None:
+    subscription = post.subscribe(*post.endpoint().address, is_validated=False)
+    sender: Any = LastAsked()
+    parts: dict[str, Any] = {"log": None, "books": None, "place": None}
+    metrics = DeliveryMetrics(CollectorRegistry())
+    deliverer = Deliverer(**parts, sender=sender, clock=SystemClock(), metrics=metrics, gateway_url=PUBLIC)
+    known = post.in_transaction(lambda cursor: register.find(cursor, subscription))
+    asked = _Asked(known.revision, times=len(HANDSHAKE_DELAYS_S))
+    refused = asyncio.run(deliverer._answer_of(known, asked, None))
+    assert sender.callbacks == [None]  # no new one, or there would be no end
+    ends = datetime.now(UTC) + timedelta(hours=1)
+    token = new_callback_token()
+    post.in_transaction(lambda cursor: callbacks.offer(cursor, subscription, known.revision, token, None, ends))
+    post.in_transaction(lambda cursor: deliverer._note_answer(known, asked, refused, cursor))
+    assert _state(post, subscription)[0] == "pending_validation"
+    post.in_transaction(lambda cursor: callbacks.forget(cursor, subscription))
+    post.in_transaction(lambda cursor: deliverer._note_answer(known, asked, refused, cursor))
+    assert _state(post, subscription)[:2] == ("disabled", "validation_failed")
