@@ -37,7 +37,8 @@ from schemas.subscriptions.snapshot import RECORDS_MAX, SEAM, Latest, Snapshot, 
 from schemas.topics import TOPICS
 
 LOOKS_MAX: Final = 2  # at once; the others wait for their turn
-KEPT_OFFSETS_MAX: Final = 2 * RECORDS_MAX  # of whole lists, 8 bytes each; every page of a PULL reader asks for its own
+KEPT_MAX: Final = 500  # whole lists
+KEPT_OFFSETS_MAX: Final = 2 * RECORDS_MAX  # in them, 8 bytes each; every page of a PULL reader asks for its own
 WAIT_S: Final = 0.2
 
 log = structlog.get_logger("gateway")
@@ -121,8 +122,9 @@ class Backfills:
 
     def _keep(self, key: UUID, snapshot: Snapshot) -> None:
         self._kept[key] = snapshot
-        while len(self._kept) > 1 and sum(one.count for one in self._kept.values()) > KEPT_OFFSETS_MAX:
-            self._kept.popitem(last=False)
+        offsets = sum(one.count for one in self._kept.values())
+        while len(self._kept) > KEPT_MAX or (offsets > KEPT_OFFSETS_MAX and len(self._kept) > 1):
+            offsets -= self._kept.popitem(last=False)[1].count
 
 
 async def looked_through(log: Log, selection: Selection, reader: Reader, place: Place, end: int) -> list[int]:
