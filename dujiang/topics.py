@@ -3,6 +3,7 @@
 The control plane is kafka-python's: pure Python, and the tool that partners use too.
 """
 
+import socket
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -18,6 +19,8 @@ from engine.records import Place
 from schemas.topics import TOPICS, Topic
 
 REQUEST_TIMEOUT_MS = 15_000
+CONNECT_S = 5.0
+KAFKA_PORT = 9092
 
 
 class Topics:
@@ -91,9 +94,13 @@ def connected(bootstrap: str, kafka: Kafka) -> Iterator[Topics]:
 @contextmanager
 def admin_of(bootstrap: str, kafka: Kafka) -> Iterator[KafkaAdminClient]:
     """The control plane. Raises TransientFault when no broker answers, EnvironmentFault when it refuses us."""
+    _refuse_silent(bootstrap)
     try:
         admin = KafkaAdminClient(
-            bootstrap_servers=bootstrap.split(","), request_timeout_ms=REQUEST_TIMEOUT_MS, **_security(kafka)
+            bootstrap_servers=bootstrap.split(","),
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
+            bootstrap_timeout_ms=REQUEST_TIMEOUT_MS,
+            **_security(kafka),
         )
     except KafkaError as error:
         raise TransientFault(f"Kafka: no answer from {bootstrap}: {error}; is it running (`dujiang up`)?") from error
@@ -105,6 +112,20 @@ def admin_of(bootstrap: str, kafka: Kafka) -> Iterator[KafkaAdminClient]:
         raise TransientFault(f"Kafka: {type(error).__name__}: {error}") from error
     finally:
         admin.close()
+
+
+def _refuse_silent(bootstrap: str) -> None:
+    """Ask by a bare connection first: the client tries for half a minute, and leaves a thread behind each time it fails."""
+    faults = []
+    for address in bootstrap.split(","):
+        host, _, port = address.strip().rpartition(":") if ":" in address else (address.strip(), "", str(KAFKA_PORT))
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
+        except (OSError, ValueError) as error:
+            faults.append(str(error))
+        else:
+            return
+    raise TransientFault(f"Kafka: no answer from {bootstrap}: {'; '.join(faults)}; is it running (`dujiang up`)?")
 
 
 def _security(kafka: Kafka) -> dict[str, Any]:

@@ -82,6 +82,15 @@ def database(services: Services) -> Iterator[str]:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
+@contextmanager
+def ended(process: "subprocess.Popen[bytes]") -> Iterator[None]:
+    """Whatever the test finds: leaving Popen's own block waits for the process."""
+    try:
+        yield
+    finally:
+        process.kill()
+
+
 class Stage:
     """Empty topics, an empty database, and the means to run and observe workers on them."""
 

@@ -35,7 +35,7 @@ from gateway.partners import put
 from schemas.registry import Registry
 from schemas.subscriptions import Basis, Order, Subscription, begun
 from schemas.topics import CALL_EVENT, CALL_STATE
-from tests.conftest import Stage
+from tests.conftest import Stage, ended
 from tests.dujiang.authorised import AuthorisedKafka, authorised_kafka
 
 pytestmark = pytest.mark.services
@@ -372,7 +372,7 @@ def test_a_process_takes_rights_away_soon_after_they_end(kafka: AuthorisedKafka,
         "DUJIANG_RECONCILE__HTTP_PORT": "0",
     }
     command = [sys.executable, "-m", "dujiang", "subscriptions", "reconcile", "--every", "1s"]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as process, ended(process):
         bureau.move(subscription, Order("pause", "paused", "partner"))
         Stage.until(lambda: not bureau.access.rights())
         bureau.move(subscription, Order("resume", "resumed", "partner"))

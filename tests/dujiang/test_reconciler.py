@@ -21,7 +21,7 @@ from dujiang.kafka_subscribers import Change
 from dujiang.reconciler import LATE_ROUNDS, Rounds
 from engine.clock import FakeClock
 from engine.errors import EnvironmentFault, TransientFault
-from tests.conftest import ROOT, Stage
+from tests.conftest import ROOT, Stage, ended
 
 AWAY = TransientFault("Kafka: no broker")
 RIGHT = Change("u", "right_given", "READ")
@@ -73,7 +73,7 @@ def test_it_runs_through_an_outage_of_kafka_until_it_is_told_to_stop(stage: Stag
         "DUJIANG_RECONCILE__HTTP_PORT": "0",
     }
     command = [sys.executable, "-u", "-m", "dujiang", "subscriptions", "reconcile", "--every", "1s"]
-    with subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE) as process, ended(process):
         assert process.stdout is not None
         found = re.search(r"http://\S+", process.stdout.readline().decode())
         assert found is not None
