@@ -12,18 +12,16 @@ Beside it, by turns in the same run, a bare FastAPI endpoint: same server, same 
 import argparse
 import json
 import secrets
-import socket
 import statistics
 import subprocess
 import sys
-import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
 
 from benchmarks import outgoing, report
-from benchmarks.harness import ROOT, Bench, bench, cpu, create_topics, machine, processes, say
+from benchmarks.harness import ROOT, Bench, bench, cpu, create_topics, machine, processes, say, wait_open
 from benchmarks.load import Load
 from dujiang.embedded.ports import free_port
 from schemas.topics import PROJECT_EVENT
@@ -126,7 +124,7 @@ def measure(at: Bench, shapes: tuple[Shape, ...], seconds: float, count: int) ->
             for (subject, port), process in zip(doors.items(), started, strict=True)
         ]
         for door in running:
-            _wait_open(door)
+            wait_open(int(door.url.rpartition(":")[2]), START_S_MAX)
             accepted += sum(_load(door, shape, WARM_UP_S).events for shape in shapes)
         for _ in range(count):
             for shape in shapes:
@@ -147,20 +145,6 @@ def measure(at: Bench, shapes: tuple[Shape, ...], seconds: float, count: int) ->
 
 def _door_command(at: Bench, subject: str, port: int) -> list[str]:
     return ["benchmarks.door", "--subject", subject, "--bootstrap", at.bootstrap, "--prefix", at.prefix, "--port", str(port)]
-
-
-def _wait_open(door: Door) -> None:
-    port = int(door.url.rpartition(":")[2])
-    end = time.monotonic() + START_S_MAX
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-        except OSError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.1)
-        else:
-            return
 
 
 def _measured(at: Bench, door: Door, shape: Shape, seconds: float) -> Run:

@@ -7,8 +7,10 @@ is dropped at the end: topics `bench.*`, schemas `bench_*`.
 import os
 import platform
 import secrets
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -148,6 +150,20 @@ def load_topic(at: Bench, topic: str, events: Iterable[Event]) -> int:
             producer.poll(0)
     producer.flush()
     return count
+
+
+def wait_open(port: int, seconds_max: float) -> None:
+    """Raises OSError when nobody listens on loopback in time."""
+    end = time.monotonic() + seconds_max
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.1)
+        else:
+            return
 
 
 @contextmanager

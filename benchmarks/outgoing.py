@@ -16,12 +16,13 @@ from typing import Any
 from kafka import KafkaConsumer, TopicPartition
 
 from benchmarks import deliveries
-from benchmarks.harness import ROOT, Bench, cpu, create_topics, load_topic, processes, say, schema
-from benchmarks.streams import OWNERS, bare_path, wait_open
+from benchmarks.harness import ROOT, Bench, cpu, create_topics, load_topic, processes, say, schema, wait_open
+from benchmarks.streams import OWNERS, bare_path
 from dujiang.embedded.ports import free_port
 from schemas.topics import CALL_STATE
 
 SUBSCRIBERS = (1, 100)
+START_S_MAX = 120.0
 DRAIN_S_MAX = 900.0
 
 
@@ -70,7 +71,7 @@ def _streams(at: Bench, count: int) -> list[Out]:
     with schema(at) as dsn:
         command = ["benchmarks.streams", "--bootstrap", at.bootstrap, "--dsn", dsn, "--prefix", at.prefix, "--port", str(port)]
         with processes([command]) as [process]:
-            wait_open(port)
+            wait_open(port, START_S_MAX)
             for subscribers in SUBSCRIBERS:
                 each = count // subscribers
                 made = [

@@ -5,9 +5,7 @@ Beside it, in the same process, `/types/bare/{events}`: an endpoint that streams
 
 import argparse
 import logging
-import socket
 import sys
-import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
@@ -37,7 +35,6 @@ from monitoring.metrics import GatewayMetrics, ReaderMetrics
 from schemas.topics import TOPICS
 
 OWNERS = 5  # a partner has at most twenty streams
-START_S_MAX = 120.0
 _BARE = "/types/bare"  # below what the guard leaves open
 _FRAME = b'id: 0000000000000000000000000000\ndata: {"specversion":"1.0","id":"e","data":"%s"}\n\n' % (b"x" * 350)
 
@@ -53,20 +50,6 @@ def owner_name(owner: int) -> str:
 
 def bare_path(events: int) -> str:
     return f"{_BARE}/{events}"
-
-
-def wait_open(port: int) -> None:
-    """Raises OSError when nobody listens in time."""
-    end = time.monotonic() + START_S_MAX
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-        except OSError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.1)
-        else:
-            return
 
 
 class _Directory:

@@ -1,8 +1,6 @@
 """Where the parts meet: steps with their stores, sinks, clients, the worker. The only place that knows all folders."""
 
-import getpass
 import ipaddress
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ import psycopg
 from prometheus_client import CollectorRegistry
 
 from dujiang.settings import Settings, SettingsError
+from dujiang.user import user_name
 from engine.audit import by_operator
 from engine.clock import Clock, SystemClock
 from engine.database import Database
@@ -55,16 +54,9 @@ class Services:
     def connection(self) -> Iterator[psycopg.Connection[Any]]:
         """One connection for a command; committed at its end."""
         with psycopg.connect(self.dsn, application_name="dujiang cli", options="-c timezone=UTC") as connection:
-            connection.execute("SELECT set_config('dujiang.actor', %s, false)", (by_operator(_user()),))
+            connection.execute("SELECT set_config('dujiang.actor', %s, false)", (by_operator(user_name()),))
             connection.commit()
             yield connection
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user may have no name
-        return f"uid {os.getuid()}"
 
 
 def destinations_of(settings: Settings) -> Rules:

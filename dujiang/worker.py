@@ -31,11 +31,10 @@ def run_worker(settings: Settings, services: Services) -> None:
     options = settings.engine_options(services.bootstrap, services.dsn)
     with spans_of(settings, "worker") as spans:
         runners = build_runners(settings.worker.steps, options, registry_of(settings), metrics, clock, spans=spans)
-        _run(settings, services, runners, metrics)
+        _run(settings, services, runners, metrics, clock)
 
 
-def _run(settings: Settings, services: Services, runners: list[Runner], metrics: CollectorRegistry) -> None:
-    clock = SystemClock()
+def _run(settings: Settings, services: Services, runners: list[Runner], metrics: CollectorRegistry, clock: SystemClock) -> None:
     port = settings.worker.http_port or free_port()
     app = build_app(
         runners,

@@ -1,12 +1,12 @@
 """`dujiang breaker`: partitions paused since a flood of bad records looks like our fault."""
 
-import getpass
 from typing import Annotated
 
 import typer
 
 from dujiang.cli.context import AsJson, services_of, settings_with_logging
 from dujiang.cli.output import fail, show, speaks
+from dujiang.user import user_name
 
 app = typer.Typer(no_args_is_help=True, help="Partitions paused by a flood of bad records.")
 
@@ -47,7 +47,7 @@ def allow(
         with services.connection() as connection, connection.cursor() as cursor:
             cursor.execute(
                 "UPDATE breaker SET allowed_until = %s, allowed_by = %s WHERE step = %s AND topic = %s AND partition = %s",
-                (end if until is None else until, getpass.getuser(), step, topic, partition),
+                (end if until is None else until, user_name(), step, topic, partition),
             )
             if not cursor.rowcount:
                 fail(f"{step} is not paused on {topic} p{partition}; `dujiang breaker list` shows what is")

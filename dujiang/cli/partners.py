@@ -1,6 +1,5 @@
 """`dujiang partners`: who may publish and subscribe, and by which tokens and keys."""
 
-import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -11,6 +10,7 @@ import typer
 
 from dujiang.cli.context import AsJson, services_of, settings_with_logging
 from dujiang.cli.output import fail, line, show, speaks, stderr
+from dujiang.user import user_name
 
 if TYPE_CHECKING:
     from psycopg import Cursor
@@ -74,7 +74,7 @@ def add(
             cursor,
             Partner(partner, tuple(scope or ()), sources, Allowance(rate, burst, quota)),
             name,
-            getpass.getuser(),
+            user_name(),
             replace=replace,
         )
     typer.echo(f"{partner} is registered; its first token: dujiang partners token {partner}")
@@ -103,7 +103,7 @@ def token(partner: Id, scope: Scope = None, days: Days = 90, as_json: AsJson = F
     now = _now()
     expires_at = now + timedelta(days=days)
     with _register() as cursor:
-        issued = issue(cursor, partner, scope or [], now, expires_at, getpass.getuser())
+        issued = issue(cursor, partner, scope or [], now, expires_at, user_name())
     _show_token(partner, issued, expires_at, as_json=as_json)
 
 
@@ -123,7 +123,7 @@ def rotate(
     expires_at = now + timedelta(days=days)
     with _register() as cursor:
         ends = now + timedelta(hours=overlap)
-        issued = partners.rotate(cursor, partner, prefix, now, expires_at, ends, getpass.getuser())
+        issued = partners.rotate(cursor, partner, prefix, now, expires_at, ends, user_name())
     _show_token(partner, issued, expires_at, as_json=as_json)
 
 
@@ -137,7 +137,7 @@ def revoke(
     from gateway import partners
 
     with _register() as cursor:
-        revoked = partners.revoke(cursor, partner, prefix, _now(), getpass.getuser())
+        revoked = partners.revoke(cursor, partner, prefix, _now(), user_name())
     typer.echo(f"{partner}: revoked {', '.join(revoked) or 'nothing; no token was in force'}")
 
 
@@ -154,7 +154,7 @@ def add_keys(
     now = _now()
     with _register() as cursor:
         offered = keys.offered(file.read_bytes())
-        kids = keys.add(cursor, partner, offered, now, now + timedelta(days=days), getpass.getuser())
+        kids = keys.add(cursor, partner, offered, now, now + timedelta(days=days), user_name())
     for kid in kids:
         typer.echo(kid)
 
@@ -177,7 +177,7 @@ def revoke_key(partner: Id, kid: Annotated[str, typer.Argument(help="As `dujiang
     from gateway import keys
 
     with _register() as cursor:
-        keys.revoke(cursor, partner, kid, _now(), getpass.getuser())
+        keys.revoke(cursor, partner, kid, _now(), user_name())
     typer.echo(f"{partner}: revoked {kid}")
 
 

@@ -1,6 +1,5 @@
 """Long work at the terminal: a line that is drawn anew on a terminal, plain lines elsewhere; Ctrl-C ends it after its step."""
 
-import getpass
 import signal
 import sys
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 import typer
 
 from dujiang.cli.output import stderr
+from dujiang.user import user_name
 
 if TYPE_CHECKING:
     from engine.works import Step, Work
@@ -66,7 +66,7 @@ def shown(dsn: str, kind: str, title: str, total: int | None, go_on: str) -> Ite
     line = Line(sys.stderr, is_terminal=sys.stderr.isatty())
     before: Any = None
     try:
-        with working(dsn, SystemClock(), kind, title, getpass.getuser(), total=total, tell=line) as work:
+        with working(dsn, SystemClock(), kind, title, user_name(), total=total, tell=line) as work:
 
             def interrupt(*_: object) -> None:
                 signal.signal(signal.SIGINT, before)  # a second Ctrl-C ends it as always

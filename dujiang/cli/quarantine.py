@@ -1,6 +1,5 @@
 """`dujiang quarantine`: list, show, replay, park."""
 
-import getpass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,6 +7,7 @@ import typer
 
 from dujiang.cli.context import AsJson, services_of, settings_with_logging
 from dujiang.cli.output import fail, show, speaks
+from dujiang.user import user_name
 
 app = typer.Typer(no_args_is_help=True, help="Records that can never work as they are: look, repair, replay.")
 
@@ -96,7 +96,7 @@ def replay(
         if isinstance(judged, Refused):
             fail(f"still refused: {judged.fault.reason} at {judged.fault.pointer or '/'}: {judged.fault.message}")
         BatchPublisher(settings.kafka_options(services.bootstrap)).publish([judged])
-        quarantine.settle(cursor, row_id, "replayed", by or getpass.getuser(), why)
+        quarantine.settle(cursor, row_id, "replayed", by or user_name(), why)
     typer.echo(f"record {row_id} published to {judged.topic}")
 
 
@@ -123,7 +123,7 @@ def replay_all(
         with services.connection() as connection, connection.cursor() as cursor:
             wanted = quarantine.waiting(cursor, reason, source)
         publisher, registry = BatchPublisher(settings.kafka_options(services.bootstrap)), registry_of(settings)
-        replayed, who = 0, by or getpass.getuser()
+        replayed, who = 0, by or user_name()
         with shown(services.dsn, "quarantine_replay", reason, len(wanted), _GO_ON) as work:
             for first in range(0, len(wanted), BATCH_RECORDS):
                 batch = wanted[first : first + BATCH_RECORDS]
@@ -146,5 +146,5 @@ def park(row_id: Annotated[int, typer.Argument(metavar="ID")], why: Why = "", by
             fail(f"no record {row_id} in quarantine; `dujiang quarantine list --state all` shows all")
         if not why:
             fail("say why with --why; it is kept on record", 2)
-        quarantine.settle(cursor, row_id, "parked", by or getpass.getuser(), why)
+        quarantine.settle(cursor, row_id, "parked", by or user_name(), why)
     typer.echo(f"record {row_id} parked")

@@ -1,6 +1,5 @@
 """`dujiang users`: who may use the console, and as what."""
 
-import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -10,6 +9,7 @@ import typer
 
 from dujiang.cli.context import AsJson, services_of, settings_with_logging
 from dujiang.cli.output import fail, show, speaks, stderr
+from dujiang.user import user_name
 
 if TYPE_CHECKING:
     from psycopg import Cursor
@@ -68,7 +68,7 @@ def add(name: Name, role: RoleName = "viewer", partner: Partner = None, generate
 
     wanted, password = _role(role), _password(generate)
     with _register() as cursor:
-        users.add(cursor, name, wanted, password, getpass.getuser(), partner)
+        users.add(cursor, name, wanted, password, user_name(), partner)
     _said(name, password, generate)
 
 
@@ -91,7 +91,7 @@ def give_role(name: Name, role: RoleName, partner: Partner = None) -> None:
 
     wanted = _role(role)
     with _register() as cursor:
-        users.give_role(cursor, name, wanted, getpass.getuser(), partner)
+        users.give_role(cursor, name, wanted, user_name(), partner)
     typer.echo(f"{name} is {wanted}")
 
 
@@ -103,7 +103,7 @@ def give_password(name: Name, generate: Generate = False) -> None:
 
     password = _password(generate)
     with _register() as cursor:
-        users.give_password(cursor, name, password, getpass.getuser())
+        users.give_password(cursor, name, password, user_name())
     _said(name, password, generate)
 
 
@@ -114,5 +114,5 @@ def remove(name: Name) -> None:
     from gateway.console import users
 
     with _register() as cursor:
-        users.remove(cursor, name, getpass.getuser())
+        users.remove(cursor, name, user_name())
     typer.echo(f"{name} is removed")
