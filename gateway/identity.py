@@ -7,7 +7,11 @@ A right is a scope, `operation:pattern`:
 | publish:gov.stiib.research.* | to publish events whose type begins so; without the star, that one type |
 | subscribe:gov.stiib.infra.* | to receive them, as far as they are public |
 | clearance:internal, clearance:restricted | to receive what is classified so; restricted includes internal |
+| only:subject=P-2026*, only:source=/partners/institute, … | of all that, only events with such an attribute: see below |
 | call:/hooks/alertmanager/plant-7 | to use that path of the gateway: webhooks of monitors, /metrics |
+
+`only:` narrows what is received by any attribute of events, an extension too. Patterns of one attribute are alternatives, every
+attribute that is named must fit, and an event without it is withheld.
 
 The partner's scopes and the token's must both allow; a token without scopes has all of its partner's.
 """
@@ -34,7 +38,9 @@ TOKEN_MARK: Final = "dj_"  # noqa: S105 - lets scanners of repositories find a t
 TOKEN: Final = re.compile(r"dj_[A-Za-z0-9_-]{43}")
 COMPACT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")  # a JWT as headers carry it (gateway/signed.py)
 PREFIX_CHARS: Final = len(TOKEN_MARK) + 8
-SCOPE: Final = re.compile(r"(?:publish|subscribe):[a-z0-9.]*\*?|clearance:(?:internal|restricted)|call:/[A-Za-z0-9._/-]*\*?")
+SCOPE: Final = re.compile(
+    r"(?:publish|subscribe):[a-z0-9.]*\*?|clearance:(?:internal|restricted)|call:/[A-Za-z0-9._/-]*\*?|only:[a-z0-9]{1,20}=\S+"
+)
 PARTNER_ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 SOURCE: Final = re.compile(r"[!-~]{1,255}")
 SCOPES_MAX: Final = 50

@@ -147,7 +147,7 @@ def _check_scopes(scopes: Sequence[str]) -> None:
         if len(scope) > SCOPE_CHARS_MAX or not SCOPE.fullmatch(scope):
             raise PartnerRefused(
                 f"{scope!r} is no scope; write publish:TYPE, subscribe:TYPE or call:/PATH, a star at the end for all that"
-                " begin so; or clearance:internal, clearance:restricted"
+                " begin so; clearance:internal, clearance:restricted; or only:ATTRIBUTE=VALUE, likewise"
             )
 
 

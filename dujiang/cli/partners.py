@@ -27,7 +27,7 @@ Scope = Annotated[
     list[str] | None,
     typer.Option(
         help="publish:TYPE, subscribe:TYPE or call:/PATH, a star at the end for all that begin so; clearance:internal or"
-        " clearance:restricted (repeat it)."
+        " clearance:restricted; only:ATTRIBUTE=VALUE, which narrows what is received (repeat it)."
     ),
 ]
 

@@ -46,7 +46,7 @@ class Selection:
         types = self.subscription.types
         if types and event.type not in types:
             return False
-        withheld = reader.withholds(event.type, event.classification)
+        withheld = reader.withholds(event.type, event.classification, event.attributes)
         if withheld is not None:
             # Who asked for every type that he may receive did not ask for the others.
             return withheld if types or withheld == "classification" else False

@@ -194,7 +194,7 @@ def refuse_types(body: SelectionBody, registry: Registry, reader: Reader) -> Non
             faults.append(Fault("type_unknown", f"/types/{at}", said))
     if faults:
         raise Problem(kinds.SUBSCRIBED_TYPE_UNKNOWN, faults[0].detail, faults)
-    ungranted = [at for at, wire in enumerate(body.types) if reader.withholds(wire, "public") == "right"]
+    ungranted = [at for at, wire in enumerate(body.types) if not reader.may_receive(wire)]
     if ungranted:
         raise subscribe_right_missing([Fault("type_not_granted", f"/types/{at}", _NOT_GRANTED) for at in ungranted])
 
@@ -207,7 +207,7 @@ def refuse_unstated(body: SelectionBody, registry: Registry, reader: Reader) -> 
     above = [
         at
         for at, wire in enumerate(body.types)
-        if all(cleared.withholds(wire, topic.classification) for topic in registry.contract_of(wire).topics)
+        if all(cleared.withholds_class(topic.classification) for topic in registry.contract_of(wire).topics)
     ]
     if above:
         raise subscribe_right_missing([Fault("clearance_missing", f"/types/{at}", _NOT_CLEARED) for at in above])
@@ -215,7 +215,7 @@ def refuse_unstated(body: SelectionBody, registry: Registry, reader: Reader) -> 
 
 def selected(types: Sequence[str], registry: Registry, reader: Reader) -> list[str]:
     """The types named, or all that the reader may receive."""
-    return list(types) or [wire for wire in registry.contracts if reader.withholds(wire, "public") != "right"]
+    return list(types) or [wire for wire in registry.contracts if reader.may_receive(wire)]
 
 
 def topics_of(types: Iterable[str], registry: Registry) -> list[str]:

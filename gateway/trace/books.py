@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
-import msgspec
 from psycopg import Cursor
 
 from gateway.publisher import Acked
 from gateway.receipts import hash_of
 from gateway.trace.view import HISTORY, Fate, Found, Quarantined, Read, Receipt, Stored, Taken
+from schemas.cloudevents import json_format
+from schemas.filters import attributes_of
 from schemas.platform import TRANSITION_REJECTED
 from sinks.history.rows import identity_of
 
@@ -53,7 +54,7 @@ def _stored(cursor: Cursor[Any], source: str, event_id: str) -> Stored | None:
     row = cursor.fetchone()
     if row is None:
         return None
-    return Stored(Acked(*row[:3]), row[3], row[4], msgspec.json.decode(row[5]).get("dataclassification"))
+    return Stored(Acked(*row[:3]), row[3], row[4], attributes_of(json_format.decode(row[5].encode())))
 
 
 def _quarantined(cursor: Cursor[Any], source: str, event_id: str, place: Acked | None) -> Quarantined | None:

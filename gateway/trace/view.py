@@ -32,7 +32,7 @@ class Stored(NamedTuple):
     place: Acked
     recorded_at: datetime
     wire_type: str
-    label: object  # its own dataclassification
+    attributes: Mapping[str, object]
 
 
 class Quarantined(NamedTuple):
@@ -183,7 +183,8 @@ def _evaluated(found: Found, taken: Taken, scopes: tuple[Sequence[str], ...] | N
     if topic is None or taken.start_offset > place.offset:
         return None
     reader = Reader(scopes, taken.is_stated)
-    if reader.withholds(stored.wire_type, classification_of(topic.classification, stored.label)) is not None:
+    classification = classification_of(topic.classification, stored.attributes.get("dataclassification"))
+    if reader.withholds(stored.wire_type, classification, stored.attributes) is not None:
         return None
     return "pending" if taken.next_offset <= place.offset else "not_selected"
 

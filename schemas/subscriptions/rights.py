@@ -1,23 +1,57 @@
 """What a reader may see, decided anew for every event at every delivery. Pure.
 
 A right is a scope (gateway/identity.py): `subscribe:PATTERN` gives event types, `clearance:internal` and `clearance:restricted`
-what is classified so. Public events need the type's right alone.
+what is classified so. Public events need the type's right alone. `only:ATTRIBUTE=PATTERN` narrows to events whose attribute is
+so: patterns of one attribute are alternatives, every attribute named must fit, and an event without it is withheld.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal
 
 from schemas.topics import Classification
 
 Withheld = Literal["right", "classification"]
 
+_ONLY: Final = "only:"
 _RANK: Final[dict[Classification, int]] = {"public": 0, "internal": 1, "restricted": 2}
 
 
 def allows(scopes: Sequence[str], wanted: str) -> bool:
     """Whether one of the scopes gives `operation:what`; a star at a scope's end stands for all that begin so."""
-    return any(wanted.startswith(scope[:-1]) if scope.endswith("*") else wanted == scope for scope in scopes)
+    return any(_fits(wanted, scope) for scope in scopes)
+
+
+def _fits(text: str, pattern: str) -> bool:
+    return text.startswith(pattern[:-1]) if pattern.endswith("*") else text == pattern
+
+
+def limits_of(scopes: Sequence[str]) -> Mapping[str, Sequence[str]]:
+    """To which events the scopes narrow: patterns by attribute. Empty: to none in particular."""
+    return _limits(tuple(scopes))
+
+
+@lru_cache(maxsize=4_096)  # asked for every event, of a few lists
+def _limits(scopes: tuple[str, ...]) -> Mapping[str, Sequence[str]]:
+    limits: dict[str, list[str]] = {}
+    for scope in scopes:
+        if scope.startswith(_ONLY):
+            attribute, _, pattern = scope.removeprefix(_ONLY).partition("=")
+            limits.setdefault(attribute, []).append(pattern)
+    return limits
+
+
+def _is_within(limits: Mapping[str, Sequence[str]], attributes: Mapping[str, object]) -> bool:
+    return all(
+        name in attributes and any(_fits(_text(attributes[name]), pattern) for pattern in patterns)
+        for name, patterns in limits.items()
+    )
+
+
+def _text(value: object) -> str:
+    """As the attribute stands in an HTTP header."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def clearance_of(scopes: Sequence[str]) -> Classification:
@@ -45,11 +79,26 @@ class Reader:
     scopes: tuple[Sequence[str], ...] | None
     is_stated: bool
 
-    def withholds(self, wire_type: str, classification: Classification) -> Withheld | None:
-        """Why this event must not go out; None: it may."""
-        wanted = f"subscribe:{wire_type}"
-        if self.scopes is not None and not all(allows(scopes, wanted) for scopes in self.scopes):
+    def withholds(self, wire_type: str, classification: Classification, attributes: Mapping[str, object]) -> Withheld | None:
+        """Why this event must not go out; None: it may. `attributes`: all of the event's, as filters see them."""
+        if not self.may_receive(wire_type):
             return "right"
+        if self.scopes is not None and not all(_is_within(limits_of(scopes), attributes) for scopes in self.scopes):
+            return "right"
+        return self.withholds_class(classification)
+
+    def may_receive(self, wire_type: str) -> bool:
+        """Whether it has the right to the type, whatever else withholds single events."""
+        wanted = f"subscribe:{wire_type}"
+        return self.scopes is None or all(allows(scopes, wanted) for scopes in self.scopes)
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether events are withheld by what their attributes say."""
+        return self.scopes is not None and any(limits_of(scopes) for scopes in self.scopes)
+
+    def withholds_class(self, classification: Classification) -> Withheld | None:
+        """Whether everything that is classified so is withheld."""
         return None if _RANK[classification] <= _RANK[self.clearance] else "classification"
 
     @property

@@ -21,14 +21,14 @@ STRICTEST: Final = "restricted"
 class Obstacle:
     """Why topics cannot be given. `types`: those of `topic` that the subscriber may not receive."""
 
-    reason: Literal["filtered", "basis_missing", "types_not_granted", "clearance_missing", "no_topic"]
+    reason: Literal["filtered", "rows_limited", "basis_missing", "types_not_granted", "clearance_missing", "no_topic"]
     topic: str = ""
     types: tuple[str, ...] = ()
 
     @property
     def is_right_lost(self) -> bool:
         """Whether a right is missing, rather than something in the subscription itself."""
-        return self.reason in {"types_not_granted", "clearance_missing", "no_topic"}
+        return self.reason in {"rows_limited", "types_not_granted", "clearance_missing", "no_topic"}
 
     def __str__(self) -> str:
         english, chinese = _SAID[self.reason]
@@ -64,7 +64,7 @@ def types_on(topic: str, registry: Registry) -> list[str]:
 
 
 def _selected(subscription: Subscription, registry: Registry, reader: Reader) -> list[Topic]:
-    wires = subscription.types or [wire for wire in registry.contracts if reader.withholds(wire, "public") != "right"]
+    wires = subscription.types or [wire for wire in registry.contracts if reader.may_receive(wire)]
     topics = {topic.name: topic for wire in wires if wire in registry.contracts for topic in registry.contracts[wire].topics}
     return [topics[name] for name in sorted(topics)]
 
@@ -72,16 +72,19 @@ def _selected(subscription: Subscription, registry: Registry, reader: Reader) ->
 def _of_itself(subscription: Subscription, reader: Reader) -> Iterator[Obstacle]:
     if subscription.filters or subscription.source is not None:
         yield Obstacle("filtered")
+    if reader.is_limited:
+        yield Obstacle("rows_limited")
     if not reader.is_stated:
         yield Obstacle("basis_missing")
 
 
 def _of_topic(topic: Topic, registry: Registry, reader: Reader) -> Iterator[Obstacle]:
     classification = classification_of(topic.classification, STRICTEST)
-    withheld = {wire: reader.withholds(wire, classification) for wire in types_on(topic.name, registry)}
-    if ungranted := tuple(wire for wire, why in withheld.items() if why == "right"):
+    wires = types_on(topic.name, registry)
+    ungranted = tuple(wire for wire in wires if not reader.may_receive(wire))
+    if ungranted:
         yield Obstacle("types_not_granted", topic.name, ungranted)
-    if reader.is_stated and "classification" in withheld.values():
+    if reader.is_stated and len(ungranted) < len(wires) and reader.withholds_class(classification):
         yield Obstacle("clearance_missing", topic.name)
 
 
@@ -89,6 +92,11 @@ _SAID: Final[dict[str, tuple[str, str]]] = {
     "filtered": (
         "it has `filters` or `source`, which Kafka cannot apply; remove them, or subscribe with PULL, SSE or HTTP",
         "订阅含 filters 或 source，Kafka 无法执行过滤；请去掉，或改用 PULL、SSE、HTTP",
+    ),
+    "rows_limited": (
+        "its partner receives single events only (`only:` scopes), and Kafka cannot withhold the others; remove those scopes,"
+        " or subscribe with PULL, SSE or HTTP",
+        "合作方仅可接收部分事件（only: 权限），Kafka 无法扣留其余事件；请去掉这些权限，或改用 PULL、SSE、HTTP",
     ),
     "basis_missing": (
         "purpose, legal_basis and approver must be stated, since a topic may carry what is not public",

@@ -353,7 +353,7 @@ class Courier:
             for record in chunk.records:
                 if not self._is_selected(record):
                     continue
-                reason = reader.withholds(record.event.type, self._classification(record))
+                reason = reader.withholds(record.event.type, self._classification(record), record.attributes)
                 if reason is None:
                     found.append((place, record.offset, record))
                     size += len(record.body)
@@ -373,7 +373,7 @@ class Courier:
         """The watermark says nothing but positions, so whoever is subscribed gets it."""
         if record.place == SEAM:
             return None
-        return self._reader().withholds(record.event.type, self._classification(record))
+        return self._reader().withholds(record.event.type, self._classification(record), record.attributes)
 
     def _is_selected(self, record: Record) -> bool:
         event = record.event

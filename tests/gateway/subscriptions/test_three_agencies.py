@@ -72,6 +72,38 @@ def test_nothing_of_a_withheld_event_is_in_any_answer(library: Partner, stage: S
     assert not any(SECRET in text for text in (page.body.decode(), rehearsed.body.decode(), shown))
 
 
+def test_an_agency_of_one_region_sees_its_own_rows_alone(subscribers: Any, directory: Any, stage: Stage) -> None:
+    district = Partner(
+        subscribers,
+        directory.register(
+            "district", "subscribe:gov.stiib.research.*", "clearance:internal", "only:region=3301*", "only:region=3302"
+        ),
+    )
+    made = district.subscribe(SUSPENDED, start="earliest").json["id"]
+    stage.send(
+        [
+            body_of("near", region="330106"),
+            body_of("far", region="440300", data={"reason": SECRET}),
+            body_of("nowhere", data={"reason": SECRET}),
+            body_of("beside", region="3302"),
+        ]
+    )
+    stage.until(lambda: sum(district.pull(made).json["withheld"].values()) == 2)
+    page = district.pull(made)
+    assert sorted(event["id"] for event in page.json["events"]) == ["beside", "near"]
+    assert page.json["withheld"] == {"right": 2, "classification": 0}
+    rehearsed = district.send(
+        "POST",
+        "/subscriptions/rehearse",
+        {"types": [SUSPENDED], "days": 31, "purpose": "a", "legal_basis": "b", "approver": "c"},
+    )
+    assert rehearsed.json["withheld"] == {"right": 2, "classification": 0}
+    with district.stream(made) as stream:
+        stage.until(lambda: len(stream.came.events()) == 2)
+        shown = json.dumps(stream.came.frames, ensure_ascii=False)
+    assert not any(SECRET in text for text in (page.body.decode(), rehearsed.body.decode(), shown))
+
+
 def test_what_went_out_and_what_was_withheld_is_counted(
     library: Partner, stage: Stage, reader_counts: CollectorRegistry
 ) -> None:

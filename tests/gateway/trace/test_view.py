@@ -14,7 +14,8 @@ AT = datetime(2026, 3, 2, 8, tzinfo=UTC)
 PLACE = Acked("research.call.event", 2, 10)
 ELSEWHERE = Acked("research.call.event", 2, 4)
 ANNOUNCED = "gov.stiib.research.call.announced.v1"
-STORED = Stored(PLACE, AT, ANNOUNCED, None)
+STORED = Stored(PLACE, AT, ANNOUNCED, {"subject": "C-1"})
+RESTRICTED = STORED._replace(attributes={"subject": "C-1", "dataclassification": "restricted"})
 BROKEN = Quarantined(PLACE, "calls", AT, ANNOUNCED, "contract_broken", "/data/title", "'title' is missing", "waiting")
 PASSED = [Read("calls", 0, 11), Read("history", 0, 11)]
 ID = UUID(int=7)
@@ -38,7 +39,7 @@ def outcomes(found: Found) -> dict[str, str]:
         (Found(stored=STORED, quarantined=BROKEN, reads=PASSED), {"calls": "quarantined", "history": "applied"}),
         # The gateway's receipt names this place, the history has the event at an earlier one.
         (
-            Found(Receipt(AT, PLACE), Stored(ELSEWHERE, AT, ANNOUNCED, None), reads=PASSED),
+            Found(Receipt(AT, PLACE), Stored(ELSEWHERE, AT, ANNOUNCED, {}), reads=PASSED),
             {"calls": "duplicate", "history": "duplicate"},
         ),
         (Found(stored=STORED, reads=[Read("calls", 11, 20)]), {}),  # a step that began behind it
@@ -106,9 +107,11 @@ def test_a_subscriber_sees_its_own_subscription(taken: Taken, evaluated: str, st
     [
         (STORED, (["subscribe:gov.stiib.research.*"],), True, True),
         (STORED, (["subscribe:gov.stiib.infra.*"],), True, False),
-        (replace_label := STORED._replace(label="restricted"), (["subscribe:gov.stiib.research.*"],), True, False),
-        (replace_label, (["subscribe:gov.stiib.research.*", "clearance:restricted"],), True, True),
-        (replace_label, (["subscribe:gov.stiib.research.*", "clearance:restricted"],), False, False),
+        (STORED, (["subscribe:gov.stiib.research.*", "only:subject=C-1"],), True, True),
+        (STORED, (["subscribe:gov.stiib.research.*", "only:subject=C-2"],), True, False),
+        (RESTRICTED, (["subscribe:gov.stiib.research.*"],), True, False),
+        (RESTRICTED, (["subscribe:gov.stiib.research.*", "clearance:restricted"],), True, True),
+        (RESTRICTED, (["subscribe:gov.stiib.research.*", "clearance:restricted"],), False, False),
     ],
 )
 def test_that_an_event_exists_is_told_only_to_those_who_may_receive_it(

@@ -73,4 +73,32 @@ def test_the_stricter_classification_counts_and_an_unknown_one_is_the_strictest(
 def test_type_clearance_and_stated_purpose_must_all_allow(
     scopes: tuple[list[str], ...] | None, is_stated: bool, classification: Classification, withheld: Withheld | None
 ) -> None:
-    assert Reader(scopes, is_stated).withholds(ALERT, classification) == withheld
+    assert Reader(scopes, is_stated).withholds(ALERT, classification, {}) == withheld
+
+
+@pytest.mark.parametrize(
+    ("scopes", "attributes", "withheld"),
+    [
+        ((["only:subject=P-1"],), {"subject": "P-1"}, None),
+        ((["only:subject=P-1"],), {"subject": "P-11"}, "right"),
+        ((["only:subject=P-1*"],), {"subject": "P-11"}, None),
+        ((["only:subject=P-1", "only:subject=P-2"],), {"subject": "P-2"}, None),
+        ((["only:subject=P-1*", "only:region=3301*"],), {"subject": "P-1", "region": "330106"}, None),
+        ((["only:subject=P-1*", "only:region=3301*"],), {"subject": "P-1", "region": "330206"}, "right"),
+        # Where nothing is said, nothing is shown.
+        ((["only:region=*"],), {"subject": "P-1"}, "right"),
+        # Only the first equals sign divides, and values are compared as headers write them.
+        ((["only:subject=a=b"],), {"subject": "a=b"}, None),
+        ((["only:urgent=true", "only:level=3"],), {"urgent": True, "level": 3}, None),
+        ((["only:region=杭州*"],), {"region": "杭州市"}, None),
+        # The token may narrow what its partner has, and never widen it.
+        (([], ["only:subject=P-1"]), {"subject": "P-2"}, "right"),
+        ((["only:subject=P-1"], ["only:subject=P-*"]), {"subject": "P-2"}, "right"),
+    ],
+)
+def test_rows_are_narrowed_by_any_attribute(
+    scopes: tuple[list[str], ...], attributes: dict[str, object], withheld: Withheld | None
+) -> None:
+    reader = Reader(tuple([*own, "subscribe:*"] for own in scopes), is_stated=True)
+    assert reader.withholds(ALERT, "public", attributes) == withheld
+    assert reader.is_limited

@@ -51,6 +51,12 @@ def test_without_a_basis_nothing_is_given(registry: Registry) -> None:
     assert found == Verdict((), (Obstacle("basis_missing"),))
 
 
+def test_a_partner_of_single_events_gets_no_topic(registry: Registry) -> None:
+    found = whole_topics(SUBSCRIPTION, registry, reader(*WHOLE, "only:subject=C-1"))
+    assert found == Verdict((), (Obstacle("rows_limited"),))
+    assert found.obstacles[0].is_right_lost
+
+
 @pytest.mark.parametrize("narrower", [{"filters": ({"prefix": {"subject": "C-"}},)}, {"source": "/partners/test"}])
 def test_what_kafka_cannot_filter_is_not_given(registry: Registry, narrower: dict[str, object]) -> None:
     subscription = replace(SUBSCRIPTION, **narrower)  # type: ignore[arg-type]
