@@ -168,7 +168,7 @@ def founded(services: Any, registry: Any) -> Iterator[Bureau]:
                 port = free_port()
                 process = stage._process("console", console__port=str(port), console__reader_dsn=reader_dsn)
                 url = f"http://127.0.0.1:{port}/console"
-                stage.until(lambda: _answers(url, process), 40, lambda: "the console does not answer")
+                stage.until(lambda: _answers(url, process), 90, lambda: "the console does not answer")
                 yield Bureau(stage, url)
             finally:
                 stop.set()

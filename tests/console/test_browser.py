@@ -328,6 +328,7 @@ def test_subscription_is_paused_with_a_reason_and_its_dead_letter_sent_again(ent
     expect(page.get_by_text("Say why: it goes on record.")).to_be_visible()
     page.get_by_label("Why (its partner reads it)").fill("endpoint under attack")
     page.get_by_role("button", name="Pause").click()
+    expect(page.locator(".q-notifications")).to_contain_text("Done and on record.")
     expect(page.locator(".status")).to_contain_text("paused")
     expect(page.locator(".status q")).to_have_text("endpoint under attack")
     page.get_by_role("button", name="Send dead letters again").click()

@@ -14,7 +14,7 @@ from gateway.console.pages import alerts, frame
 from gateway.console.pages.story import story_section
 from gateway.console.queries import AlertFilter, AlertRow
 from gateway.console.rights import Right, User
-from gateway.console.screens.house import LIVE_S, House, Visit, button, field, html
+from gateway.console.screens.house import LIVE_S, House, Visit, button, field, html, page_at
 from gateway.console.words import Speech
 from schemas.topics import ALERT_EVENT
 
@@ -26,8 +26,8 @@ class AlertScreens:
         self._house = house
 
     def mount(self) -> None:
-        ui.page("/alerts")(self.alerts)
-        ui.page("/alerts/{key:path}")(self.alert)
+        page_at("/alerts", self.alerts)
+        page_at("/alerts/{key:path}", self.alert)
 
     async def alerts(self, request: Request) -> None:
         visit = self._house.visit(request)
@@ -120,7 +120,7 @@ class AlertScreens:
                     close.set_text(fresh("close_forced") if current.condition == "firing" else fresh("close"))
 
             await fit()
-            ui.timer(LIVE_S, fit)
+            visit.every(LIVE_S, fit)
 
     async def _close(self, user: User, key: str, field: ui.input) -> None:
         row = await self._house.views.read(lambda cursor: queries.alert(cursor, key))

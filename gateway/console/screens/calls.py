@@ -1,13 +1,12 @@
 """Calls for proposals, and one call."""
 
-from nicegui import ui
 from starlette.requests import Request
 
 from gateway.console import queries
 from gateway.console.markup import Markup, join
 from gateway.console.pages import calls, frame
 from gateway.console.queries import CallFilter, CallRow, Page, PhaseCount
-from gateway.console.screens.house import CALM_S, LIVE_S, House, html
+from gateway.console.screens.house import CALM_S, LIVE_S, House, html, page_at
 from gateway.console.words import Speech
 from schemas.topics import CALL_EVENT
 
@@ -19,8 +18,8 @@ class CallScreens:
         self._house = house
 
     def mount(self) -> None:
-        ui.page("/calls")(self.calls)
-        ui.page("/calls/{key:path}")(self.call)
+        page_at("/calls", self.calls)
+        page_at("/calls/{key:path}", self.call)
 
     async def calls(self, request: Request) -> None:
         visit, house = self._house.visit(request), self._house

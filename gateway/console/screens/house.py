@@ -5,6 +5,7 @@ import json
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from dataclasses import field as made_by
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -33,6 +34,9 @@ from gateway.languages import Language
 LIVE_S: Final = 2.0
 CALM_S: Final = 5.0
 SESSION_LOOK_S: Final = 30.0
+PAGE_S: Final = (
+    60.0  # for a page whose parts wait for a database that hangs; by itself NiceGUI gives up after 3 s
+)
 
 Build = Callable[[Speech], Awaitable[Markup]]
 
@@ -50,6 +54,11 @@ class Visit:
     here: str
     query: dict[str, str]
     ended: asyncio.Event
+    timers: list[tuple[float, Callable[[], Awaitable[None]]]] = made_by(default_factory=list)
+
+    def every(self, seconds: float, act: Callable[[], Awaitable[None]]) -> None:
+        """From when the page is whole: a timer waits for the browser, and NiceGUI sends a page as soon as anything does."""
+        self.timers.append((seconds, act))
 
 
 class House:
@@ -131,11 +140,13 @@ class House:
         ui.dark_mode(visit.scheme == "dark")
         html(frame.header(say, visit.user, visit.scheme, page, visit.here), "header")
 
-        ui.timer(SESSION_LOOK_S, lambda: self.look(visit), immediate=False)
+        visit.every(SESSION_LOOK_S, lambda: self.look(visit))
         with ui.element("div").props("id=main tabindex=-1").classes("main"):
             if not beside:
                 html(frame.title(say(title)))
             yield say
+            for seconds, act in visit.timers:
+                ui.timer(seconds, act, immediate=False)
 
     async def look(self, visit: Visit) -> None:
         """A page was made for one user in one role: it ends with the session, and begins anew when the role is another."""
@@ -190,7 +201,7 @@ class House:
                 shown[0] = fresh
                 ui.run_javascript(f"dujiang.morph({part.id}, {json.dumps(fresh)})")
 
-        ui.timer(every_s, again, immediate=False)
+        visit.every(every_s, again)
 
 
 def _refusal(say: Speech, refused: DeedRefused) -> str:
@@ -205,6 +216,11 @@ def _refusal(say: Speech, refused: DeedRefused) -> str:
 def html(markup: Markup, element: str = "div") -> ui.html:
     """Ours is escaped where it is made (markup.py)."""
     return ui.html(markup, sanitize=False, tag=element)
+
+
+def page_at(path: str, build: Callable[..., Awaitable[None]]) -> None:
+    """`build` makes the page at this path."""
+    ui.page(path, response_timeout=PAGE_S)(build)
 
 
 def button(text: str, on_click: Callable[[], Awaitable[None]], *, main: bool = False) -> ui.button:

@@ -11,7 +11,7 @@ from engine.errors import Fault
 from gateway.console import queries
 from gateway.console.markup import Markup, join, tag
 from gateway.console.pages import now
-from gateway.console.screens.house import LIVE_S, House, Visit, html
+from gateway.console.screens.house import LIVE_S, House, Visit, html, page_at
 from gateway.console.screens.projects import kept_board
 from gateway.console.words import Speech
 
@@ -25,7 +25,7 @@ class NowScreens:
         self._house = house
 
     def mount(self) -> None:
-        ui.page("/")(self.now)
+        page_at("/", self.now)
 
     async def now(self, request: Request) -> None:
         visit = self._house.visit(request)
@@ -72,4 +72,4 @@ class NowScreens:
                 drawn.options.update(fresh)
                 drawn.update()
 
-        ui.timer(LIVE_S, again)
+        visit.every(LIVE_S, again)

@@ -1,6 +1,5 @@
 """Partners."""
 
-from nicegui import ui
 from starlette.requests import Request
 
 from gateway.console import queries
@@ -8,7 +7,7 @@ from gateway.console.markup import Markup, join
 from gateway.console.pages import frame, partners
 from gateway.console.pieces import notice
 from gateway.console.rights import Right
-from gateway.console.screens.house import CALM_S, House
+from gateway.console.screens.house import CALM_S, House, page_at
 from gateway.console.words import Speech
 
 
@@ -19,8 +18,8 @@ class PartnerScreens:
         self._house = house
 
     def mount(self) -> None:
-        ui.page("/partners")(self.partners)
-        ui.page("/partners/{key}")(self.partner)
+        page_at("/partners", self.partners)
+        page_at("/partners/{key}", self.partner)
 
     async def partners(self, request: Request) -> None:
         visit = self._house.visit(request)

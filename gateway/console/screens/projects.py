@@ -2,7 +2,6 @@
 
 import asyncio
 
-from nicegui import ui
 from starlette.requests import Request
 
 from gateway.console import queries
@@ -10,7 +9,7 @@ from gateway.console.markup import Markup, join
 from gateway.console.pages import frame, projects
 from gateway.console.queries import ProjectFilter
 from gateway.console.reads import Answer
-from gateway.console.screens.house import CALM_S, LIVE_S, House, html
+from gateway.console.screens.house import CALM_S, LIVE_S, House, html, page_at
 from gateway.console.words import Speech
 from schemas.topics import PROJECT_EVENT
 
@@ -22,8 +21,8 @@ class ProjectScreens:
         self._house = house
 
     def mount(self) -> None:
-        ui.page("/projects")(self.projects)
-        ui.page("/projects/{key:path}")(self.project)
+        page_at("/projects", self.projects)
+        page_at("/projects/{key:path}", self.project)
 
     async def projects(self, request: Request) -> None:
         visit = self._house.visit(request)

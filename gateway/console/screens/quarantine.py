@@ -10,7 +10,7 @@ from gateway.console.pages import alerts, quarantine
 from gateway.console.pieces import notice
 from gateway.console.queries import HeldFilter, HeldSheet
 from gateway.console.rights import Right, User
-from gateway.console.screens.house import CALM_S, LIVE_S, House, Visit, button, field, html
+from gateway.console.screens.house import CALM_S, LIVE_S, House, Visit, button, field, html, page_at
 from gateway.console.words import Speech
 
 
@@ -21,8 +21,8 @@ class QuarantineScreens:
         self._house = house
 
     def mount(self) -> None:
-        ui.page("/quarantine")(self.quarantine)
-        ui.page("/quarantine/{key}")(self.record)
+        page_at("/quarantine", self.quarantine)
+        page_at("/quarantine/{key}", self.record)
 
     async def quarantine(self, request: Request) -> None:
         visit = self._house.visit(request)

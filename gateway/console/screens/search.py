@@ -1,14 +1,13 @@
 """Search over all."""
 
 import structlog
-from nicegui import ui
 from starlette.requests import Request
 
 from engine.errors import Fault
 from gateway.console import queries
 from gateway.console.pages import search
 from gateway.console.pieces import notice
-from gateway.console.screens.house import House, html
+from gateway.console.screens.house import House, html, page_at
 
 log = structlog.get_logger("console")
 
@@ -20,7 +19,7 @@ class SearchScreens:
         self._house = house
 
     def mount(self) -> None:
-        ui.page("/search")(self.search)
+        page_at("/search", self.search)
 
     async def search(self, request: Request) -> None:
         visit = self._house.visit(request)

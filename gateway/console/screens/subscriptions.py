@@ -16,7 +16,7 @@ from gateway.console.pieces import notice
 from gateway.console.queries import Page, SubscriptionFilter, SubscriptionRow
 from gateway.console.reads import Answer
 from gateway.console.rights import Right, User
-from gateway.console.screens.house import CALM_S, LIVE_S, House, Visit, button, field, html
+from gateway.console.screens.house import CALM_S, LIVE_S, House, Visit, button, field, html, page_at
 from gateway.console.words import Speech
 
 
@@ -27,8 +27,8 @@ class SubscriptionScreens:
         self._house = house
 
     def mount(self) -> None:
-        ui.page("/subscriptions")(self.subscriptions)
-        ui.page("/subscriptions/{key}")(self.subscription)
+        page_at("/subscriptions", self.subscriptions)
+        page_at("/subscriptions/{key}", self.subscription)
 
     async def subscriptions(self, request: Request) -> None:
         visit = self._house.visit(request)
@@ -115,7 +115,7 @@ class SubscriptionScreens:
                     redrive.set_enabled(current.dead_letters > 0)
 
         await fit()
-        ui.timer(LIVE_S, fit)
+        visit.every(LIVE_S, fit)
 
     def _sending(self, visit: Visit, say: Speech, row_id: UUID) -> ui.button:
         """Send again: dead letters, or a range of numbers. Returns the button for dead letters."""

@@ -1,13 +1,12 @@
 """The data's way."""
 
-from nicegui import ui
 from starlette.requests import Request
 
 from gateway.console import queries
 from gateway.console.markup import Markup, join
 from gateway.console.pages import frame, way
 from gateway.console.pieces import notice
-from gateway.console.screens.house import LIVE_S, House, html
+from gateway.console.screens.house import LIVE_S, House, html, page_at
 from gateway.console.words import Speech
 from schemas.topics import TOPICS
 
@@ -19,9 +18,9 @@ class WayScreens:
         self._house = house
 
     def mount(self) -> None:
-        ui.page("/way")(self.way)
-        ui.page("/way/topic/{key}")(self.topic)
-        ui.page("/way/step/{key}")(self.step)
+        page_at("/way", self.way)
+        page_at("/way/topic/{key}", self.topic)
+        page_at("/way/step/{key}", self.step)
 
     async def way(self, request: Request) -> None:
         visit = self._house.visit(request)

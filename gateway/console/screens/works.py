@@ -11,7 +11,7 @@ from gateway.console.markup import Markup, tag
 from gateway.console.pages import works
 from gateway.console.queries import WorkRow
 from gateway.console.rights import Right
-from gateway.console.screens.house import LIVE_S, House, Visit, button, html
+from gateway.console.screens.house import LIVE_S, House, Visit, button, html, page_at
 from gateway.console.words import Speech
 
 
@@ -22,7 +22,7 @@ class WorkScreens:
         self._house = house
 
     def mount(self) -> None:
-        ui.page("/works")(self.works)
+        page_at("/works", self.works)
 
     async def works(self, request: Request) -> None:
         visit = self._house.visit(request)
@@ -63,4 +63,4 @@ class WorkScreens:
 
         area.set_visibility(False)
         await fit()
-        ui.timer(LIVE_S, fit)
+        visit.every(LIVE_S, fit)
