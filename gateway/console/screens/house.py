@@ -34,9 +34,7 @@ from gateway.languages import Language
 LIVE_S: Final = 2.0
 CALM_S: Final = 5.0
 SESSION_LOOK_S: Final = 30.0
-PAGE_S: Final = (
-    60.0  # for a page whose parts wait for a database that hangs; by itself NiceGUI gives up after 3 s
-)
+PAGE_S: Final = 60.0  # for a page whose parts wait for a database that hangs; by itself NiceGUI gives up after 3 s
 
 Build = Callable[[Speech], Awaitable[Markup]]
 
