@@ -74,6 +74,16 @@ PROJECT_READING = Table(
     Index("ix_project_reading_moved", "moved_at", "project_id"),
     comment="a copy of project_status for lists and counts, some seconds old (reading_pass)",
 )
+PROJECT_WORDS = Table(
+    "project_words",
+    metadata,
+    Column("project_id", Text, primary_key=True),
+    Column("call_id", Text, nullable=False),
+    # Bytes are compared, whatever language the database sorts by.
+    Column("words", Text(collation="C"), nullable=False, comment="id, title, lead and contract in lower case, for search"),
+    comment="what is searched of projects, as of the copy",
+)
+
 PROJECT_DUE = Table(
     "project_due",
     metadata,

@@ -98,6 +98,11 @@ _TIERS: Final = {
         "p.moved_at DESC",
     ),
 }
+_HAS_WORDS: Final = (
+    "(strpos(p.words, %(words)s) > 0 OR p.call_id = ANY(ARRAY("
+    "SELECT call_id FROM v_call WHERE strpos(lower(programme), %(words)s) > 0)))"
+)
+FEW_MAX: Final = 2_000
 _FIRST: Final = (("overdue", ""), ("at_risk", " AND NOT p.is_overdue"))
 _LAST_MOVED: Final = "SELECT p.*, NULL::timestamptz AS due_at FROM v_listed_project p WHERE true"
 
@@ -107,7 +112,10 @@ def projects(cursor: Cursor[Any], wanted: ProjectFilter) -> Page[ProjectRow]:
     state = " AND p.state = %(state)s" if wanted.state else ""
     values = wanted._asdict() | {"words": wanted.words.lower()}
     if wanted.words:
-        return page(cursor, ProjectRow, _by_words(wanted, state), values)
+        few = _few(cursor, values)
+        if few is not None:
+            return page(cursor, ProjectRow, _of_few(wanted, state), values | {"few": few})
+        state += f" AND {_HAS_WORDS}"  # so many that a page of them is soon found in the order of each tier
     if wanted.claim in _TIERS:
         tiers = [(*_TIERS[wanted.claim], "")]
     else:
@@ -128,12 +136,21 @@ def projects(cursor: Cursor[Any], wanted: ProjectFilter) -> Page[ProjectRow]:
     )
 
 
-def _by_words(wanted: ProjectFilter, state: str) -> str:
-    """Whatever has the words; claims of those that are shown alone are computed, so they do not take part in the order."""
+def _few(cursor: Cursor[Any], values: dict[str, Any]) -> list[str] | None:
+    """The projects that have the words, by a look through a narrow table; None: more than FEW_MAX."""
+    cursor.execute(
+        f"SELECT project_id FROM v_project_words p WHERE {_HAS_WORDS} LIMIT {FEW_MAX + 1}".encode(),  # noqa: S608 - our own
+        values,
+    )
+    found = [row[0] for row in cursor.fetchall()]
+    return found if len(found) <= FEW_MAX else None
+
+
+def _of_few(wanted: ProjectFilter, state: str) -> str:
+    """Claims of those that are shown alone are computed, so they do not take part in the order."""
     holds = f" AND is_{wanted.claim}" if wanted.claim in CLAIMS else ""
     return (
-        f"SELECT {_PROJECT} FROM v_listed_project p WHERE (strpos(p.words, %(words)s) > 0 OR p.call_id = ANY(ARRAY("  # noqa: S608
-        f"SELECT call_id FROM v_call WHERE strpos(lower(programme), %(words)s) > 0))){state}{holds}"
+        f"SELECT {_PROJECT} FROM v_listed_project p WHERE p.project_id = ANY(%(few)s){state}{holds}"  # noqa: S608
         " ORDER BY is_overdue DESC, overdue_from, moved_at DESC, project_id"
     )
 

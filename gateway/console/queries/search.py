@@ -36,7 +36,8 @@ def find_words(cursor: Cursor[Any], words: str) -> list[Found]:
         cursor,
         Found,
         f"""(SELECT 'project' AS kind, project_id AS key, title, lead AS note, state FROM v_listed_project
-             WHERE strpos(words, lower(%(words)s)) > 0 LIMIT {FOUND_MAX})
+             WHERE project_id = ANY(ARRAY(SELECT project_id FROM v_project_words
+                                          WHERE strpos(words, lower(%(words)s)) > 0 LIMIT {FOUND_MAX})))
             UNION ALL (SELECT 'call', call_id, title, programme, phase FROM v_call
              WHERE strpos(lower(concat_ws(' ', call_id, title, programme)), lower(%(words)s)) > 0 LIMIT {FOUND_MAX})
             UNION ALL (SELECT 'alert', alert_key, coalesce(title, ''), monitor, condition FROM v_alert
