@@ -163,7 +163,8 @@ def kept_attempts(cursor: Cursor[Any], subscription_id: UUID) -> Sequence[Attemp
             )
             SELECT a.number, a.event_id, a.event_type, a.attempt, a.started_at, a.duration_ms, a.outcome, a.reason, a.status,
                    a.retry_at
-            FROM subscription_attempt a WHERE a.id = ANY(ARRAY(SELECT id FROM shown)) ORDER BY a.id DESC LIMIT {ATTEMPTS_MAX}""",  # noqa: S608
+            FROM subscription_attempt a WHERE a.id = ANY(ARRAY(SELECT id FROM shown))
+            ORDER BY a.id DESC LIMIT {ATTEMPTS_MAX}""",  # noqa: S608
         {"id": subscription_id},
     )
 
