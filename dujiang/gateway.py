@@ -16,6 +16,7 @@ from engine.kafka import Message, Publisher
 from gateway.app import create_app
 from gateway.directory import StoredDirectory
 from gateway.health import BrokerHealth
+from gateway.hearing import Hearing
 from gateway.keys import StoredKeys
 from gateway.publish import NO_PARTNER
 from gateway.publisher import AsyncPublisher, RecordPublisher, publishing_options
@@ -61,9 +62,13 @@ async def _opened(settings: Settings, services: Services) -> AsyncIterator[FastA
         _stores(settings, services, clock) as stores,
         spans_of(settings, "gateway") as spans,
     ):
-        directory, receipts, signatures, subscriptions, deliveries, callbacks, traces = stores
-        async with AsyncPublisher(Publisher(options)) as publisher, SharedLog(reading, registry) as log:
-            metrics = GatewayMetrics(prometheus)
+        directory, receipts, signatures, subscriptions, deliveries, callbacks, traces, heard = stores
+        metrics = GatewayMetrics(prometheus)
+        async with (
+            AsyncPublisher(Publisher(options)) as publisher,
+            SharedLog(reading, registry) as log,
+            Hearing(heard, clock, metrics) as hearing,
+        ):
             await begin_figures(metrics, directory if _asks_for_tokens(settings) else None)
             service = SubscriptionService(
                 log=log,
@@ -82,6 +87,7 @@ async def _opened(settings: Settings, services: Services) -> AsyncIterator[FastA
                 metrics=metrics,
                 prometheus=prometheus,
                 directory=directory if _asks_for_tokens(settings) else None,
+                hearing=hearing,
                 receipts=receipts,
                 subscriptions=service,
                 deliveries=deliveries,
@@ -111,15 +117,18 @@ def _asks_for_tokens(settings: Settings) -> bool:
     return settings.gateway.auth == "token"
 
 
-_Stores = tuple[StoredDirectory, Receipts, Signatures, Subscriptions, Deliveries, Callbacks, Traces]
+_Stores = tuple[StoredDirectory, Receipts, Signatures, Subscriptions, Deliveries, Callbacks, Traces, Store]
 
 
 @contextmanager
 def _stores(settings: Settings, services: Services, clock: Clock) -> Iterator[_Stores]:
-    """Who may, what was accepted, which tokens were used, who receives: a connection each, so that none delays the others."""
-    names = ("identities", "receipts", "replays", "subscriptions", "callbacks", "traces")
+    """Who may, what was accepted, which tokens were used, who receives, who was heard of.
+
+    A connection each, so that none delays the others.
+    """
+    names = ("identities", "receipts", "replays", "subscriptions", "callbacks", "traces", "heard")
     stores = [Store(services.dsn, f"dujiang gateway {name}") for name in names]
-    identities, receipts, replays, subscriptions, callbacks, traces = stores
+    identities, receipts, replays, subscriptions, callbacks, traces, heard = stores
     try:
         kept = StoredReceipts(receipts, clock, kept_days=settings.gateway.receipts_days)
         yield (
@@ -130,6 +139,7 @@ def _stores(settings: Settings, services: Services, clock: Clock) -> Iterator[_S
             Deliveries(subscriptions, clock, destinations_of(settings)),
             Callbacks(callbacks, clock),  # open to everybody: a flood of guesses delays no reader
             Traces(traces),
+            heard,
         )
     finally:
         for store in stores:

@@ -17,7 +17,7 @@ from engine.database import Database
 from engine.errors import EnvironmentFault
 from engine.filedrop import Refused
 from engine.kafka import BatchPublisher, Message
-from gateway import admission, identity
+from gateway import admission, hearing, identity
 from gateway.directory import registered
 from gateway.identity import Identity
 from gateway.problems import Problem
@@ -37,23 +37,24 @@ def run_partner_topic(
         failpoints.arm_from(os.environ["DUJIANG_FAILPOINT"])
     chosen = settings.connectors.kafka_topic
     registry, publisher = registry_of(settings), BatchPublisher(settings.kafka_options(services.bootstrap))
-    rights = _Rights(Database(services.dsn, "dujiang connector rights"), chosen.partner, registry, SystemClock())
+    partner = _Registered(Database(services.dsn, "dujiang connector rights"), chosen.partner, registry, SystemClock())
     parts = Parts(
         settings=chosen,
         registry=registry,
         publisher=publisher,
         connect=lambda: psycopg.connect(services.dsn, application_name="dujiang connector", options="-c timezone=UTC"),
-        rights=rights.judge,
+        rights=partner.judge,
+        heard=partner.heard,
     )
     try:
         return run(parts, stop, until_end=until_end, skip_lost=skip_lost)
     finally:
         publisher.close()
-        rights.close()
+        partner.close()
 
 
-class _Rights:
-    """The partner's rights of now, at most FRESH_S old, as a judge of events."""
+class _Registered:
+    """The partner as the register has it: its rights of now, at most FRESH_S old, and that it was heard of."""
 
     def __init__(self, database: Database, partner_id: str, registry: Registry, clock: Clock) -> None:
         self._database, self._partner_id, self._registry, self._clock = database, partner_id, registry, clock
@@ -72,6 +73,11 @@ class _Rights:
                 )
             self._known = now_s, Identity(partner, (), _NO_END)
         return judge_for(self._known[1], self._registry, self._clock)
+
+    def heard(self) -> None:
+        """Something of its topic was taken just now. Raises the database's faults."""
+        with self._database.transaction() as cursor:
+            hearing.keep(cursor, {self._partner_id: self._clock.now()})
 
     def close(self) -> None:
         self._database.close()

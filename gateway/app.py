@@ -17,6 +17,7 @@ from gateway.directory import Directory
 from gateway.front import LOOPBACK_HOSTS, Front
 from gateway.guard import Guard
 from gateway.health import Health
+from gateway.hearing import Hearing
 from gateway.limits import Meters
 from gateway.metrics import GatewayMetrics, NoMetrics
 from gateway.problems import DEFAULT_BASE, ProblemWriter
@@ -57,6 +58,7 @@ def create_app(
     problems_base: str = DEFAULT_BASE,
     bodies: BodyReader | None = None,
     directory: Directory | None = None,
+    hearing: Hearing | None = None,
     receipts: Receipts | None = None,
     subscriptions: SubscriptionService | None = None,
     deliveries: Deliveries | None = None,
@@ -113,7 +115,13 @@ def create_app(
         app.include_router(router)
     if directory is not None:
         app.add_middleware(
-            Guard, directory=directory, signatures=signatures, meters=Meters(clock), problems=writer, metrics=metrics
+            Guard,
+            directory=directory,
+            signatures=signatures,
+            meters=Meters(clock),
+            problems=writer,
+            metrics=metrics,
+            hearing=hearing,
         )
     app.add_middleware(Front, problems=writer, hosts=LOOPBACK_HOSTS if directory is None else None)
     app.openapi = cache(lambda: _description(app, registry))  # type: ignore[method-assign]

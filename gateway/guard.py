@@ -10,6 +10,7 @@ from engine.errors import Fault
 from gateway.body import declared_length, discard
 from gateway.caller import Caller, Renewed
 from gateway.directory import Directory
+from gateway.hearing import Hearing
 from gateway.identity import COMPACT, Identity, bearer_token, digest_of, right_missing, token_invalid
 from gateway.limits import Meters
 from gateway.metrics import GatewayMetrics
@@ -24,6 +25,7 @@ from sinks.webhooks.handshake import CALLBACK_PATH
 # Descriptions and health. Whatever is not named here needs a token, so that a new route is closed until somebody opens it.
 OPEN: Final = ("/health/", "/problems", "/openapi.json", "/types", "/schemas/", "/asyncapi.json", "/registry")
 _READING: Final = frozenset(("GET", "HEAD"))
+_REDIRECTED: Final = 300  # and all above: nothing was taken
 
 
 class Guard:
@@ -38,6 +40,7 @@ class Guard:
         meters: Meters,
         problems: ProblemWriter,
         metrics: GatewayMetrics,
+        hearing: Hearing | None = None,
     ) -> None:
         self._app = app
         self._directory = directory
@@ -45,6 +48,7 @@ class Guard:
         self._meters = meters
         self._problems = problems
         self._metrics = metrics
+        self._hearing = hearing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or _is_open(scope["method"], scope["path"]):
@@ -67,7 +71,7 @@ class Guard:
             except Problem as problem:
                 await self._refuse(problem, scope, receive, send)
             else:
-                await self._app(scope, receive, _with_limits(send, caller))
+                await self._app(scope, receive, _with_limits(send, caller, self._hearing if _brings(scope) else None))
 
     async def _refuse(self, problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
         self._metrics.refused(problem.kind.slug, problem.events)
@@ -100,18 +104,29 @@ def _refuse_path(identity: Identity, path: str) -> None:
     """What may be published, received or traced is looked at where the events are known. Raises Problem."""
     if path in (PATH, TRACE_PATH):
         return
-    if path == SUBSCRIPTIONS or path.startswith(f"{SUBSCRIPTIONS}/"):
+    if _is_of_subscriptions(path):
         if not identity.may_receive():
             raise subscribe_right_missing()
     elif not identity.may("call", path):
         raise right_missing()
 
 
-def _with_limits(send: Send, caller: Caller) -> Send:
-    """Every answer says what is left."""
+def _is_of_subscriptions(path: str) -> bool:
+    return path == SUBSCRIPTIONS or path.startswith(f"{SUBSCRIPTIONS}/")
+
+
+def _brings(scope: Scope) -> bool:
+    """Whether events come in by this request: published, or as a webhook, whose connector the gateway does not know."""
+    return scope["method"] == "POST" and not _is_of_subscriptions(scope["path"])
+
+
+def _with_limits(send: Send, caller: Caller, hearing: Hearing | None) -> Send:
+    """Every answer says what is left; one that takes what the partner brought is a sign of life of it."""
 
     async def send_with_limits(message: Message) -> None:
         if message["type"] == "http.response.start":
+            if hearing is not None and message["status"] < _REDIRECTED:
+                hearing.hear(caller.partner_id)
             limits = {name.encode(): value.encode() for name, value in caller.limits().items()}
             others = [pair for pair in message["headers"] if pair[0] not in limits]
             message = {**message, "headers": [*others, *limits.items()]}

@@ -1,6 +1,6 @@
 """What the gateway counts. `monitoring.metrics.GatewayMetrics` is the one that Prometheus reads."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 
@@ -14,6 +14,8 @@ class GatewayMetrics(Protocol):
     def refused(self, reason: str, count: int = 1) -> None: ...
 
     def publish_seconds(self, seconds: float) -> None: ...
+
+    def promises(self, promises: Mapping[str, tuple[float, float]]) -> None: ...
 
 
 class NoMetrics:
@@ -29,4 +31,7 @@ class NoMetrics:
         """Nothing."""
 
     def publish_seconds(self, seconds: float) -> None:
+        """Nothing."""
+
+    def promises(self, promises: Mapping[str, tuple[float, float]]) -> None:
         """Nothing."""

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, LiteralString
 
 from psycopg import Cursor
@@ -24,6 +24,8 @@ from gateway.identity import (
 from schemas.cloudevents import BATCH_EVENTS_MAX
 
 NAME_CHARS_MAX: Final = 200
+EVERY_MIN: Final = timedelta(minutes=1)  # what a gateway heard is written some seconds later
+EVERY_MAX: Final = timedelta(days=366)
 REGISTER_LOCK: Final = 7_310_912  # two commands at once: the count of tokens must hold
 
 
@@ -31,20 +33,36 @@ class PartnerRefused(Exception):
     """What was asked for cannot be; the message says what to do."""
 
 
-def put(cursor: Cursor[Any], partner: Partner, name: str, by: str, *, replace: bool) -> None:
-    """Register a partner, or replace its rights. Raises PartnerRefused."""
+def put(cursor: Cursor[Any], partner: Partner, name: str, by: str, *, replace: bool, every: timedelta | None = None) -> None:
+    """Register a partner, or replace its rights. `every`: it promises to be heard of so often. Raises PartnerRefused."""
     _check(partner, name)
+    if every is not None and not EVERY_MIN <= every <= EVERY_MAX:
+        raise PartnerRefused(f"a rhythm is from {EVERY_MIN.seconds // 60} minute to {EVERY_MAX.days} days")
     known = _exists(cursor, partner.partner_id)
     if known and not replace:
         raise PartnerRefused(f"{partner.partner_id} is registered; --replace gives it these rights instead of its own")
     cursor.execute(
         "INSERT INTO partner"
-        " (partner_id, name, scopes, sources, events_per_s, burst_events, events_per_day, changed_by)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
+        " (partner_id, name, scopes, sources, events_per_s, burst_events, events_per_day, changed_by, promised_s, promised_at)"
+        " VALUES (%(id)s, %(name)s, %(scopes)s, %(sources)s, %(rate)s, %(burst)s, %(quota)s, %(by)s, %(every_s)s::integer,"
+        " CASE WHEN %(every_s)s::integer IS NOT NULL THEN now() END)"
         " ON CONFLICT (partner_id) DO UPDATE SET name = excluded.name, scopes = excluded.scopes,"
         " sources = excluded.sources, events_per_s = excluded.events_per_s, burst_events = excluded.burst_events,"
-        " events_per_day = excluded.events_per_day, changed_by = excluded.changed_by, changed_at = now()",
-        (partner.partner_id, name, list(partner.scopes), list(partner.sources), *partner.allowance, by),
+        " events_per_day = excluded.events_per_day, changed_by = excluded.changed_by, changed_at = now(),"
+        # The same promise goes on: changing a right must not quieten an alert.
+        " promised_s = excluded.promised_s, promised_at = CASE WHEN partner.promised_s = excluded.promised_s"
+        " THEN partner.promised_at ELSE excluded.promised_at END",
+        {
+            "id": partner.partner_id,
+            "name": name,
+            "scopes": list(partner.scopes),
+            "sources": list(partner.sources),
+            "rate": partner.allowance.events_per_s,
+            "burst": partner.allowance.burst_events,
+            "quota": partner.allowance.events_per_day,
+            "by": by,
+            "every_s": None if every is None else int(every.total_seconds()),
+        },
     )
 
 
@@ -97,10 +115,11 @@ def revoke(cursor: Cursor[Any], partner_id: str, prefix: str | None, now: dateti
 
 
 def partners(cursor: Cursor[Any], now: datetime) -> list[dict[str, Any]]:
-    """Every partner, with the prefixes of its tokens in force."""
+    """Every partner, with the prefixes of its tokens in force, its promise, and when it was last heard of."""
     return rows(
         cursor,
-        "SELECT partner_id AS partner, name, scopes, sources, events_per_s, burst_events, events_per_day,"
+        "SELECT partner_id AS partner, name, scopes, sources, events_per_s, burst_events, events_per_day, promised_s,"
+        " (SELECT heard_at FROM partner_heard h WHERE h.partner_id = p.partner_id) AS heard_at,"
         " ARRAY(SELECT prefix FROM partner_token t WHERE t.partner_id = p.partner_id AND revoked_at IS NULL"
         " AND expires_at > %(now)s ORDER BY issued_at, prefix) AS tokens FROM partner p ORDER BY 1",
         now,

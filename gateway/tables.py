@@ -1,4 +1,4 @@
-"""The gateway's tables: partners with their tokens and keys, and receipts of what was accepted."""
+"""The gateway's tables: partners with their tokens and keys, when each was heard of, receipts of what was accepted."""
 
 from sqlalchemy import BigInteger, Column, DateTime, ForeignKey, Index, Integer, LargeBinary, Table, Text, func
 from sqlalchemy.dialects.postgresql import ARRAY, UUID
@@ -18,7 +18,17 @@ PARTNER = Table(
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("changed_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("changed_by", Text, nullable=False),
+    Column("promised_s", Integer, comment="to be heard of so often; null: never"),
+    Column("promised_at", DateTime(timezone=True), comment="since when it promises that"),
     comment="who may publish and subscribe, what, and how much",
+)
+
+PARTNER_HEARD = Table(
+    "partner_heard",
+    metadata,
+    Column("partner_id", Text, ForeignKey("partner.partner_id", ondelete="CASCADE"), primary_key=True),
+    Column("heard_at", DateTime(timezone=True), nullable=False),
+    comment="when something of a partner was last taken, by whatever way; some seconds old",
 )
 
 PARTNER_TOKEN = Table(

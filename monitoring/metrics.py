@@ -3,7 +3,7 @@
 Labels take few values: steps, topics, partitions, outcomes, reasons, partners. Never ids of events or entities.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -115,6 +115,19 @@ class GatewayMetrics:
             buckets=_PHASE_S,
             registry=registry,
         )
+        self._heard_timestamp_seconds = Gauge(
+            "dujiang_partner_heard_timestamp_seconds",
+            "When a partner that promised a rhythm was last heard of, or when it promised if that is later (unix time)",
+            ["partner"],
+            registry=registry,
+        )
+        self._promised_seconds = Gauge(
+            "dujiang_partner_promised_seconds",
+            "How often a partner promised to be heard of; one that promised nothing has none",
+            ["partner"],
+            registry=registry,
+        )
+        self._promising: set[str] = set()
 
     def accepted(self, count: int) -> None:
         """Events that Kafka has."""
@@ -137,6 +150,16 @@ class GatewayMetrics:
     def publish_seconds(self, seconds: float) -> None:
         """One request's wait for the broker."""
         self._publish_seconds.observe(seconds)
+
+    def promises(self, promises: Mapping[str, tuple[float, float]]) -> None:
+        """Of every partner that promises a rhythm: when it was last heard of (unix time), and how often it promised to be."""
+        for partner in self._promising - promises.keys():
+            self._heard_timestamp_seconds.remove(partner)
+            self._promised_seconds.remove(partner)
+        for partner, (heard_s, promised_s) in promises.items():
+            self._heard_timestamp_seconds.labels(partner).set(heard_s)
+            self._promised_seconds.labels(partner).set(promised_s)
+        self._promising = set(promises)
 
 
 class ReaderMetrics:

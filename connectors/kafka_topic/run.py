@@ -49,13 +49,17 @@ class Done:
 
 @dataclass(frozen=True)
 class Parts:
-    """What a run stands on. `rights` gives the judge of now: asked before each batch, so a change of rights holds soon."""
+    """What a run stands on. `rights` gives the judge of now: asked before each batch, so a change of rights holds soon.
+
+    `heard` is told of each batch of which something was taken; its fault repeats the batch.
+    """
 
     settings: KafkaTopicSettings
     registry: Registry
     publisher: Outbox
     connect: Connect
     rights: Callable[[], Judge]
+    heard: Callable[[], None]
     open_feed: Callable[[KafkaTopicSettings], AbstractContextManager[Feed]] = Feed
 
 
@@ -155,6 +159,8 @@ def _take(parts: Parts, records: list[Given], positions: Positions, at: dict[int
     failpoints.passing("decided")
     parts.publisher.publish(messages)
     failpoints.passing("published")
+    if refusals.total() < len(records):
+        parts.heard()
     positions.move(moves)
     failpoints.passing("committed")
     at.update({partition: move.after for partition, move in moves.items()})

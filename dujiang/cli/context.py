@@ -35,16 +35,16 @@ def instant_of(text: str | None) -> datetime:
     return instant.astimezone(UTC)
 
 
-def seconds_of(text: str) -> float:
-    """Of `30s`, `10m`, `1h`. Raises typer.BadParameter."""
-    units = {"s": 1, "m": 60, "h": 3600}
+def seconds_of(text: str, hours_max: int = 24) -> float:
+    """Of `30s`, `10m`, `1h`, `2d`. Raises typer.BadParameter."""
+    units = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
     number, unit = (text[:-1], text[-1]) if text[-1:] in units else (text, "s")
     try:
         value = float(number) * units[unit]
     except ValueError:
         raise typer.BadParameter(f"{text!r} is no duration; write 30s, 10m or 1h") from None
-    if not 0 < value <= 86_400:
-        raise typer.BadParameter(f"{text!r}: from a moment to 24h")
+    if not 0 < value <= hours_max * 3_600:
+        raise typer.BadParameter(f"{text!r}: from a moment to {hours_max}h")
     return value
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dujiang.cli.context import AsJson, services_of, settings_with_logging
+from dujiang.cli.context import AsJson, seconds_of, services_of, settings_with_logging
 from dujiang.cli.output import fail, line, show, speaks, stderr
 from dujiang.user import user_name
 
@@ -61,13 +61,21 @@ def add(
     rate: Annotated[int, typer.Option(min=1, max=1_000_000, help="Events a second, in the long run.")] = 100,
     burst: Annotated[int, typer.Option(min=1_000, max=10_000_000, help="Events at once.")] = 5_000,
     quota: Annotated[int, typer.Option(min=1, max=10_000_000_000, help="Events a day (UTC).")] = 1_000_000,
+    every: Annotated[
+        str | None,
+        typer.Option(
+            metavar="24h",
+            help="It promises to be heard of so often (10m, 24h, 7d), or an alert fires; default: it promises nothing.",
+        ),
+    ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Change a partner that is there; its tokens stay.")] = False,
 ) -> None:
     """Register a partner with its rights and limits."""
     from gateway.identity import Partner
     from gateway.limits import Allowance
-    from gateway.partners import put
+    from gateway.partners import EVERY_MAX, put
 
+    promised = None if every is None else timedelta(seconds=seconds_of(every, EVERY_MAX.days * 24))
     sources = tuple(source or (f"/partners/{partner}",))
     with _register() as cursor:
         put(
@@ -76,6 +84,7 @@ def add(
             name,
             user_name(),
             replace=replace,
+            every=promised,
         )
     typer.echo(f"{partner} is registered; its first token: dujiang partners token {partner}")
 

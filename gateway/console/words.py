@@ -294,6 +294,9 @@ WORDS: Final[dict[str, Text]] = {
         ("partners_none", "No partner is registered: dujiang partners add registers one.",
          "尚未登记合作方，可用 dujiang partners add 登记。"),
         ("last_minutes", "Last {minutes} minutes", "最近 {minutes} 分钟"),
+        ("promise", "Promised rhythm", "约定频率"),
+        ("promise_every", "every {span}", "每 {span}"),
+        ("silent_promise", "silent for longer than promised", "超过约定未收到"),
         ("own_quarantine", "Its records in quarantine", "其隔离区记录"),
         # values of the rules
         ("state.", "no application yet", "尚无申报"),

@@ -221,6 +221,15 @@ class TestOnServices:
         assert door.account() == (53, 50, 3)
         assert json.loads(door.run().stdout) == {"read": 0, "published": 0, "refused": {}}
 
+    def test_partner_is_heard_of_when_something_of_its_topic_is_taken(self, door: Door) -> None:
+        heard = "SELECT partner_id, heard_at > now() - interval '1 minute' FROM partner_heard"
+        door.fill(b"rubbish")
+        assert door.run().returncode == 0
+        assert door.stage.rows(heard) == []
+        door.fill(event(1))
+        assert door.run().returncode == 0
+        assert door.stage.rows(heard) == [("institute-7", True)]
+
     def test_aborted_transactions_and_their_markers_are_passed(self, door: Door) -> None:
         producer = Producer({"bootstrap.servers": door.stage.bootstrap, "transactional.id": door.topic})
         producer.init_transactions(30)

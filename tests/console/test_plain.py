@@ -15,10 +15,10 @@ from engine.errors import TransientFault
 from engine.ledger import Account
 from gateway.console import markup, pieces
 from gateway.console.deeds import SILENCE_DAYS_MAX
-from gateway.console.pages import now, projects
+from gateway.console.pages import now, partners, projects
 from gateway.console.pages.alerts import SILENCE_HOURS
 from gateway.console.pages.quarantine import line_of, pretty_json
-from gateway.console.queries import Beat, Column, Needs
+from gateway.console.queries import Beat, Column, Needs, PartnerRow
 from gateway.console.reads import FRESH_S, REST, Kept
 from gateway.console.rights import Role
 from gateway.console.sampler import Flow, Sampler
@@ -162,6 +162,27 @@ def test_rates_leave_out_the_tick_under_way() -> None:
     ]
     found = now.rates_by_duty(beats, NOW)
     assert (found[2][-1], sum(found[2]), sum(found[3])) == (3.0, 3.0, 0.0)
+
+
+# --- partners ---------------------------------------------------------------------------------------------------------------
+
+
+def test_partner_that_broke_its_rhythm_is_marked_and_one_without_says_nothing() -> None:
+    def row(promised_s: int | None, heard_at: datetime | None, is_silent: bool) -> PartnerRow:
+        return PartnerRow("a", "A", ["publish:*"], ["/partners/a"], 1, 1, 0, None, promised_s, heard_at, is_silent)
+
+    late, kept, quiet = (
+        partners.sheet(SAY, row(*told), [], [])
+        for told in ((86_400, NOW - timedelta(days=3), True), (86_400, NOW - timedelta(hours=3), False), (None, None, False))
+    )
+    assert "every 24 h" in late
+    assert "3 d ago" in late
+    assert "silent for longer than promised" in late
+    assert "every 24 h" in kept
+    assert "3 h ago" in kept
+    assert "silent" not in kept
+    assert "Promised rhythm" not in quiet
+    assert partners.list_section(SAY, [row(3_600, None, True)], []).count("silent for longer than promised") == 1
 
 
 # --- the story --------------------------------------------------------------------------------------------------------------

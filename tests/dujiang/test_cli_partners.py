@@ -75,6 +75,7 @@ class TestOnServices:
         assert post(gateway, EVENT | {"source": "/partners/x"}, token["token"])[0] == 403
         assert post(gateway, EVENT, None)[0] == 401
         assert sum(stage.ends().values()) == before + 1
+        stage.until(lambda: stage.rows("SELECT partner_id FROM partner_heard") == [("institute-7",)])
         assert on_stage("partners", "revoke", "institute-7", token["prefix"]).out == (
             f"institute-7: revoked {token['prefix']}\n"
         )
@@ -95,6 +96,19 @@ class TestOnServices:
         shown = on_stage("partners", "list").out + on_stage("partners", "list", "--tokens").out
         assert issued.out[:11] in shown
         assert issued.out.strip() not in shown
+
+    def test_rhythm_is_promised_listed_and_taken_back(self, on_stage: Cli, stage: Any) -> None:
+        def listed() -> Any:
+            [row] = on_stage("partners", "list", "--json").rows
+            return row["promised_s"], row["heard_at"]
+
+        assert on_stage(*ADD, "--every", "7d").status == 0
+        assert listed() == (604_800, None)
+        stage.execute("INSERT INTO partner_heard VALUES ('institute-7', '2026-03-01T08:00:00Z')")
+        assert on_stage(*ADD, "--replace").status == 0
+        assert listed() == (None, "2026-03-01 08:00:00+00:00")
+        assert "is no duration; write 30s, 10m or 1h" in on_stage(*ADD, "--every", "daily").err
+        assert "from a moment to 8784h" in on_stage(*ADD, "--every", "367d").err
 
     def test_what_cannot_be_is_refused_with_what_helps(self, on_stage: Cli) -> None:
         said = on_stage("partners", "token", "nobody")

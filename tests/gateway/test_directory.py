@@ -220,6 +220,8 @@ class TestRegister:
                 "events_per_s": 100,
                 "burst_events": 5_000,
                 "events_per_day": 1_000_000,
+                "promised_s": None,
+                "heard_at": None,
                 "tokens": [prefix_of(tokens[1])],
             }
         ]

@@ -1,6 +1,7 @@
 """A gateway that asks who is there: 401, 403, 429, and what is open to all."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -191,6 +192,55 @@ class TestOtherPaths:
         assert status("/hooks/alertmanager/hall-1", authorization=bearer(token)) == 403
         assert status("/hooks/alertmanager/hall-2", authorization=bearer(monitor)) == 403
         assert status("/hooks/alertmanager/hall-1", authorization=bearer(monitor)) == 200
+
+
+class TestHeard:
+    """Whose events were taken was heard of, by whatever way they came."""
+
+    @pytest.fixture
+    def heard(self) -> list[str]:
+        return []
+
+    @pytest.fixture
+    def gateway(self, serve_gateway: Callable[..., Any], fake_publisher: Any, directory: Any, heard: list[str]) -> Any:
+        router = APIRouter()
+
+        @router.post("/hooks/alertmanager/hall-1")
+        async def hook() -> dict[str, str]:
+            return {}
+
+        hearing = SimpleNamespace(hear=heard.append)
+        return serve_gateway(fake_publisher, directory=directory, routers=[router], hearing=hearing)
+
+    def test_event_batch_and_webhook_are_signs_of_life(
+        self, gateway: Any, directory: Any, token: str, event: Event, heard: list[str]
+    ) -> None:
+        assert gateway.post(event(), authorization=bearer(token)).status == 202
+        assert gateway.post([event(id="1"), event(id="2")], BATCH, authorization=bearer(token)).status == 202
+        monitor = directory.register("hall-1", "call:/hooks/alertmanager/hall-1")
+        hook = gateway.request("POST", "/hooks/alertmanager/hall-1", headers={"authorization": bearer(monitor)})
+        assert hook.status == 200
+        assert heard == ["institute-7", "institute-7", "hall-1"]
+
+    def test_what_was_taken_only_in_part_is_one(
+        self, gateway: Any, fake_publisher: Any, token: str, event: Event, heard: list[str]
+    ) -> None:
+        fake_publisher.faults[b"P-2"] = TransientFault("away")
+        batch = [event(id="1", subject="P-1"), event(id="2", subject="P-2")]
+        assert gateway.post(batch, BATCH, authorization=bearer(token)).status == 207
+        assert heard == ["institute-7"]
+
+    def test_what_was_refused_or_brought_nothing_is_none(
+        self, gateway: Any, fake_publisher: Any, directory: Any, token: str, event: Event, heard: list[str]
+    ) -> None:
+        assert gateway.post(event(type="x"), authorization=bearer(token)).status == 422
+        assert gateway.post(event(source="/partners/x"), authorization=bearer(token)).status == 403
+        assert gateway.post(event()).status == 401
+        fake_publisher.every_fault = TransientFault("away")
+        assert gateway.post(event(), authorization=bearer(token)).status == 503
+        reader = directory.register("reader", "call:/metrics")
+        assert gateway.request("GET", "/metrics", headers={"authorization": bearer(reader)}).status == 200
+        assert heard == []
 
 
 class TestAccount:

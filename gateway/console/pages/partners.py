@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from gateway.console import queries
 from gateway.console.markup import Markup, join, link, tag
 from gateway.console.pages.now import publishers_section
-from gateway.console.pieces import Head, exactly, facts, section, table
+from gateway.console.pieces import Head, badge, exactly, facts, section, table, when
 from gateway.console.queries import Beat, Cause, PartnerRow
 from gateway.console.words import Speech, number
 
@@ -16,6 +16,8 @@ def list_section(say: Speech, partners: Sequence[PartnerRow], beats: Sequence[Be
         (
             join(link(row.name, "partners", row.partner_id), tag("small", row.partner_id)),
             number(sum(beat.events for beat in of_sources(beats, row.sources))),
+            _heard(say, row),
+            _promise(say, row),
             number(row.tokens),
             exactly(say, row.expires_at),
             ", ".join(row.sources),
@@ -25,6 +27,8 @@ def list_section(say: Speech, partners: Sequence[PartnerRow], beats: Sequence[Be
     heads = (
         Head(say("partner")),
         Head(say("last_minutes", minutes=queries.PULSE_MINUTES), True),
+        Head(say("last_heard")),
+        Head(say("promise")),
         Head(say("tokens"), True),
         Head(say("expires")),
         Head(say("sources")),
@@ -48,6 +52,8 @@ def sheet(say: Speech, row: PartnerRow, beats: Sequence[Beat], causes: Sequence[
                 (say("rights"), ", ".join(row.scopes)),
                 (say("sources"), ", ".join(row.sources)),
                 (say("limits"), say("per_second_day", second=number(row.events_per_s), day=number(row.events_per_day))),
+                (say("promise"), _promise(say, row)),
+                (say("last_heard"), _heard(say, row)),
                 (say("tokens"), number(row.tokens)),
                 (say("expires"), exactly(say, row.expires_at)),
             )
@@ -55,3 +61,14 @@ def sheet(say: Speech, row: PartnerRow, beats: Sequence[Beat], causes: Sequence[
         publishers_section(say, beats),
         section(say("own_quarantine"), table(say("own_quarantine"), heads, held, empty=say("nothing"))),
     )
+
+
+def _promise(say: Speech, row: PartnerRow) -> str:
+    return "" if row.promised_s is None else say("promise_every", span=say.span(row.promised_s))
+
+
+def _heard(say: Speech, row: PartnerRow) -> Markup | None:
+    """When something of it was last taken, with a word when that is longer ago than it promised."""
+    if row.is_silent:
+        return join(when(say, row.heard_at), " ", badge(say("silent_promise"), "late"))
+    return when(say, row.heard_at)
