@@ -1,6 +1,6 @@
 """Data quality and partners: who is late, silent or wrong, what waits in quarantine and why."""
 
-from monitoring.dashboards.declared import SEARCH, Dashboard, Prom, Row, Sql, Words, bars, found, lines, table
+from monitoring.dashboards.declared import GRID, SEARCH, Dashboard, Prom, Row, Sql, Words, bars, found, lines, table
 
 PUBLISHERS = table(
     Words("来源", "Publishers"),
@@ -72,6 +72,20 @@ DUPLICATES = bars(
     Words("所示时段内各步骤收到的重复记录。", "Records that a step had seen before, within the time shown."),
     Prom('sum by (step) (increase(dujiang_events_total{outcome="duplicate"}[$__range]))', "{{step}}"),
 )
+RHYTHMS = lines(
+    Words("约定频率的合作方：静默时长", "Promised rhythms: how long each is silent"),
+    Words(
+        "距最近一次收到的时间与约定间隔之比；1 为刚好用完，超过 1.1 告警。",
+        "Time since each was last heard of, in shares of the interval that it promised; above 1.1 an alert fires.",
+    ),
+    Prom(
+        "(time() - max by (partner) (dujiang_partner_heard_timestamp_seconds))"
+        " / max by (partner) (dujiang_partner_promised_seconds)",
+        "{{partner}}",
+    ),
+    unit="percentunit",
+    width=GRID,
+)
 DOOR = lines(
     Words("网关：收下与拒收", "Gateway: accepted and refused"),
     Words("每秒收下的事件，以及按原因拒收的事件。", "Events accepted a second, and refused by reason."),
@@ -96,7 +110,7 @@ DASHBOARD = Dashboard(
     Words("数据质量与合作方", "Data quality and partners"),
     Words("谁迟报、失联或出错，隔离区里有什么、为什么。", "Who is late, silent or wrong; what is in quarantine and why."),
     (
-        Row(Words("来源", "Publishers"), (PUBLISHERS, DOOR, DUPLICATES)),
+        Row(Words("来源", "Publishers"), (PUBLISHERS, RHYTHMS, DOOR, DUPLICATES)),
         Row(Words("订阅", "Subscribers"), (READERS,)),
         Row(Words("隔离区", "Quarantine"), (CAUSES, RECORDS)),
         Row(Words("规则与发现", "Rules and findings"), (REJECTIONS, FINDINGS)),

@@ -58,7 +58,7 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         14,
         "Which sources went silent, since when, and is the whole site gone?",
-        (alerts.EXPIRED, quality.PUBLISHERS),
+        (alerts.EXPIRED, quality.PUBLISHERS, quality.RHYTHMS),
         "sites",
     ),
     Question(
@@ -88,7 +88,7 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         23,
         "Which connector or publisher is failing, late, duplicating or sending bad data; what is in quarantine and why?",
-        (quality.PUBLISHERS, quality.CAUSES, quality.REJECTIONS, quality.DUPLICATES, quality.FILES),
+        (quality.PUBLISHERS, quality.RHYTHMS, quality.CAUSES, quality.REJECTIONS, quality.DUPLICATES, quality.FILES),
         "the source of a duplicate; by step until then",
     ),
     Question(

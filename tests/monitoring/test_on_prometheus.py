@@ -41,6 +41,10 @@ def test_every_panel_and_rule_has_data_from_a_running_platform(
 ) -> None:
     ports = {"worker": free_port(), "gateway": free_port(), "deliverer": free_port()}
     stage.worker(worker__http_port=str(ports["worker"]), worker__timers="true", worker__timer_poll_ms="100")
+    stage.execute(
+        "INSERT INTO partner (partner_id, name, scopes, sources, events_per_s, burst_events, events_per_day, changed_by,"
+        " promised_s, promised_at) VALUES ('a', 'A', '{publish:*}', '{/partners/a}', 1, 1000, 1, 'tests', 3600, now())"
+    )
     stage.gateway(ports["gateway"])
     # The guard refuses loopback, which is an outcome as good as any.
     Post(stage).subscribe("http://127.0.0.1:1/", b"s" * 32)

@@ -111,12 +111,15 @@ PROMQL_INPUT = {
     f'dujiang_events_total{{{_TOPIC},outcome="applied"}}': "0+90x60",
     f'dujiang_lag_records{{{_TOPIC},partition="0"}}': "3x60",
     f'dujiang_lag_records{{{_TOPIC},partition="1"}}': "4x60",
+    'dujiang_partner_heard_timestamp_seconds{partner="a"}': "1800x60",
+    'dujiang_partner_promised_seconds{partner="a"}': "3600x60",
     # All of them evenly within 100 s: the median is half of it, and so on.
     'dujiang_event_delay_seconds_bucket{step="projects",le="100"}': "0+60x60",
     'dujiang_event_delay_seconds_bucket{step="projects",le="+Inf"}': "0+60x60",
 }
 PROMQL_ANSWERS: list[tuple[Panel, list[list[tuple[str, float]]]]] = [
     (quality.DUPLICATES, [[('{step="projects"}', 120)]]),
+    (quality.RHYTHMS, [[('{partner="a"}', 0.5)]]),
     (pipeline.LAG, [[(f"step_topic:dujiang_lag_records:sum{{{_TOPIC}}}", 7)]]),
     (pipeline.EVENT_DELAY, [[('{step="projects"}', 50)], [('{step="projects"}', 95)], [('{step="projects"}', 99)]]),
 ]

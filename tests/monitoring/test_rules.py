@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
+from gateway.hearing import GRACE
 from tests.monitoring.promtool import ROOT, run_promtool
 from tests.monitoring.series import catalogue, names_in
 
@@ -56,6 +57,15 @@ def _ages(fresh: str, total: str) -> Series:
     """Of a partner whose events are stale, beside one whose are not."""
     stale = _delays("dujiang_gateway_event_age_seconds", 'partner="a",', "86400.0", fresh, total)
     return stale | _delays("dujiang_gateway_event_age_seconds", 'partner="b",', "86400.0", total, total)
+
+
+def _rhythm(partner: str, promised_s: int, heard_s: str, gateway: str = "one") -> Series:
+    """What a gateway says of a partner's promise."""
+    labels = f'{{partner="{partner}",instance="{gateway}"}}'
+    return {
+        f"dujiang_partner_heard_timestamp_seconds{labels}": heard_s,
+        f"dujiang_partner_promised_seconds{labels}": f"{promised_s}x70",
+    }
 
 
 DELIVERER = {"job": "deliverer"}
@@ -186,6 +196,13 @@ CASES = [
         {"dujiang_gateway_accepted_events_total": "0+70x40", _REFUSED.format("contract_broken"): "0+30x40"},
         {"dujiang_gateway_accepted_events_total": "0+90x40", _REFUSED.format("contract_broken"): "0+10x40"},
     ),
+    Case(  # of two gateways one has not seen the database for a while; "b" is heard of by the other
+        "DujiangPartnerSilent",
+        {"partner": "a"},
+        "68m",
+        _rhythm("a", 3_600, "0x70") | _rhythm("b", 3_600, "0x70") | _rhythm("b", 3_600, "0x29 1800x40", "other"),
+        _rhythm("a", 3_600, "0x66 3960x4") | _rhythm("b", 86_400, "0x70"),  # a comes six minutes late
+    ),
     Case("DujiangPublishSlow", {}, "20m", _publishing("1.0", "0+90x20", "0+100x20"), _publishing("1.0", "0+99x20", "0+100x20")),
     # Our own histogram writes le="5"; Prometheus 3 stores "5.0".
     Case(
@@ -284,6 +301,11 @@ def _annotations(rule: dict[str, Any], labels: dict[str, str]) -> dict[str, str]
     return {
         name: re.sub(r"\{\{ \$(labels|externalLabels)\.(\w+) \}\}", filled, text) for name, text in rule["annotations"].items()
     }
+
+
+def test_a_silent_partner_is_one_for_the_console_and_for_the_alert(rules: list[dict[str, Any]]) -> None:
+    [rule] = [rule for rule in rules if rule.get("alert") == "DujiangPartnerSilent"]
+    assert f"> {GRACE} * max by (partner) (dujiang_partner_promised_seconds)" in rule["expr"]
 
 
 def test_every_alert_has_a_case(rules: list[dict[str, Any]]) -> None:
