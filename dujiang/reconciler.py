@@ -3,17 +3,15 @@
 Kafka or PostgreSQL away ends nothing: the round is tried again, sooner than usual, and health says since when none succeeded.
 """
 
-import json
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
 import psycopg
 import structlog
 
+from dujiang import pages
 from dujiang.kafka_access import Access
 from dujiang.kafka_subscribers import Change, KafkaSubscribers, prefix_of
 from dujiang.settings import Settings
@@ -74,7 +72,9 @@ def run_reconciler(
 ) -> None:
     """Until `stop`. `on_listening` is told where health is. Raises EnvironmentFault when that address is taken."""
     rounds = Rounds(lambda: _reconciled(settings, services), SystemClock(), every_s)
-    with _pages(settings, rounds) as url:
+    answers = {"/health/live": pages.live, "/health/ready": lambda: pages.ready(rounds.health())}
+    chosen = settings.reconcile
+    with pages.served("reconciler", "reconcile.http_port", chosen.http_host, chosen.http_port, answers) as url:
         on_listening(url)
         rounds.run(stop)
 
@@ -95,39 +95,3 @@ def _reconciled(settings: Settings, services: Services) -> list[Change]:
             are_owners_asked=settings.gateway.auth == "token",
         )
         return subscribers.reconcile(datetime.now(UTC))
-
-
-@contextmanager
-def _pages(settings: Settings, rounds: Rounds) -> Iterator[str]:
-    """/health/live and /health/ready."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            answers = {"/health/live": {"live": True}, "/health/ready": rounds.health()}
-            said = answers.get(self.path)
-            status = 404 if said is None else 200 if said.get("ready", True) else 503
-            body = json.dumps(said or {}).encode()
-            self.send_response(status)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: Any) -> None:
-            """Who asks after our health is no news."""
-
-    host, port = settings.reconcile.http_host, settings.reconcile.http_port
-    try:
-        server = ThreadingHTTPServer((host, port), Handler)
-    except OSError as error:
-        raise EnvironmentFault(
-            f"the reconciler cannot listen on {host} port {port}: {error.strerror}",
-            "set reconcile.http_port to another port, or 0 for a free one",
-        ) from error
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, name="reconciler-health", daemon=True).start()
-    try:
-        yield f"http://{host}:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
