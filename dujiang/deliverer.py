@@ -17,7 +17,8 @@ from engine.clock import SystemClock
 from engine.database import Database
 from engine.errors import EnvironmentFault, Fault
 from engine.host import tune_interpreter
-from monitoring.metrics import DeliveryMetrics
+from engine.reach import Reach
+from monitoring.metrics import DeliveryMetrics, DependencyMetrics
 from schemas.deprecation import deprecations_of
 from schemas.topics import TOPICS
 from sinks.webhooks.books import Books
@@ -50,8 +51,10 @@ async def deliver_until(
     """In the running loop."""
     prometheus = CollectorRegistry()
     metrics, clock = DeliveryMetrics(prometheus), SystemClock()
+    dependencies = DependencyMetrics(prometheus)
+    postgresql = dependencies.reach("postgresql")
     async with AsyncExitStack() as opened:
-        kafka_log = await _opened_log(stop, settings, services)
+        kafka_log = await _opened_log(stop, settings, services, dependencies.reach("kafka"))
         if kafka_log is None:
             return
         opened.push_async_callback(kafka_log.close)
@@ -62,9 +65,9 @@ async def deliver_until(
             limits=TimeLimits(headers_s=settings.deliver.answer_s),
         )
         opened.push_async_callback(sender.close)
-        books = Books(services.dsn)
+        books = Books(services.dsn, postgresql)
         opened.push_async_callback(books.close)
-        place = Database(services.dsn, "dujiang deliverer's place")
+        place = Database(services.dsn, "dujiang deliverer's place", postgresql)
         opened.callback(place.close)
         deliverer = Deliverer(
             log=kafka_log,
@@ -85,13 +88,14 @@ async def deliver_until(
         await deliverer.run(stop)
 
 
-async def _opened_log(stop: asyncio.Event, settings: Settings, services: Services) -> KafkaLog | None:
+async def _opened_log(stop: asyncio.Event, settings: Settings, services: Services, reach: Reach) -> KafkaLog | None:
     """Waits for a broker that is away; a topic that is missing ends the process and says what to do."""
     while not stop.is_set():
         kafka_log = KafkaLog(
             settings.kafka_options(services.bootstrap),
             {topic.name: topic.classification for topic in TOPICS.values()},
             deprecations_of(registry_of(settings)),
+            reach,
         )
         try:
             await kafka_log.open()

@@ -13,6 +13,7 @@ from dujiang.wiring import Services, destinations_of, registry_of, spans_of
 from engine.clock import Clock, SystemClock
 from engine.errors import Fault
 from engine.kafka import Message, Publisher
+from engine.reach import Reach
 from gateway.app import create_app
 from gateway.directory import StoredDirectory
 from gateway.health import BrokerHealth
@@ -32,7 +33,7 @@ from gateway.subscriptions.service import SubscriptionService
 from gateway.subscriptions.store import Subscriptions
 from gateway.subscriptions.tail import SharedLog
 from gateway.trace.routes import Traces
-from monitoring.metrics import GatewayMetrics, ReaderMetrics
+from monitoring.metrics import DependencyMetrics, GatewayMetrics, ReaderMetrics
 
 log = structlog.get_logger("gateway")
 
@@ -57,9 +58,10 @@ async def _opened(settings: Settings, services: Services) -> AsyncIterator[FastA
     registry, clock, prometheus = registry_of(settings), SystemClock(), CollectorRegistry()
     options = publishing_options(settings.kafka_options(services.bootstrap))
     reading = settings.kafka_options(services.bootstrap)
+    dependencies = DependencyMetrics(prometheus)
     with (
-        BrokerHealth(options, clock) as health,
-        _stores(settings, services, clock) as stores,
+        BrokerHealth(options, clock, dependencies.reach("kafka")) as health,
+        _stores(settings, services, clock, dependencies.reach("postgresql")) as stores,
         spans_of(settings, "gateway") as spans,
     ):
         directory, receipts, signatures, subscriptions, deliveries, callbacks, traces, heard = stores
@@ -121,13 +123,13 @@ _Stores = tuple[StoredDirectory, Receipts, Signatures, Subscriptions, Deliveries
 
 
 @contextmanager
-def _stores(settings: Settings, services: Services, clock: Clock) -> Iterator[_Stores]:
+def _stores(settings: Settings, services: Services, clock: Clock, reach: Reach) -> Iterator[_Stores]:
     """Who may, what was accepted, which tokens were used, who receives, who was heard of.
 
     A connection each, so that none delays the others.
     """
     names = ("identities", "receipts", "replays", "subscriptions", "callbacks", "traces", "heard")
-    stores = [Store(services.dsn, f"dujiang gateway {name}") for name in names]
+    stores = [Store(services.dsn, f"dujiang gateway {name}", reach=reach) for name in names]
     identities, receipts, replays, subscriptions, callbacks, traces, heard = stores
     try:
         kept = StoredReceipts(receipts, clock, kept_days=settings.gateway.receipts_days)

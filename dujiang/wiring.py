@@ -19,9 +19,10 @@ from engine.handlers import Handler, SinkHandler, StepHandler
 from engine.kafka import BatchPublisher, new_consumer
 from engine.options import EngineOptions
 from engine.ports import Sink, Step
+from engine.reach import Reach
 from engine.runner import Runner
 from engine.tracing import Tracer
-from monitoring.metrics import EngineMetrics
+from monitoring.metrics import DependencyMetrics, EngineMetrics
 from monitoring.tracing import Spans
 from schemas.catalogue import default_registry
 from schemas.registry import Registry
@@ -88,11 +89,12 @@ def build_runners(
     spans: Spans | None = None,
 ) -> list[Runner]:
     """One runner a step or sink. Raises KeyError for a name that neither has."""
-    metrics = EngineMetrics(metrics_registry)
+    metrics, dependencies = EngineMetrics(metrics_registry), DependencyMetrics(metrics_registry)
+    postgresql, kafka = dependencies.reach("postgresql"), dependencies.reach("kafka")
     return [
         Runner(
-            _handler(parts[name], options, registry, is_traced=spans is not None),
-            consumer=new_consumer(options.kafka, name),
+            _handler(parts[name], options, registry, postgresql, is_traced=spans is not None),
+            consumer=new_consumer(options.kafka, name, kafka),
             publisher=BatchPublisher(options.kafka),
             registry=registry,
             options=options,
@@ -100,19 +102,20 @@ def build_runners(
             metrics=metrics,
             code_version=code_version(),
             tracer=None if spans is None else Tracer(spans),
+            reach=postgresql,
         )
         for name in names
     ]
 
 
-def _handler(part: Step[Any] | Sink, options: EngineOptions, registry: Registry, *, is_traced: bool) -> Handler:
+def _handler(part: Step[Any] | Sink, options: EngineOptions, registry: Registry, reach: Reach, *, is_traced: bool) -> Handler:
     if not isinstance(part, Step):
         return SinkHandler(part)
     return StepHandler(
         part,
         STORES[part.name],
         registry,
-        Database(options.dsn, f"dujiang {part.name} reader"),
+        Database(options.dsn, f"dujiang {part.name} reader", reach),
         cached_entities_max=options.batch.cached_entities_max,
         is_traced=is_traced,
     )

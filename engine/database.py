@@ -14,6 +14,7 @@ from psycopg import Connection, Cursor, sql
 from psycopg.conninfo import conninfo_to_dict
 
 from engine.errors import EnvironmentFault, TransientFault
+from engine.reach import Reach, untold
 
 STATEMENT_TIMEOUT_MS = 60_000
 # A worker that is stopped in the middle of its transaction holds the ledger's rows; the next owner waits no longer than this.
@@ -68,11 +69,15 @@ def fault_of(error: psycopg.Error) -> Exception:
 
 
 class Database:
-    """One connection, opened when first needed and again after it broke. Not for two threads at once."""
+    """One connection, opened when first needed and again after it broke. Not for two threads at once.
 
-    def __init__(self, dsn: str, application: str) -> None:
+    `reach` is told after each transaction whether there was a server: one that refuses a statement is there.
+    """
+
+    def __init__(self, dsn: str, application: str, reach: Reach = untold) -> None:
         self._dsn = dsn
         self._application = application
+        self._reach = reach
         self._connection: Connection[Any] | None = None
 
     @contextmanager
@@ -82,7 +87,9 @@ class Database:
             connection = self._open()
             with connection.transaction(), connection.cursor() as cursor:
                 yield cursor
+            self._reach(True)
         except psycopg.Error as error:
+            self._reach(self._connection is not None and not self._connection.closed)
             if self._connection is not None and self._connection.broken:
                 self.close()
             fault = fault_of(error)

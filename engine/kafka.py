@@ -6,14 +6,18 @@ topic and we agree on where an entity's log is.
 
 from collections.abc import Callable, Sequence
 from threading import Lock
-from typing import Any
+from typing import Any, Final
 
+import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from msgspec import Struct
 
 from engine.errors import EnvironmentFault, TransientFault
 from engine.options import KafkaOptions
+from engine.reach import Reach
 from schemas.topics import RECORD_BYTES_MAX
+
+LOOK_MS: Final = 5_000  # between two looks at the brokers
 
 _ENVIRONMENT = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED: "grant this client write access to the topic",
@@ -150,8 +154,12 @@ def _producer(options: KafkaOptions, more: dict[str, Any] | None = None) -> Prod
     )
 
 
-def new_consumer(options: KafkaOptions, name: str, **more: Any) -> Consumer:
-    """A consumer in the group of a step or sink. The ledger decides where it stands; Kafka's offsets are a hint."""
+def new_consumer(options: KafkaOptions, name: str, reach: Reach | None = None, **more: Any) -> Consumer:
+    """A consumer in the group of a step or sink. The ledger decides where it stands; Kafka's offsets are a hint.
+
+    `reach` is told from within the caller's polls, every LOOK_MS, whether the client has a connection to any broker.
+    """
+    looks = {} if reach is None else {"statistics.interval.ms": LOOK_MS, "stats_cb": lambda told: reach(has_broker(told))}
     return Consumer(
         {
             "bootstrap.servers": options.bootstrap,
@@ -171,10 +179,27 @@ def new_consumer(options: KafkaOptions, name: str, **more: Any) -> Consumer:
             "fetch.wait.max.ms": 20,
             "isolation.level": "read_committed",
             **options.security,
+            **looks,
             **more,
         },
         logger=_silent,
     )
+
+
+class _Broker(Struct):
+    state: str
+
+
+class _Statistics(Struct):
+    brokers: dict[str, _Broker]
+
+
+_statistics = msgspec.json.Decoder(_Statistics)
+
+
+def has_broker(statistics: str) -> bool:
+    """Whether any broker is connected, by librdkafka's statistics. It keeps on connecting to those that it needs."""
+    return any(broker.state == "UP" for broker in _statistics.decode(statistics).brokers.values())
 
 
 def partition_of(key: bytes, partitions: int) -> int:

@@ -25,6 +25,7 @@ from engine.intake import Intake
 from engine.kafka import BatchPublisher
 from engine.options import EngineOptions
 from engine.ports import Outcome
+from engine.reach import Reach, untold
 from engine.records import Decoded, Place, Record, Refused, Work, decode
 from engine.status import Condition, RunnerStatus
 from engine.tracing import Tracer
@@ -45,7 +46,10 @@ class Abandoned(Exception):
 
 
 class Runner:
-    """One handler in one consumer group. `run` blocks until `stop`; all Kafka calls come from its thread."""
+    """One handler in one consumer group. `run` blocks until `stop`; all Kafka calls come from its thread.
+
+    `reach` is told whether PostgreSQL was there.
+    """
 
     def __init__(
         self,
@@ -59,6 +63,7 @@ class Runner:
         metrics: EngineMetrics,
         code_version: str,
         tracer: Tracer | None = None,
+        reach: Reach = untold,
     ) -> None:
         self.status = RunnerStatus(handler.name)
         self._handler = handler
@@ -69,8 +74,8 @@ class Runner:
         self._metrics = metrics
         self._code_version = code_version
         self._tracer = tracer
-        self._writing = Database(options.dsn, f"dujiang {handler.name} writer")
-        self._tending = Database(options.dsn, f"dujiang {handler.name}")
+        self._writing = Database(options.dsn, f"dujiang {handler.name} writer", reach)
+        self._tending = Database(options.dsn, f"dujiang {handler.name}", reach)
         self._writer = ThreadPoolExecutor(1, f"{handler.name}-writer")
         self._flying: tuple[Work, Future[None]] | None = None
         self._abandon = Event()

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from engine.clock import Clock
 from engine.options import KafkaOptions
+from engine.reach import Reach, untold
 from gateway.publisher import RecordPublisher
 
 PROBE_EVERY_S = 2.0
@@ -31,7 +32,7 @@ class Health(Protocol):
 class BrokerHealth:
     """Asks Kafka for a sign of life every few seconds, in a thread of its own. Use as a context manager."""
 
-    def __init__(self, options: KafkaOptions, clock: Clock) -> None:
+    def __init__(self, options: KafkaOptions, clock: Clock, reach: Reach = untold) -> None:
         self._admin = AdminClient(
             {
                 "bootstrap.servers": options.bootstrap,
@@ -41,6 +42,7 @@ class BrokerHealth:
             }
         )
         self._clock = clock
+        self._reach = reach
         self._answered_s: float | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._probe_until_stopped, name="gateway-health", daemon=True)
@@ -62,7 +64,9 @@ class BrokerHealth:
 
     def _probe_until_stopped(self) -> None:
         while not self._stopping.is_set():
-            if self._answers():
+            has_answered = self._answers()
+            self._reach(has_answered)
+            if has_answered:
                 self._answered_s = self._clock.monotonic_s()
             self._stopping.wait(PROBE_EVERY_S)
 

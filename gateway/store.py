@@ -10,6 +10,7 @@ from psycopg import Cursor
 
 from engine.database import Database, StoreRefused
 from engine.errors import EnvironmentFault, Fault, TransientFault
+from engine.reach import Reach, untold
 from gateway import catalogue
 from gateway.problems import Problem
 
@@ -24,8 +25,8 @@ log = structlog.get_logger("gateway")
 class Store:
     """A connection, opened when first needed. Calls take their turn."""
 
-    def __init__(self, dsn: str, application: str, *, answer_s: float = ANSWER_S) -> None:
-        self._database = Database(dsn, application)
+    def __init__(self, dsn: str, application: str, *, answer_s: float = ANSWER_S, reach: Reach = untold) -> None:
+        self._database = Database(dsn, application, reach)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="gateway-store")
         self._answer_s = answer_s
 

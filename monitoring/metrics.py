@@ -3,7 +3,7 @@
 Labels take few values: steps, topics, partitions, outcomes, reasons, partners. Never ids of events or entities.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -92,6 +92,36 @@ class EngineMetrics:
             ["step", "topic"],
             registry=registry,
         )
+
+
+class DependencyMetrics:
+    """Of what workers, gateways and deliverers stand on, as each process sees it: Kafka and PostgreSQL."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._up = Gauge(
+            "dujiang_dependency_up",
+            "1 after a try that reached it, 0 after one that did not; no series before the first: kafka, postgresql",
+            ["dependency"],
+            registry=registry,
+        )
+        self._failures = Counter(
+            "dujiang_dependency_failures",
+            "Tries that did not reach it: a connection to PostgreSQL that broke or could not be opened, a look at Kafka that"
+            " found no broker",
+            ["dependency"],
+            registry=registry,
+        )
+
+    def reach(self, dependency: str) -> Callable[[bool], None]:
+        """To be told after every try whether it reached it. Thread-safe; for tries, not for events."""
+        failures = self._failures.labels(dependency)
+
+        def told(is_reached: bool) -> None:
+            self._up.labels(dependency).set(is_reached)
+            if not is_reached:
+                failures.inc()
+
+        return told
 
 
 class GatewayMetrics:

@@ -165,6 +165,24 @@ LEDGER = table(
         " FROM v_ledger ORDER BY step, topic"
     ),
 )
+DEPENDENCIES = lines(
+    Words("Kafka 与 PostgreSQL", "Kafka and PostgreSQL"),
+    Words(
+        "各类进程最近一次尝试是否连通（1 为是）；多个进程取最差者。",
+        "Whether the last try of each kind of process reached them (1: it did); of several processes the worst.",
+    ),
+    Prom("min by (job, dependency) (dujiang_dependency_up)", "{{job}} {{dependency}}"),
+    unit="short",
+)
+DEPENDENCY_FAILURES = lines(
+    Words("连不通的尝试", "Tries that failed to reach them"),
+    Words(
+        "每秒未能连通 Kafka 或 PostgreSQL 的尝试；重启数据库后会短暂出现。",
+        "Tries a second that did not reach Kafka or PostgreSQL; a few come with every restart of theirs.",
+    ),
+    Prom("sum by (job, dependency) (rate(dujiang_dependency_failures_total[$__rate_interval]))", "{{job}} {{dependency}}"),
+    unit="cps",
+)
 READINGS = table(
     Words("读取副本", "Reading copies"),
     Words(
@@ -188,6 +206,7 @@ DASHBOARD = Dashboard(
             Words("定时器、熔断、账本与读取副本", "Timers, breaker, ledger and copies"),
             (TIMERS_NEXT, BREAKERS, LEDGER, READINGS),
         ),
+        Row(Words("依赖", "What it stands on"), (DEPENDENCIES, DEPENDENCY_FAILURES)),
     ),
     (Variable("step", Words("步骤", "Step"), "steps"),),
     hours=6,

@@ -11,6 +11,7 @@ from psycopg import Cursor
 
 from engine.database import Database, StoreRefused
 from engine.errors import Fault
+from engine.reach import Reach, untold
 from engine.subscriptions import deliveries, snapshots
 from engine.subscriptions.deliveries import EndpointHealth, Outstanding, Plan, Progress, Settlement
 from schemas.subscriptions import Place
@@ -28,8 +29,8 @@ log = structlog.get_logger("webhooks")
 class Books:
     """Plans and settlements. A turn that fails is repeated until the database takes it; couriers wait that long."""
 
-    def __init__(self, dsn: str) -> None:
-        self._database = Database(dsn, "dujiang deliveries")
+    def __init__(self, dsn: str, reach: Reach = untold) -> None:
+        self._database = Database(dsn, "dujiang deliveries", reach)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="webhook-books")
         self._plans: list[tuple[Plan, asyncio.Future[bool]]] = []
         self._settlements: list[tuple[Settlement, Callable[[], None]]] = []

@@ -19,6 +19,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from engine.errors import TransientFault
 from engine.kafka import fault_of, new_consumer
 from engine.options import KafkaOptions
+from engine.reach import Reach
 from schemas import traceparent
 from schemas.cloudevents import CloudEvent, CloudEventError, json_format, kafka_binding
 from schemas.deprecation import NONE, Attributes, told
@@ -163,12 +164,16 @@ class KafkaLog:
     """A Log on Kafka. Open it in the loop that reads it."""
 
     def __init__(
-        self, options: KafkaOptions, topics: dict[str, Classification], deprecations: Mapping[str, Attributes] = NONE
+        self,
+        options: KafkaOptions,
+        topics: dict[str, Classification],
+        deprecations: Mapping[str, Attributes] = NONE,
+        reach: Reach | None = None,
     ) -> None:
         self._topics = topics
         self._deprecations = deprecations
         self._loop = asyncio.get_running_loop()
-        self._tail = _reader(options, queued_min=10_000)
+        self._tail = _reader(options, reach, queued_min=10_000)
         self._behind = _reader(options, queued_min=2_000)
         self._behind_at: tuple[Place, int] | None = None
         self._fetched: dict[Place, deque[tuple[int, Chunk]]] = {}
@@ -356,11 +361,12 @@ class KafkaLog:
         return Chunk(records, following)
 
 
-def _reader(options: KafkaOptions, *, queued_min: int) -> Consumer:
+def _reader(options: KafkaOptions, reach: Reach | None = None, *, queued_min: int) -> Consumer:
     """It joins no group: positions stand in PostgreSQL, one for each subscription."""
     return new_consumer(
         options,
         "webhooks",
+        reach,
         **{
             "enable.partition.eof": True,
             "queued.min.messages": queued_min,

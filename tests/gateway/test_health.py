@@ -40,10 +40,22 @@ def test_broker_that_never_answered_is_a_reason() -> None:
     assert health.reasons() == ["Kafka has not answered yet"]
 
 
+def test_every_question_without_an_answer_is_told_of() -> None:
+    told: list[bool] = []
+    with BrokerHealth(KafkaOptions("127.0.0.1:1"), SystemClock(), told.append):
+        clock = SystemClock()
+        until_s = clock.monotonic_s() + 20
+        while not told and clock.monotonic_s() < until_s:
+            clock.sleep(0.05)
+    assert set(told) == {False}
+
+
 @pytest.mark.services
 def test_broker_is_well_while_it_answers_and_not_long_after(kafka: KafkaServer, clock: FakeClock) -> None:
-    with BrokerHealth(KafkaOptions(kafka.bootstrap), clock) as health:
+    told: list[bool] = []
+    with BrokerHealth(KafkaOptions(kafka.bootstrap), clock, told.append) as health:
         wait_until_well(health)
+    assert set(told) == {True}
     clock.advance(ANSWERED_WITHIN_S + 1)
     assert health.reasons() == ["Kafka has not answered for 11 s"]
 

@@ -18,6 +18,7 @@ def catalogue() -> dict[str, str]:
     found = {}
     groups = (
         metrics.EngineMetrics(registry),
+        metrics.DependencyMetrics(registry),
         metrics.GatewayMetrics(registry),
         metrics.ReaderMetrics(registry),
         metrics.DeliveryMetrics(registry),

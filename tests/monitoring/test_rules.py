@@ -68,6 +68,8 @@ def _rhythm(partner: str, promised_s: int, heard_s: str, gateway: str = "one") -
     }
 
 
+_UP = 'dujiang_dependency_up{{job="{}",instance="{}",dependency="{}"}}'
+_FAILED = 'dujiang_dependency_failures_total{{job="{}",instance="{}",dependency="{}"}}'
 DELIVERER = {"job": "deliverer"}
 _GIVEN_UP = 'dujiang_delivery_dead_letters_total{job="deliverer",reason="exhausted"}'
 CASES = [
@@ -165,6 +167,31 @@ CASES = [
         "20m",
         {'dujiang_delivery_dead_letters_total{reason="exhausted"}': "2x15 3x10"},
         {'dujiang_delivery_dead_letters_total{reason="exhausted"}': "2 3x30"},
+    ),
+    Case(  # one of two workers is enough
+        "DujiangDatabaseAway",
+        {"job": "worker"},
+        "6m",
+        {
+            _UP.format("worker", "a", "postgresql"): "1 0x6",
+            _UP.format("worker", "b", "postgresql"): "1x7",
+            _FAILED.format("worker", "a", "postgresql"): "0+9x7",
+        },
+        {_UP.format("worker", "a", "postgresql"): "1x7", _FAILED.format("worker", "a", "postgresql"): "0+9x7"},
+    ),
+    Case(  # a gateway that nobody asks anything of since
+        "DujiangDatabaseAway",
+        {"job": "gateway"},
+        "9m",
+        {_UP.format("gateway", "a", "postgresql"): "0x9", _FAILED.format("gateway", "a", "postgresql"): "0+1x9"},
+        {_UP.format("gateway", "a", "postgresql"): "0x9", _FAILED.format("gateway", "a", "postgresql"): "1x9"},
+    ),
+    Case(
+        "DujiangKafkaAway",
+        {"job": "worker"},
+        "6m",
+        {_UP.format("worker", "a", "kafka"): "1 0x6", _FAILED.format("worker", "a", "kafka"): "0+12x7"},
+        {_UP.format("worker", "a", "postgresql"): "1 0x6", _FAILED.format("worker", "a", "postgresql"): "0+12x7"},
     ),
     Case("DujiangGatewayAway", {"job": "gateway"}, "3m", {'up{job="gateway"}': "0x3"}, {'up{job="gateway"}': "0 1x3"}),
     Case(  # the agent is away, and its last word was good
