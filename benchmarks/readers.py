@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
+from prometheus_client import CollectorRegistry
 
 from benchmarks import report
 from benchmarks.drain import WORKLOADS, drain
@@ -27,6 +28,7 @@ from benchmarks.pages import PROJECT, SETTINGS, get, opened_console
 from gateway.console.screens.house import LIVE_S
 from monitoring.dashboards import DASHBOARDS
 from monitoring.dashboards.declared import Sql, asked
+from monitoring.metrics import ReadingMetrics
 from schemas.topics import FINDING_EVENT, PROJECT_EVENT, PROJECT_STATE
 from sinks.status.reading import keep_fresh
 
@@ -102,7 +104,8 @@ def _look(port: int, cookie: str, stop: threading.Event) -> int:
 
 def _read(dsn: str) -> None:
     """Until it is ended: the copy's passes, and all panels every PANELS_EVERY_S."""
-    passes = threading.Thread(target=keep_fresh, args=(dsn, threading.Event()), daemon=True)
+    arguments = dsn, threading.Event(), ReadingMetrics(CollectorRegistry())
+    passes = threading.Thread(target=keep_fresh, args=arguments, daemon=True)
     passes.start()
     questions = [
         asked(query, dashboard.hours, subject=PROJECT)

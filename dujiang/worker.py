@@ -16,6 +16,7 @@ from engine import failpoints
 from engine.clock import SystemClock
 from engine.host import build_app, run_app
 from engine.runner import Runner
+from monitoring.metrics import ReadingMetrics
 from sinks.status.reading import keep_fresh
 
 log = structlog.get_logger()
@@ -48,5 +49,6 @@ def _run(settings: Settings, services: Services, runners: list[Runner], metrics:
     log.info("worker", steps=settings.worker.steps, health=f"http://{settings.worker.http_host}:{port}/health/ready")
     if "projects" in settings.worker.steps:
         # Ends with the process: a pass that is cut off is rolled back, and the next process makes it.
-        Thread(target=keep_fresh, args=(services.dsn, Event()), name="reading copy", daemon=True).start()
+        arguments = services.dsn, Event(), ReadingMetrics(metrics)
+        Thread(target=keep_fresh, args=arguments, name="reading copy", daemon=True).start()
     run_app(app)

@@ -124,6 +124,24 @@ class DependencyMetrics:
         return told
 
 
+class ReadingMetrics:
+    """Of the worker that keeps the copies for readers."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.timestamp_seconds = Gauge(
+            "dujiang_reading_copy_timestamp_seconds",
+            "What was committed by then is in the copy that lists and counts read (unix time); 0: no pass yet",
+            ["copy"],
+            registry=registry,
+        )
+        self.pass_seconds = Gauge(
+            "dujiang_reading_copy_pass_seconds",
+            "How long the last pass over the copy took; the next one rests twenty times as long",
+            ["copy"],
+            registry=registry,
+        )
+
+
 class GatewayMetrics:
     """Of the HTTP gateway."""
 

@@ -183,6 +183,15 @@ DEPENDENCY_FAILURES = lines(
     Prom("sum by (job, dependency) (rate(dujiang_dependency_failures_total[$__rate_interval]))", "{{job}} {{dependency}}"),
     unit="cps",
 )
+READING_AGE = lines(
+    Words("读取副本的陈旧程度", "Age of the reading copies"),
+    Words(
+        "距副本所反映时刻的时间；一轮更新后休息其用时的二十倍，明显超出时告警。",
+        "How long ago the copies were true; a pass rests twenty times as long as it took, and well beyond that an alert comes.",
+    ),
+    Prom("time() - max by (copy) (dujiang_reading_copy_timestamp_seconds)", "{{copy}}"),
+    unit="s",
+)
 READINGS = table(
     Words("读取副本", "Reading copies"),
     Words(
@@ -204,7 +213,7 @@ DASHBOARD = Dashboard(
         Row(Words("规则与内存", "Rules and memory"), (DERIVED, LATE_SETTLED, CACHED, TIMERS_FIRED)),
         Row(
             Words("定时器、熔断、账本与读取副本", "Timers, breaker, ledger and copies"),
-            (TIMERS_NEXT, BREAKERS, LEDGER, READINGS),
+            (TIMERS_NEXT, BREAKERS, LEDGER, READINGS, READING_AGE),
         ),
         Row(Words("依赖", "What it stands on"), (DEPENDENCIES, DEPENDENCY_FAILURES)),
     ),

@@ -18,6 +18,7 @@ from sqlalchemy.dialects.postgresql import JSONB, UUID
 from engine.database import Database, StoreRefused
 from engine.errors import Fault
 from engine.tables import metadata
+from monitoring.metrics import ReadingMetrics
 
 EVERY_S: Final = 1.0
 REST: Final = 20.0
@@ -153,7 +154,7 @@ def refresh(cursor: Cursor[Any], rest: float = 0.0, passes: Sequence[str] = PASS
     return changes
 
 
-def keep_fresh(dsn: str, stopping: Event) -> None:
+def keep_fresh(dsn: str, stopping: Event, metrics: ReadingMetrics) -> None:
     """Until `stopping`. A pass that fails, for whatever reason, is told once to the log and tried again after AWAY_S.
 
     A transaction for each copy, so that one does not wait for what is wrong with the other.
@@ -166,6 +167,8 @@ def keep_fresh(dsn: str, stopping: Event) -> None:
                 with database.transaction() as cursor:
                     # A million projects at once take longer than a worker's statements may; cut off, it would never be done.
                     cursor.execute("SET LOCAL statement_timeout = 0")
+                    # Before the pass: one that fails must not keep from being seen how old the copy has become.
+                    _show_age(cursor, name, metrics)
                     refresh(cursor, REST, (name,))
                 failing.discard(name)
             except (Fault, StoreRefused, psycopg.Error) as fault:
@@ -173,3 +176,17 @@ def keep_fresh(dsn: str, stopping: Event) -> None:
                     log.warning("reading_copy_failed", copy=name, fault=str(fault))
                 failing.add(name)
     database.close()
+
+
+def _show_age(cursor: Cursor[Any], name: str, metrics: ReadingMetrics) -> None:
+    """As the copy stands, whichever process made its last pass."""
+    cursor.execute(
+        "SELECT CASE WHEN isfinite(finished_at) THEN extract(epoch FROM started_at)::float8 ELSE 0 END,"
+        " CASE WHEN isfinite(finished_at) THEN extract(epoch FROM finished_at - started_at)::float8 ELSE 0 END"
+        " FROM reading_pass WHERE name = %s",
+        (name,),
+    )
+    row = cursor.fetchone()
+    started_s, took_s = row or (0.0, 0.0)
+    metrics.timestamp_seconds.labels(name).set(started_s)
+    metrics.pass_seconds.labels(name).set(took_s)

@@ -14,11 +14,13 @@ from urllib.request import urlopen
 from uuid import UUID
 
 import psycopg
+from prometheus_client import CollectorRegistry
 
 from engine.subscriptions import deliveries, register
 from engine.subscriptions.deliveries import Plan, Planned, Settlement
 from gateway.console import users
 from gateway.console.rights import Role
+from monitoring.metrics import ReadingMetrics
 from schemas.subscriptions import Basis, Place, Status, Subscription
 from schemas.topics import PROJECT_EVENT
 from sinks.status.reading import keep_fresh
@@ -161,7 +163,8 @@ def founded(services: Any, registry: Any) -> Iterator[Bureau]:
     try:
         with _emptied(services, dsn):
             stage, stop = Stage(services, dsn, registry), Event()
-            copying = Thread(target=keep_fresh, args=(dsn, stop), daemon=True)  # as a worker process does
+            figures = ReadingMetrics(CollectorRegistry())
+            copying = Thread(target=keep_fresh, args=(dsn, stop, figures), daemon=True)  # as a worker process does
             try:
                 _seed(stage)
                 copying.start()

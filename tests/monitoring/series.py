@@ -19,6 +19,7 @@ def catalogue() -> dict[str, str]:
     groups = (
         metrics.EngineMetrics(registry),
         metrics.DependencyMetrics(registry),
+        metrics.ReadingMetrics(registry),
         metrics.GatewayMetrics(registry),
         metrics.ReaderMetrics(registry),
         metrics.DeliveryMetrics(registry),

@@ -3,28 +3,35 @@
 import json
 import math
 import random
+import re
 import sys
+import time
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from threading import Event, Thread
 from typing import Any
 
 import psycopg
 import pytest
 from msgspec.structs import replace
+from prometheus_client import CollectorRegistry
 
 from benchmarks import seeded
 from benchmarks.pages import QUESTIONS
+from dujiang.embedded.ports import free_port
 from engine.ports import Entity
 from gateway.console import queries
 from gateway.console.queries import ProjectFilter
 from gateway.console.queries import rows as fetching
 from monitoring.dashboards import DASHBOARDS
 from monitoring.dashboards.declared import Sql, asked
+from monitoring.metrics import ReadingMetrics
 from schemas.projects import Project, State
 from sinks.status import StatusStore
 from sinks.status.projects import PROJECTS
-from sinks.status.reading import refresh
+from sinks.status.reading import PASSES, keep_fresh, refresh
 from streams import projects
 from tests.conftest import Stage
 from tests.console.bureau import event
@@ -298,9 +305,39 @@ def test_the_copy_is_told_how_old_it_is(owner: psycopg.Connection[Any]) -> None:
         assert queries.copy_age_s(cursor) == 50
 
 
-def test_a_worker_keeps_the_copy(stage: Stage) -> None:
-    stage.worker("projects")
+def test_how_old_a_copy_is_is_seen_though_its_passes_fail(database: str, owner: psycopg.Connection[Any]) -> None:
+    with owner.transaction(), owner.cursor() as cursor:
+        cursor.execute(
+            "UPDATE reading_pass SET started_at = to_timestamp(1000), finished_at = to_timestamp(1003) WHERE name = 'project'"
+        )
+        cursor.execute("UPDATE reading_pass SET started_at = '-infinity', finished_at = '-infinity' WHERE name = 'event'")
+        for name in PASSES:
+            cursor.execute(f"ALTER FUNCTION refresh_{name}_reading RENAME TO lost_{name}".encode())
+    figures, stopping = CollectorRegistry(), Event()
+    keeper = Thread(target=keep_fresh, args=(database, stopping, ReadingMetrics(figures)), daemon=True)
+    keeper.start()
+
+    def shown(name: str) -> list[float | None]:
+        return [figures.get_sample_value(f"dujiang_reading_copy_{name}_seconds", {"copy": copy}) for copy in PASSES]
+
+    until = time.monotonic() + 30
+    while None in shown("timestamp") + shown("pass") and time.monotonic() < until:
+        time.sleep(0.05)
+    stopping.set()
+    keeper.join(20)
+    assert (shown("timestamp"), shown("pass")) == ([1_000, 0], [3, 0])
+
+
+def test_a_worker_keeps_the_copy_and_says_how_old_it_is(stage: Stage) -> None:
+    port = free_port()
+    stage.worker("projects", worker__http_port=str(port))
     data = {"call_id": "C-1", "title": "Weir", "lead": "Institute", "budget": 10}
     stage.send([event("research.application.submitted", "e-1", "P-1", datetime.now(UTC), data)])
     listed = "SELECT project_id, state, title FROM v_listed_project"
     stage.until(lambda: stage.rows(listed) == [("P-1", "applied", "Weir")], 60, lambda: f"listed: {stage.rows(listed)}")
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        said = answer.read().decode()
+    [true_at] = re.findall(r'^dujiang_reading_copy_timestamp_seconds\{copy="project"\} (\S+)$', said, re.MULTILINE)
+    assert 0 <= time.time() - float(true_at) < 60
+    up = set(re.findall(r'^dujiang_dependency_up\{dependency="(\w+)"\} 1.0$', said, re.MULTILINE))
+    assert "postgresql" in up  # Kafka is looked at every five seconds

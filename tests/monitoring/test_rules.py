@@ -68,6 +68,14 @@ def _rhythm(partner: str, promised_s: int, heard_s: str, gateway: str = "one") -
     }
 
 
+def _copy(true_at: str, took: str) -> Series:
+    """A reading copy: until when it is true, and how long its passes take."""
+    return {
+        'dujiang_reading_copy_timestamp_seconds{copy="project"}': true_at,
+        'dujiang_reading_copy_pass_seconds{copy="project"}': took,
+    }
+
+
 _UP = 'dujiang_dependency_up{{job="{}",instance="{}",dependency="{}"}}'
 _FAILED = 'dujiang_dependency_failures_total{{job="{}",instance="{}",dependency="{}"}}'
 DELIVERER = {"job": "deliverer"}
@@ -193,6 +201,8 @@ CASES = [
         {_UP.format("worker", "a", "kafka"): "1 0x6", _FAILED.format("worker", "a", "kafka"): "0+12x7"},
         {_UP.format("worker", "a", "postgresql"): "1 0x6", _FAILED.format("worker", "a", "postgresql"): "0+12x7"},
     ),
+    Case("DujiangReadingCopyOld", {"copy": "project"}, "20m", _copy("0x20", "2x20"), _copy("0+60x20", "2x20")),
+    Case("DujiangReadingCopyOld", {"copy": "project"}, "20m", _copy("0x20", "2x20"), _copy("0x20", "60x20")),  # it rests
     Case("DujiangGatewayAway", {"job": "gateway"}, "3m", {'up{job="gateway"}': "0x3"}, {'up{job="gateway"}': "0 1x3"}),
     Case(  # the agent is away, and its last word was good
         "DujiangGatewayAway",
