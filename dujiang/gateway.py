@@ -33,7 +33,7 @@ from gateway.subscriptions.service import SubscriptionService
 from gateway.subscriptions.store import Subscriptions
 from gateway.subscriptions.tail import SharedLog
 from gateway.trace.routes import Traces
-from monitoring.metrics import DependencyMetrics, GatewayMetrics, ReaderMetrics
+from monitoring.metrics import AlertmanagerMetrics, DependencyMetrics, GatewayMetrics, ReaderMetrics
 
 log = structlog.get_logger("gateway")
 
@@ -80,12 +80,14 @@ async def _opened(settings: Settings, services: Services) -> AsyncIterator[FastA
                 destinations=destinations_of(settings),
                 metrics=ReaderMetrics(prometheus),
             )
+            alerts = AlertmanagerMetrics(prometheus)
+            hooks = router(all_or_fault(publisher), registry, settings.connectors.alertmanager, clock, alerts)
             app = create_app(
                 registry=registry,
                 publisher=publisher,
                 clock=clock,
                 health=health,
-                routers=[router(all_or_fault(publisher), registry, settings.connectors.alertmanager, clock)],
+                routers=[hooks],
                 metrics=metrics,
                 prometheus=prometheus,
                 directory=directory if _asks_for_tokens(settings) else None,

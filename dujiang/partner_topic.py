@@ -1,14 +1,19 @@
 """The connector of a partner's own Kafka topic, with the gateway's checks and the partner's rights."""
 
 import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from threading import Event
 from typing import Final
 
 import psycopg
+from prometheus_client import CollectorRegistry
 
 from connectors.kafka_topic.mapping import Judge
-from connectors.kafka_topic.run import Done, Parts, run
+from connectors.kafka_topic.run import Done, Health, Parts, run
+from connectors.kafka_topic.settings import KafkaTopicSettings
+from dujiang import pages
 from dujiang.settings import Settings
 from dujiang.wiring import Services, registry_of
 from engine import failpoints
@@ -22,6 +27,7 @@ from gateway.directory import registered
 from gateway.identity import Identity
 from gateway.problems import Problem
 from gateway.snapshot import FRESH_S
+from monitoring.metrics import ConnectorMetrics
 from schemas.cloudevents import CloudEvent
 from schemas.contract import instant_text
 from schemas.registry import Registry
@@ -30,12 +36,22 @@ _NO_END: Final = datetime.max.replace(tzinfo=UTC)
 
 
 def run_partner_topic(
-    settings: Settings, services: Services, stop: Event, *, until_end: bool = False, skip_lost: bool = False
+    settings: Settings,
+    services: Services,
+    stop: Event,
+    *,
+    until_end: bool = False,
+    skip_lost: bool = False,
+    on_listening: Callable[[str], None] = lambda _: None,
 ) -> Done:
-    """Until `stop`, or the topic's end. Raises the engine's faults that waiting does not mend."""
+    """Until `stop`, or the topic's end. Raises the engine's faults that waiting does not mend.
+
+    While it goes on it has pages for health and metrics, and `on_listening` is told where; up to the end nobody would ask.
+    """
     if "DUJIANG_FAILPOINT" in os.environ:
         failpoints.arm_from(os.environ["DUJIANG_FAILPOINT"])
     chosen = settings.connectors.kafka_topic
+    prometheus = CollectorRegistry()
     registry, publisher = registry_of(settings), BatchPublisher(settings.kafka_options(services.bootstrap))
     partner = _Registered(Database(services.dsn, "dujiang connector rights"), chosen.partner, registry, SystemClock())
     parts = Parts(
@@ -45,12 +61,27 @@ def run_partner_topic(
         connect=lambda: psycopg.connect(services.dsn, application_name="dujiang connector", options="-c timezone=UTC"),
         rights=partner.judge,
         heard=partner.heard,
+        metrics=ConnectorMetrics(prometheus),
     )
     try:
-        return run(parts, stop, until_end=until_end, skip_lost=skip_lost)
+        if until_end:
+            return run(parts, stop, until_end=True, skip_lost=skip_lost)
+        with _pages(chosen, parts.health, prometheus) as url:
+            on_listening(url)
+            return run(parts, stop, skip_lost=skip_lost)
     finally:
         publisher.close()
         partner.close()
+
+
+def _pages(chosen: KafkaTopicSettings, health: Health, prometheus: CollectorRegistry) -> AbstractContextManager[str]:
+    answers = {
+        "/health/live": pages.live,
+        "/health/ready": lambda: pages.ready(health.told()),
+        "/metrics": lambda: pages.metrics(prometheus),
+    }
+    setting = "connectors.kafka_topic.http_port"
+    return pages.served("connector", setting, chosen.http_host, chosen.http_port, answers)
 
 
 class _Registered:

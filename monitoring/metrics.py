@@ -142,6 +142,72 @@ class ReadingMetrics:
         )
 
 
+class ConnectorMetrics:
+    """Of `dujiang connector kafka`, which goes on until it is stopped."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.published = Counter(
+            "dujiang_connector_published_records",
+            "Records of a partner's topic that are in ours",
+            ["partner", "topic"],
+            registry=registry,
+        )
+        self.refused = Counter(
+            "dujiang_connector_refused_records",
+            "Records of a partner's topic that were refused and told of as a finding, by reason",
+            ["partner", "topic", "reason"],
+            registry=registry,
+        )
+        self.faults = Counter(
+            "dujiang_connector_faults",
+            "Faults after which the connector waited and began again where it stood, by kind: transient, environment",
+            ["partner", "topic", "kind"],
+            registry=registry,
+        )
+        self.lag_records = Gauge(
+            "dujiang_connector_lag_records",
+            "Offsets from where the connector stands to the end of the partner's topic, when its Kafka last answered",
+            ["partner", "topic"],
+            registry=registry,
+        )
+        self.last_carried_timestamp_seconds = Gauge(
+            "dujiang_connector_last_carried_timestamp_seconds",
+            "When the connector last carried records (unix time); 0: not since it was started",
+            ["partner", "topic"],
+            registry=registry,
+        )
+
+    def begin(self, partner: str, topic: str) -> None:
+        """Its series begin at 0 and not with the first record or fault: a rate never sees a counter's first value."""
+        self.published.labels(partner, topic)
+        self.last_carried_timestamp_seconds.labels(partner, topic)
+        for kind in ("transient", "environment"):
+            self.faults.labels(partner, topic, kind)
+
+
+class AlertmanagerMetrics:
+    """Of the gateway's webhook for Alertmanager."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.accepted = Counter(
+            "dujiang_alertmanager_accepted_alerts",
+            "Alerts of Alertmanagers that Kafka has, repeats within a body included",
+            registry=registry,
+        )
+        self.refused = Counter(
+            "dujiang_alertmanager_refused_alerts",
+            "Alerts of Alertmanagers that were refused for good and told of as a finding, by reason",
+            ["reason"],
+            registry=registry,
+        )
+        self.refused_bodies = Counter(
+            "dujiang_alertmanager_refused_bodies",
+            "Bodies that got a problem for an answer, by reason; only `unavailable` is sent again",
+            ["reason"],
+            registry=registry,
+        )
+
+
 class GatewayMetrics:
     """Of the HTTP gateway."""
 

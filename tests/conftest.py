@@ -173,6 +173,13 @@ class Stage:
         """A real deliverer process; `settings` as of `worker`."""
         return self._process("deliver", **{"deliver__http_port": str(port), **settings})
 
+    def connector(self, partner: str, topic: str, port: int) -> subprocess.Popen[bytes]:
+        """A real connector process that carries a topic of this stage's own Kafka, as if it were a partner's."""
+        chosen = {"partner": partner, "topic": topic, "bootstrap": self.bootstrap, "http_port": str(port)}
+        return self._process(
+            "connector", "kafka", **{f"connectors__kafka_topic__{name}": value for name, value in chosen.items()}
+        )
+
     def _process(self, *arguments: str, **settings: str) -> subprocess.Popen[bytes]:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("DUJIANG_")}
         environment |= {

@@ -15,11 +15,13 @@ from engine.clock import Clock
 from engine.errors import EnvironmentFault, TransientFault
 from engine.filedrop import Finding, Mapped, Refused, Unusable, finding_fact, finding_of, message_of
 from engine.kafka import Message
+from monitoring.metrics import AlertmanagerMetrics
 from schemas.cloudevents import CloudEventError
 from schemas.registry import ContractError, Registry
 
 Publish = Callable[[list[Message]], Awaitable[None]]
 PROBLEM = "application/problem+json"
+TOO_LARGE = "body_too_large"
 TYPE_BASE = "urn:dujiang:problem:alertmanager:"
 
 _PROBLEM_CONTENT: dict[str, Any] = {
@@ -47,7 +49,9 @@ _REQUEST_BODY: dict[str, Any] = {
 }
 
 
-def router(publish: Publish, registry: Registry, settings: AlertmanagerSettings, clock: Clock) -> APIRouter:
+def router(
+    publish: Publish, registry: Registry, settings: AlertmanagerSettings, clock: Clock, metrics: AlertmanagerMetrics
+) -> APIRouter:
     """`publish` sends all and waits for the acknowledgements. Its TransientFault and EnvironmentFault become 503.
 
     On a 503 Alertmanager sends the body again; what was published already comes again as evidence of the same state.
@@ -62,18 +66,18 @@ def router(publish: Publish, registry: Registry, settings: AlertmanagerSettings,
     )
     async def receive(name: str, request: Request) -> JSONResponse:
         if not mapping.MONITOR.match(name):
-            return _problem(404, "monitor_name_invalid", "a monitor's name has 1 to 63 of a-z, 0-9 and -")
+            return refused(404, "monitor_name_invalid", "a monitor's name has 1 to 63 of a-z, 0-9 and -")
         text = await _text(request, settings.body_bytes_max)
-        if isinstance(text, JSONResponse):
-            return text
+        if isinstance(text, Unreadable):
+            return refused(413 if text.reason == TOO_LARGE else 400, text.reason, text.message)
         body = json_object(text, line_bytes_max=settings.body_bytes_max)
         if isinstance(body, Unreadable):
-            return _problem(400, body.reason, f"the body: {body.message}")
+            return refused(400, body.reason, f"the body: {body.message}")
         received_at = clock.now()
         try:
             answers = mapping.alerts(body, name, received_at, settings)
         except Unusable as fault:
-            return _problem(422, fault.reason, str(fault), fault.pointer)
+            return refused(422, fault.reason, str(fault), fault.pointer)
         delivery = _Delivery(registry, name)
         for index, answer in enumerate(answers):
             delivery.add(index, answer, received_at)
@@ -81,8 +85,17 @@ def router(publish: Publish, registry: Registry, settings: AlertmanagerSettings,
             await publish(delivery.messages)
         except (TransientFault, EnvironmentFault):
             detail = "the event log cannot be written to just now; send the body again"
-            return _problem(503, "unavailable", detail, headers={"Retry-After": str(settings.retry_after_s)})
+            return refused(503, "unavailable", detail, headers={"Retry-After": str(settings.retry_after_s)})
+        metrics.accepted.inc(delivery.accepted)
+        for alert in delivery.refused:
+            metrics.refused.labels(alert["reason"]).inc()
         return JSONResponse({"accepted": delivery.accepted, "refused": delivery.refused})
+
+    def refused(
+        status: int, reason: str, detail: str, pointer: str = "", headers: dict[str, str] | None = None
+    ) -> JSONResponse:
+        metrics.refused_bodies.labels(reason).inc()
+        return _problem(status, reason, detail, pointer, headers)
 
     return routes
 
@@ -126,17 +139,17 @@ class _Delivery:
         self.messages += [message_of(self._registry, fact) for fact in facts]
 
 
-async def _text(request: Request, bytes_max: int) -> str | JSONResponse:
+async def _text(request: Request, bytes_max: int) -> str | Unreadable:
     """The body, read no further than the limit."""
     raw = bytearray()
     async for chunk in request.stream():
         raw += chunk
         if len(raw) > bytes_max:
-            return _problem(413, "body_too_large", f"the body has more than {bytes_max} bytes; set max_alerts or group_by")
+            return Unreadable(TOO_LARGE, f"the body has more than {bytes_max} bytes; set max_alerts or group_by")
     try:
         return raw.decode()
     except UnicodeDecodeError:
-        return _problem(400, "encoding_invalid", "the body is not UTF-8")
+        return Unreadable("encoding_invalid", "the body is not UTF-8")
 
 
 def _problem(status: int, reason: str, detail: str, pointer: str = "", headers: dict[str, str] | None = None) -> JSONResponse:

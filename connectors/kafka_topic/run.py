@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from threading import Event
+from typing import Any
 
 import structlog
 
@@ -21,6 +22,7 @@ from engine.errors import EnvironmentFault, Fault
 from engine.filedrop import Outbox, Refused
 from engine.filedrop.books import AlreadyRunning, Connect
 from engine.kafka import Message
+from monitoring.metrics import ConnectorMetrics
 from schemas.registry import Registry
 
 POLL_S = 0.5
@@ -47,6 +49,17 @@ class Done:
         return self.published + self.refused.total()
 
 
+@dataclass
+class Health:
+    """What a supervisor may ask for while a run goes on."""
+
+    fault: str | None = "the topic was not opened yet"  # None: it is read
+
+    def told(self) -> dict[str, Any]:
+        """Ready: the topic is being read."""
+        return {"ready": self.fault is None, "fault": self.fault}
+
+
 @dataclass(frozen=True)
 class Parts:
     """What a run stands on. `rights` gives the judge of now: asked before each batch, so a change of rights holds soon.
@@ -60,6 +73,8 @@ class Parts:
     connect: Connect
     rights: Callable[[], Judge]
     heard: Callable[[], None]
+    metrics: ConnectorMetrics
+    health: Health = field(default_factory=Health)
     open_feed: Callable[[KafkaTopicSettings], AbstractContextManager[Feed]] = Feed
 
 
@@ -69,6 +84,8 @@ def run(parts: Parts, stop: Event, *, until_end: bool = False, skip_lost: bool =
     Raises RecordsLost and AlreadyRunning, which waiting does not mend; with `until_end` every fault.
     """
     done = Done()
+    of_topic = parts.settings.partner, parts.settings.topic
+    parts.metrics.begin(*of_topic)
     pause_s = PAUSE_FIRST_S
     while not stop.is_set():
         read = done.read
@@ -80,6 +97,9 @@ def run(parts: Parts, stop: Event, *, until_end: bool = False, skip_lost: bool =
         except Fault as fault:
             if until_end:
                 raise
+            parts.health.fault = str(fault)
+            kind = "environment" if isinstance(fault, EnvironmentFault) else "transient"
+            parts.metrics.faults.labels(*of_topic, kind).inc()
             pause_s = PAUSE_FIRST_S if done.read > read else min(PAUSE_LAST_S, 2 * pause_s)
             remedy = fault.remedy if isinstance(fault, EnvironmentFault) else None
             log.warning("connector_waits", topic=parts.settings.topic, fault=str(fault), remedy=remedy, pause_s=pause_s)
@@ -93,8 +113,10 @@ def _carry(parts: Parts, stop: Event, done: Done, *, until_end: bool, skip_lost:
         bounds = feed.bounds()
         at = _standing(settings.topic, bounds, positions, skip_lost=skip_lost)
         feed.stand(at)
+        lag = parts.metrics.lag_records.labels(settings.partner, settings.topic)
         quiet_s = 0.0
         while not stop.is_set():
+            lag.set(feed.behind(at))
             records = feed.poll(settings.records_max, POLL_S)
             if records:
                 _take(parts, records, positions, at, done)
@@ -109,6 +131,7 @@ def _carry(parts: Parts, stop: Event, done: Done, *, until_end: bool, skip_lost:
                         log.info("connector_finds_partitions", topic=settings.topic)
                         at = _standing(settings.topic, feed.bounds(), positions, skip_lost=skip_lost)
                         feed.stand(at)
+            parts.health.fault = None  # at the end: what cannot be taken is no sign of health
 
 
 def _standing(topic: str, bounds: Mapping[int, Bounds], positions: Positions, *, skip_lost: bool) -> dict[int, int]:
@@ -166,5 +189,14 @@ def _take(parts: Parts, records: list[Given], positions: Positions, at: dict[int
     at.update({partition: move.after for partition, move in moves.items()})
     done.published += len(records) - refusals.total()
     done.refused += refusals
+    _count(parts, len(records) - refusals.total(), refusals)
     if refusals:
         log.warning("connector_refused", topic=parts.settings.topic, records=refusals.total(), reasons=sorted(refusals))
+
+
+def _count(parts: Parts, published: int, refusals: Counter[str]) -> None:
+    metrics, of_topic = parts.metrics, (parts.settings.partner, parts.settings.topic)
+    metrics.published.labels(*of_topic).inc(published)
+    for reason, records in refusals.items():
+        metrics.refused.labels(*of_topic, reason).inc(records)
+    metrics.last_carried_timestamp_seconds.labels(*of_topic).set_to_current_time()

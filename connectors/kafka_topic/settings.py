@@ -16,6 +16,10 @@ class KafkaTopicSettings(BaseModel):
     sasl_username: str = Field("", description="user that the partner gave us; it needs to read the topic, and nothing else")
     sasl_password: SecretStr = Field(SecretStr(""), description="password of that user")
     ssl_ca_location: str = Field("", description="file with the partner's certificate authority; empty: the system's")
+    http_host: str = Field("127.0.0.1", description="address of the connector's health and metrics")
+    http_port: int = Field(
+        8684, ge=0, le=65_535, description="TCP port of health and metrics, another for each topic; 0: a free one"
+    )
     records_max: int = Field(1_000, ge=1, le=10_000, description="records a batch")
 
     def client(self) -> dict[str, str]:

@@ -34,6 +34,7 @@ class Feed:
     def __init__(self, settings: KafkaTopicSettings) -> None:
         self._topic = settings.topic
         self._ends: dict[int, int] = {}
+        self._highs: dict[int, int] = {}
         self._consumer = Consumer(
             {
                 "client.id": "dujiang",
@@ -63,12 +64,14 @@ class Feed:
             found = self._consumer.list_topics(self._topic, ANSWER_S).topics[self._topic]
             if found.error is not None:
                 raise _fault_of(found.error)
-            return {
+            bounds = {
                 partition: Bounds(*self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), ANSWER_S))
                 for partition in sorted(found.partitions)
             }
         except KafkaException as error:
             raise _fault_of(error.args[0]) from error
+        self._highs = {partition: kept.end for partition, kept in bounds.items()}
+        return bounds
 
     def stand(self, positions: Mapping[int, int]) -> None:
         """Read from these next offsets."""
@@ -78,6 +81,14 @@ class Feed:
     def ends(self) -> dict[int, int]:
         """Where a partition ended when its last record had been given, markers of transactions passed over."""
         return dict(self._ends)
+
+    def behind(self, positions: Mapping[int, int]) -> int:
+        """Offsets from these positions to the topic's end, as `bounds` or the last fetch told it; asks for nothing."""
+        behind = 0
+        for partition, offset in positions.items():
+            _, high = self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), cached=True)
+            behind += max(0, max(high, self._highs.get(partition, 0)) - offset)  # below 0: no fetch was answered yet
+        return behind
 
     def poll(self, records_max: int, wait_s: float) -> list[Given]:
         """Up to so many records, each partition's in order; none after `wait_s`. Raises TransientFault or EnvironmentFault."""

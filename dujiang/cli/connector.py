@@ -32,7 +32,14 @@ def kafka(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     with services_of(settings) as services:
-        done = run_partner_topic(settings, services, stop, until_end=until_end, skip_lost=skip_lost)
+        done = run_partner_topic(
+            settings,
+            services,
+            stop,
+            until_end=until_end,
+            skip_lost=skip_lost,
+            on_listening=lambda url: typer.echo(f"connector  {url}/health/ready", err=True),
+        )
     refused = dict(done.refused.most_common())
     if as_json:
         typer.echo(line({"read": done.read, "published": done.published, "refused": refused}))

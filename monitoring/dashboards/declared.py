@@ -107,9 +107,9 @@ def lines(title: Words, meaning: Words, *queries: Prom, unit: str, width: int = 
     return Panel("lines", title, meaning, unit, queries, width)
 
 
-def bars(title: Words, meaning: Words, query: Prom | Sql, *, unit: str = "short", width: int = 12) -> Panel:
+def bars(title: Words, meaning: Words, *queries: Prom | Sql, unit: str = "short", width: int = 12) -> Panel:
     """How much of each."""
-    return Panel("bars", title, meaning, unit, (query,), width)
+    return Panel("bars", title, meaning, unit, queries, width)
 
 
 def table(title: Words, meaning: Words, query: Sql, *, width: int = GRID) -> Panel:

@@ -57,6 +57,60 @@ FINDINGS = table(
     ),
     width=12,
 )
+CONNECTORS = bars(
+    Words("合作方主题：取入与拒收", "Partners' topics: carried and refused"),
+    Words(
+        "所示时段内从合作方自有 Kafka 主题取入的记录，以及按原因拒收的记录。",
+        "Records carried from partners' own Kafka topics within the time shown, and refused by reason.",
+    ),
+    Prom("sum by (partner, topic) (increase(dujiang_connector_published_records_total[$__range]))", "{{partner}} {{topic}}"),
+    Prom(
+        "sum by (partner, topic, reason) (increase(dujiang_connector_refused_records_total[$__range]))",
+        "{{partner}} {{topic}}: {{reason}}",
+    ),
+)
+CONNECTOR_FAULTS = bars(
+    Words("合作方主题：故障", "Partners' topics: faults"),
+    Words(
+        "所示时段内连接器因故障而等待的次数；environment 需要有人处理。",
+        "How often a connector waited since something failed within the time shown; `environment` needs a person.",
+    ),
+    Prom(
+        "sum by (partner, topic, kind) (increase(dujiang_connector_faults_total[$__range]))", "{{partner}} {{topic}}: {{kind}}"
+    ),
+)
+CONNECTOR_LAG = lines(
+    Words("合作方主题：积压", "Partners' topics: lag"),
+    Words(
+        "合作方主题中尚未取入的记录；应回落到 0。", "Records of partners' topics that are not carried yet; it should fall to 0."
+    ),
+    Prom("sum by (partner, topic) (dujiang_connector_lag_records)", "{{partner}} {{topic}}"),
+    unit="short",
+)
+CONNECTOR_SILENT = lines(
+    Words("合作方主题：距上次取入", "Partners' topics: since records came"),
+    Words(
+        "距连接器上次取入记录的时间；合作方不发布时可以很长，启动后尚未取入时不显示。",
+        "Since a connector last carried records: long where nothing is published; nothing before the first since a start.",
+    ),
+    Prom(
+        "time() - max by (partner, topic) (dujiang_connector_last_carried_timestamp_seconds > 0)",
+        "{{partner}} {{topic}}",
+    ),
+    unit="s",
+)
+MONITORS = lines(
+    Words("Alertmanager：收下与拒收", "Alertmanager: accepted and refused"),
+    Words(
+        "每秒收下的告警、按原因拒收的告警，以及整个被拒的请求。",
+        "Alerts accepted a second, alerts refused by reason, and bodies refused whole.",
+    ),
+    Prom("sum(rate(dujiang_alertmanager_accepted_alerts_total[$__rate_interval]))", "accepted"),
+    Prom("sum by (reason) (rate(dujiang_alertmanager_refused_alerts_total[$__rate_interval]))", "{{reason}}"),
+    Prom("sum by (reason) (rate(dujiang_alertmanager_refused_bodies_total[$__rate_interval]))", "body: {{reason}}"),
+    unit="cps",
+    width=24,
+)
 FILES = table(
     Words("连接器的文件", "Files of connectors"),
     Words(
@@ -114,7 +168,10 @@ DASHBOARD = Dashboard(
         Row(Words("订阅", "Subscribers"), (READERS,)),
         Row(Words("隔离区", "Quarantine"), (CAUSES, RECORDS)),
         Row(Words("规则与发现", "Rules and findings"), (REJECTIONS, FINDINGS)),
-        Row(Words("连接器", "Connectors"), (FILES,)),
+        Row(
+            Words("连接器", "Connectors"),
+            (CONNECTORS, CONNECTOR_FAULTS, CONNECTOR_LAG, CONNECTOR_SILENT, MONITORS, FILES),
+        ),
     ),
     (SEARCH,),
     hours=24 * 7,

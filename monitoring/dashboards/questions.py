@@ -88,7 +88,17 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         23,
         "Which connector or publisher is failing, late, duplicating or sending bad data; what is in quarantine and why?",
-        (quality.PUBLISHERS, quality.RHYTHMS, quality.CAUSES, quality.REJECTIONS, quality.DUPLICATES, quality.FILES),
+        (
+            quality.PUBLISHERS,
+            quality.RHYTHMS,
+            quality.CAUSES,
+            quality.REJECTIONS,
+            quality.DUPLICATES,
+            quality.CONNECTORS,
+            quality.CONNECTOR_FAULTS,
+            quality.CONNECTOR_LAG,
+            quality.FILES,
+        ),
         "the source of a duplicate; by step until then",
     ),
     Question(

@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
 
 from connectors.alertmanager.router import router
 from connectors.alertmanager.settings import AlertmanagerSettings
 from engine.clock import FakeClock
 from engine.errors import EnvironmentFault, TransientFault
 from engine.kafka import Message
+from monitoring.metrics import AlertmanagerMetrics
 from schemas.catalogue import default_registry
 from schemas.cloudevents import kafka_binding
 
@@ -35,7 +37,9 @@ class Hook:
         self._app = FastAPI()
         settings = AlertmanagerSettings(body_bytes_max=2_000)
         clock = FakeClock(datetime(2026, 3, 1, 12, tzinfo=UTC))
-        self._app.include_router(router(self._publish, default_registry(), settings, clock))
+        self.prometheus = CollectorRegistry()
+        hooks = router(self._publish, default_registry(), settings, clock, AlertmanagerMetrics(self.prometheus))
+        self._app.include_router(hooks)
 
     async def _publish(self, messages: list[Message]) -> None:
         if self._fault is not None:
@@ -58,6 +62,9 @@ class Hook:
         headers = {key.decode(): value.decode() for key, value in sent[0]["headers"]}
         return sent[0]["status"], json.loads(sent[1]["body"]), headers
 
+    def counted(self, name: str, **labels: str) -> float | None:
+        return self.prometheus.get_sample_value(f"dujiang_alertmanager_{name}_total", labels)
+
     @property
     def subjects(self) -> list[tuple[str, str | None]]:
         events = (kafka_binding.decode(message.headers, message.value) for message in self.messages)
@@ -73,6 +80,7 @@ def test_alerts_are_published_before_the_answer() -> None:
     status, answer, _ = hook.post(body(ALERT, ALERT, ALERT | {"fingerprint": "bb"}))
     assert (status, answer) == (200, {"accepted": 3, "refused": []})
     assert hook.subjects == [("infra.monitor.received.v1", "weir-1/aa"), ("infra.monitor.received.v1", "weir-1/bb")]
+    assert hook.counted("accepted_alerts") == 3
 
 
 def test_broken_alert_is_named_and_the_others_are_published() -> None:
@@ -84,6 +92,8 @@ def test_broken_alert_is_named_and_the_others_are_published() -> None:
         (0, "status_unknown", "/alerts/0/status"),
         (1, "contract_invalid", "/data/title"),
     ]
+    reasons = ("status_unknown", "contract_invalid")
+    assert [hook.counted("refused_alerts", reason=reason) for reason in reasons] == [1, 1]
     assert hook.subjects == [
         ("platform.finding.reported.v1", "weir-1/aa"),
         ("platform.finding.reported.v1", "weir-1/aa"),
@@ -110,10 +120,13 @@ def test_unreadable_body_gets_a_problem_and_nothing_else(raw: bytes, name: str, 
     assert (given, problem["status"], problem["errors"][0]["reason"]) == (status, status, reason)
     assert headers["content-type"] == "application/problem+json"
     assert hook.messages == []
+    assert hook.counted("refused_bodies", reason=reason) == 1
 
 
 @pytest.mark.parametrize("fault", [TransientFault("away"), EnvironmentFault("denied", "grant it")])
 def test_monitor_is_asked_to_send_again_while_kafka_cannot_be_written_to(fault: Exception) -> None:
-    status, problem, headers = Hook(fault).post(body(ALERT))
+    hook = Hook(fault)
+    status, problem, headers = hook.post(body(ALERT))
     assert (status, headers["retry-after"]) == (503, "10")
     assert "send the body again" in problem["detail"]
+    assert (hook.counted("accepted_alerts"), hook.counted("refused_bodies", reason="unavailable")) == (0, 1)

@@ -6,17 +6,24 @@ import secrets
 import signal
 import subprocess
 import sys
-from collections import Counter
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from msgspec import structs
+from prometheus_client.parser import text_string_to_metric_families
 
 from connectors.kafka_topic.mapping import Given, answer, finding
+from dujiang.embedded.ports import free_port
 from dujiang.partner_topic import judge_for
 from engine.clock import FakeClock
 from engine.filedrop import Refused
@@ -142,6 +149,18 @@ class Door:
             "DUJIANG_CONNECTORS__KAFKA_TOPIC__TOPIC": self.topic,
             "DUJIANG_CONNECTORS__KAFKA_TOPIC__RECORDS_MAX": "20",
         }
+
+    @contextmanager
+    def running(self, **more: str) -> Iterator[str]:
+        """One that goes on until the context ends; yields where its pages are."""
+        port = free_port()
+        environment = self.environment() | {"DUJIANG_CONNECTORS__KAFKA_TOPIC__HTTP_PORT": str(port)} | more
+        process = subprocess.Popen([sys.executable, "-m", "dujiang", "connector", "kafka"], env=environment, cwd=ROOT)
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            assert process.wait(30) == 0
 
     def written(self, topic: str = "research.project.event") -> list[dict[str, Any]]:
         """All events of one of our topics, whole."""
@@ -307,3 +326,40 @@ class TestOnServices:
         assert done.stdout.startswith(f"{door.topic} ")
         assert door.run().returncode == 0
         assert [(one["id"], one["data"]["title"]) for one in door.written()] == [("kafka-1", "静音水泵")]
+
+    def test_one_that_goes_on_tells_how_far_it_is_and_what_it_waits_for(self, door: Door) -> None:
+        door.fill(*(event(number) for number in range(30)), b"rubbish")
+        with door.running() as url:
+            door.stage.until(lambda: told(url)[1].get("dujiang_connector_published_records_total") == 30)
+            door.stage.until(lambda: told(url)[1].get("dujiang_connector_lag_records") == 0)
+            ready, figures = told(url)
+            assert ready == (200, {"ready": True, "fault": None})
+            assert figures["dujiang_connector_refused_records_total"] == 1
+            assert 0 <= time.time() - figures["dujiang_connector_last_carried_timestamp_seconds"] < 60
+
+    def test_one_that_waits_says_for_what(self, door: Door) -> None:
+        door.fill(event(1))
+        with door.running(DUJIANG_CONNECTORS__KAFKA_TOPIC__PARTNER="nobody") as url:
+            door.stage.until(lambda: told(url)[1].get("dujiang_connector_faults_total", 0) > 0)
+            ready, figures = told(url)
+            assert (ready[0], ready[1]["ready"]) == (503, False)
+            assert "no partner 'nobody' is registered" in ready[1]["fault"]
+            assert figures["dujiang_connector_lag_records"] == 1
+            assert figures["dujiang_connector_published_records_total"] == 0
+
+
+def told(url: str) -> tuple[tuple[int, Any], dict[str, float]]:
+    """What health says, and the figures by name, whatever their labels; nothing until somebody listens."""
+    try:
+        with urlopen(f"{url}/metrics", timeout=10) as answer:  # noqa: S310
+            families = text_string_to_metric_families(answer.read().decode())
+        figures: dict[str, float] = defaultdict(float)
+        for sample in (sample for family in families for sample in family.samples):
+            figures[sample.name] += sample.value
+        try:
+            with urlopen(f"{url}/health/ready", timeout=10) as answer:  # noqa: S310
+                return (answer.status, json.load(answer)), figures
+        except HTTPError as error:
+            return (error.code, json.load(error)), figures
+    except URLError:
+        return (0, None), {}

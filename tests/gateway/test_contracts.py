@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from prometheus_client import CollectorRegistry
 
 from connectors.alertmanager.router import router as alertmanager_router
 from connectors.alertmanager.settings import AlertmanagerSettings
 from engine.clock import FakeClock
 from gateway import asyncapi, xregistry
+from monitoring.metrics import AlertmanagerMetrics
 from schemas import published
 from schemas.catalogue import default_registry
 from schemas.contract import Contract, Data
@@ -255,7 +257,8 @@ class TestDescription:
             return None
 
         clock = FakeClock(datetime(2026, 3, 1, tzinfo=UTC))
-        hook = alertmanager_router(publish, default_registry(), AlertmanagerSettings(body_bytes_max=1_000), clock)
+        metrics = AlertmanagerMetrics(CollectorRegistry())
+        hook = alertmanager_router(publish, default_registry(), AlertmanagerSettings(body_bytes_max=1_000), clock, metrics)
         return serve_gateway(fake_publisher, routers=[hook])
 
     def test_every_answer_to_a_get_is_described(self, hooked: Any) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from connectors.alertmanager.router import router
 from connectors.alertmanager.settings import AlertmanagerSettings
@@ -18,6 +19,7 @@ from engine.options import KafkaOptions
 from gateway.publisher import AsyncPublisher
 from gateway.receipts import Receipts
 from gateway.signatures import Signatures
+from monitoring.metrics import AlertmanagerMetrics
 from schemas.catalogue import default_registry
 from tests.gateway.signing import AUDIENCE
 
@@ -49,7 +51,13 @@ def test_every_answer_is_described_and_none_is_a_500(
     tmp_path: Path,
 ) -> None:
     publisher = AsyncPublisher(Publisher(KafkaOptions(kafka.bootstrap)))
-    hooks = router(all_or_fault(publisher), default_registry(), AlertmanagerSettings(), SystemClock())
+    hooks = router(
+        all_or_fault(publisher),
+        default_registry(),
+        AlertmanagerSettings(),
+        SystemClock(),
+        AlertmanagerMetrics(CollectorRegistry()),
+    )
     options: dict[str, Any] = {"routers": [hooks], "receipts": Receipts(memory_receipts)}
     headers = []
     if asks:

@@ -1,6 +1,8 @@
 """docker-compose.yml: what must hold of it whoever starts it. No Docker is needed here."""
 
 import re
+from collections.abc import Iterator
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from dujiang.embedded.jars import KAFKA_VERSION
 from dujiang.embedded.postgres import POSTGRES_VERSION
 from dujiang.settings import Settings, variable_of
 
-OURS = ("migrate", "worker", "gateway", "deliverer", "console")
+OURS = ("migrate", "worker", "gateway", "deliverer", "connector", "console")
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +27,7 @@ def test_only_known_keys_are_used(compose: dict[str, Any]) -> None:
     assert {key for key in compose if not key.startswith("x-")} == {"name", "services", "volumes"}
     known = {
         *("image", "build", "command", "restart", "environment", "ports", "volumes", "healthcheck", "depends_on", "shm_size"),
-        *("read_only", "tmpfs", "cap_drop", "security_opt", "network_mode", "stop_grace_period"),
+        *("read_only", "tmpfs", "cap_drop", "security_opt", "network_mode", "stop_grace_period", "profiles"),
     }
     assert {key for service in compose["services"].values() for key in service} <= known
 
@@ -53,7 +55,8 @@ def test_no_secret_is_written_down(compose: dict[str, Any], root: Path) -> None:
         if "PASSWORD" in name or "DSN" in name
     ]
     assert secrets
-    assert [(name, value) for name, value in secrets if not re.search(r"\$\{\w+:\?", value)] == []
+    optional = {"DUJIANG_CONNECTORS__KAFKA_TOPIC__SASL_PASSWORD": "${CONNECTOR_SASL_PASSWORD:-}"}
+    assert [(n, value) for n, value in secrets if not re.search(r"\$\{\w+:\?", value) and optional.get(n) != value] == []
     example = re.findall(r"^(\w+)=(.*)$", (root / ".env.example").read_text(), re.MULTILINE)
     needed = set(re.findall(r"\$\{(\w+)", (root / "docker-compose.yml").read_text()))
     assert {name for name, _ in example} == needed
@@ -96,11 +99,7 @@ def test_our_containers_have_no_rights_beyond_their_work(compose: dict[str, Any]
 
 
 def test_our_variables_are_settings(compose: dict[str, Any]) -> None:
-    known = {
-        variable_of(f"{group}.{name}")
-        for group, field in Settings.model_fields.items()
-        for name in getattr(field.annotation, "model_fields", {})
-    }
+    known = set(_variables(Settings))
     for name in OURS:
         assert set(compose["services"][name]["environment"]) <= known
 
@@ -115,13 +114,27 @@ def test_the_gateway_shares_the_loopback_of_the_machine(compose: dict[str, Any])
     )
 
 
-@pytest.mark.parametrize(("service", "group"), [("worker", "worker"), ("deliverer", "deliver")])
+def _variables(group: Any, within: str = "") -> Iterator[str]:
+    """Of all settings of a group and the groups in it."""
+    for name, field in getattr(group, "model_fields", {}).items():
+        yield variable_of(within + name)
+        yield from _variables(field.annotation, f"{within}{name}.")
+
+
+def test_partners_topic_is_carried_only_where_somebody_wants_it(compose: dict[str, Any]) -> None:
+    assert {name: service["profiles"] for name, service in compose["services"].items() if "profiles" in service} == {
+        "connector": ["connector"]
+    }
+
+
+@pytest.mark.parametrize(
+    ("service", "group"), [("worker", "worker"), ("deliverer", "deliver"), ("connector", "connectors.kafka_topic")]
+)
 def test_prometheus_asks_where_metrics_are_served(root: Path, compose: dict[str, Any], service: str, group: str) -> None:
     config = yaml.safe_load((root / "monitoring" / "prometheus" / "prometheus.yml").read_text())
     [job] = [job for job in config["scrape_configs"] if job["job_name"] == service]
     [found] = job["dns_sd_configs"]
-    settings = Settings.model_fields[group].get_default(call_default_factory=True)
-    assert (found["names"], found["port"]) == ([service], settings.http_port)
+    assert (found["names"], found["port"]) == ([service], attrgetter(f"{group}.http_port")(Settings()))
     assert compose["services"][service]["environment"][variable_of(f"{group}.http_host")] == "0.0.0.0"
 
 

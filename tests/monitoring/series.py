@@ -20,6 +20,8 @@ def catalogue() -> dict[str, str]:
         metrics.EngineMetrics(registry),
         metrics.DependencyMetrics(registry),
         metrics.ReadingMetrics(registry),
+        metrics.ConnectorMetrics(registry),
+        metrics.AlertmanagerMetrics(registry),
         metrics.GatewayMetrics(registry),
         metrics.ReaderMetrics(registry),
         metrics.DeliveryMetrics(registry),

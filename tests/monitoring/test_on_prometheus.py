@@ -1,6 +1,7 @@
 """A real Prometheus with the real rules scrapes a real worker and gateway: every panel has something to show."""
 
 import json
+import secrets
 import shutil
 import subprocess
 import time
@@ -13,10 +14,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import yaml
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from dujiang.embedded.ports import free_port
+from gateway import partners
+from gateway.identity import Partner
+from gateway.limits import Allowance
 from monitoring.dashboards import DASHBOARDS
 from monitoring.dashboards.declared import Prom
 from tests.conftest import Stage
@@ -37,9 +43,9 @@ def prometheus_program() -> str:
 
 
 def test_every_panel_and_rule_has_data_from_a_running_platform(
-    prometheus_program: str, rule_files: list[Path], rules: list[dict[str, Any]], stage: Stage, tmp_path: Path
+    prometheus_program: str, rule_files: list[Path], rules: list[dict[str, Any]], stage: Stage, theirs: str, tmp_path: Path
 ) -> None:
-    ports = {"worker": free_port(), "gateway": free_port(), "deliverer": free_port()}
+    ports = {job: free_port() for job in ("worker", "gateway", "deliverer", "connector")}
     stage.worker(worker__http_port=str(ports["worker"]), worker__timers="true", worker__timer_poll_ms="100")
     stage.execute(
         "INSERT INTO partner (partner_id, name, scopes, sources, events_per_s, burst_events, events_per_day, changed_by,"
@@ -49,6 +55,7 @@ def test_every_panel_and_rule_has_data_from_a_running_platform(
     # The guard refuses loopback, which is an outcome as good as any.
     Post(stage).subscribe("http://127.0.0.1:1/", b"s" * 32)
     stage.deliverer(ports["deliverer"])
+    stage.connector("institute-7", theirs, ports["connector"])
     queries = {
         f"{dashboard.uid}: {panel.title.en}: {query.text}": promql_of(query)
         for dashboard in DASHBOARDS
@@ -62,10 +69,48 @@ def test_every_panel_and_rule_has_data_from_a_running_platform(
         end = time.monotonic() + SECONDS_MAX
         while silent and time.monotonic() < end:
             _traffic(stage, ports["gateway"], number)
+            _monitors(ports["gateway"])
+            _partners_traffic(stage, theirs, number)
             number += 1
             silent = {name: query for name, query in silent.items() if not _asked(address, query)}
             time.sleep(0.5)
         assert list(silent) == []
+
+
+@pytest.fixture
+def theirs(stage: Stage) -> Iterator[str]:
+    """A partner, and a topic of its own."""
+    partner = Partner("institute-7", ("publish:*",), ("/partners/institute-7",), Allowance(1, 1_000, 1))
+    with psycopg.connect(stage.dsn) as connection, connection.cursor() as cursor:
+        partners.put(cursor, partner, "I", "tests", replace=False)
+    topic, admin = f"their.{secrets.token_hex(4)}", AdminClient({"bootstrap.servers": stage.bootstrap})
+    admin.create_topics([NewTopic(topic, 1, 1)])[topic].result(30)
+    yield topic
+    admin.delete_topics([topic])[topic].result(30)
+
+
+def _partners_traffic(stage: Stage, topic: str, number: int) -> None:
+    """What the connector carries, and what it refuses."""
+    event = {
+        "specversion": "1.0",
+        "id": f"theirs-{number}",
+        "source": "/partners/institute-7",
+        "type": "gov.stiib.research.application.submitted.v1",
+        "subject": f"T-{number}",
+        "time": "2026-02-28T10:00:00Z",
+        "data": {"call_id": "C-1", "title": "t", "lead": "l", "budget": 5},
+    }
+    stage.send_raw(topic, b"k", json.dumps(event).encode())
+    stage.send_raw(topic, b"k", b"no event at all")
+
+
+def _monitors(gateway: int) -> None:
+    """An Alertmanager that is right, one that is half right, and one that is not."""
+    alert = {"status": "firing", "labels": {"alertname": "PumpStopped", "severity": "critical"}, "annotations": {}}
+    begun = {"startsAt": "2026-03-01T11:59:30Z", "endsAt": "0001-01-01T00:00:00Z"}
+    body = {"version": "4", "truncatedAlerts": 0, "groupKey": "g"}
+    _ask(gateway, "/hooks/alertmanager/weir-1", {**body, "alerts": [alert | begun, alert | begun | {"status": "odd"}]})
+    _ask(gateway, "/hooks/alertmanager/weir-1", {"version": "3"})
 
 
 def _traffic(stage: Stage, gateway: int, number: int) -> None:

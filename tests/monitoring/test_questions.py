@@ -105,6 +105,7 @@ SQL_ANSWERS: list[tuple[Panel, list[dict[str, Any]]]] = [
     (pipeline.OLDEST_PARKED, [{}]),
 ]
 
+_THEIRS = 'partner="institute-7",topic="t"'
 _TOPIC = 'step="projects",topic="t"'
 PROMQL_INPUT = {
     f'dujiang_events_total{{{_TOPIC},outcome="duplicate"}}': "0+2x60",
@@ -113,6 +114,10 @@ PROMQL_INPUT = {
     f'dujiang_lag_records{{{_TOPIC},partition="1"}}': "4x60",
     'dujiang_partner_heard_timestamp_seconds{partner="a"}': "1800x60",
     'dujiang_partner_promised_seconds{partner="a"}': "3600x60",
+    'dujiang_connector_published_records_total{partner="institute-7",topic="t"}': "0+50x60",
+    'dujiang_connector_refused_records_total{partner="institute-7",topic="t",reason="data_invalid"}': "0+3x60",
+    'dujiang_connector_faults_total{partner="institute-7",topic="t",kind="environment"}': "0+1x60",
+    'dujiang_connector_lag_records{partner="institute-7",topic="t"}': "9x60",
     # All of them evenly within 100 s: the median is half of it, and so on.
     'dujiang_event_delay_seconds_bucket{step="projects",le="100"}': "0+60x60",
     'dujiang_event_delay_seconds_bucket{step="projects",le="+Inf"}': "0+60x60",
@@ -120,6 +125,12 @@ PROMQL_INPUT = {
 PROMQL_ANSWERS: list[tuple[Panel, list[list[tuple[str, float]]]]] = [
     (quality.DUPLICATES, [[('{step="projects"}', 120)]]),
     (quality.RHYTHMS, [[('{partner="a"}', 0.5)]]),
+    (
+        quality.CONNECTORS,
+        [[(f"{{{_THEIRS}}}", 3_000)], [(f'{{{_THEIRS},reason="data_invalid"}}', 180)]],
+    ),
+    (quality.CONNECTOR_FAULTS, [[(f'{{{_THEIRS},kind="environment"}}', 60)]]),
+    (quality.CONNECTOR_LAG, [[(f"{{{_THEIRS}}}", 9)]]),
     (pipeline.LAG, [[(f"step_topic:dujiang_lag_records:sum{{{_TOPIC}}}", 7)]]),
     (pipeline.EVENT_DELAY, [[('{step="projects"}', 50)], [('{step="projects"}', 95)], [('{step="projects"}', 99)]]),
 ]

@@ -76,6 +76,8 @@ def _copy(true_at: str, took: str) -> Series:
     }
 
 
+THEIRS = {"partner": "institute-7", "topic": "t"}
+_THEIR = 'dujiang_connector_{}{{partner="institute-7",topic="t"{}}}'
 _UP = 'dujiang_dependency_up{{job="{}",instance="{}",dependency="{}"}}'
 _FAILED = 'dujiang_dependency_failures_total{{job="{}",instance="{}",dependency="{}"}}'
 DELIVERER = {"job": "deliverer"}
@@ -203,6 +205,61 @@ CASES = [
     ),
     Case("DujiangReadingCopyOld", {"copy": "project"}, "20m", _copy("0x20", "2x20"), _copy("0+60x20", "2x20")),
     Case("DujiangReadingCopyOld", {"copy": "project"}, "20m", _copy("0x20", "2x20"), _copy("0x20", "60x20")),  # it rests
+    Case(
+        "DujiangConnectorAway",
+        {"job": "connector", "instance": "a"},
+        "9m",
+        {'up{job="connector",instance="a"}': "1 0x9", 'up{job="connector",instance="b"}': "1x9"},
+        {'up{job="worker",instance="a"}': "1x9"},  # nobody runs one
+    ),
+    Case(  # its container is gone, and its name with it
+        "DujiangConnectorAway",
+        {"job": "connector"},
+        "9m",
+        {'up{job="connector",instance="a"}': "1x2 stale"},
+        {'up{job="connector",instance="a"}': "1x2 stale", 'up{job="connector",instance="b"}': "_x2 1x9"},
+    ),
+    Case(
+        "DujiangConnectorFaults",
+        {**THEIRS, "kind": "environment"},
+        "20m",
+        {_THEIR.format("faults_total", ',kind="environment"'): "0+4x20"},
+        {_THEIR.format("faults_total", ',kind="environment"'): "0+4x5 20x15"},
+    ),
+    Case(
+        "DujiangConnectorBehind",
+        THEIRS,
+        "30m",
+        {_THEIR.format("lag_records", ""): "2000x30"},
+        {_THEIR.format("lag_records", ""): "90000-1000x30"},
+    ),
+    Case(
+        "DujiangConnectorRefusalsHigh",
+        THEIRS,
+        "40m",
+        {
+            _THEIR.format("published_records_total", ""): "0+70x40",
+            _THEIR.format("refused_records_total", ',reason="data_invalid"'): "0+30x40",
+        },
+        {
+            _THEIR.format("published_records_total", ""): "0+90x40",
+            _THEIR.format("refused_records_total", ',reason="data_invalid"'): "0+10x40",
+        },
+    ),
+    Case(  # the first of its reason
+        "DujiangMonitorRefused",
+        {"reason": "starts_at_invalid"},
+        "20m",
+        {'dujiang_alertmanager_refused_alerts_total{reason="starts_at_invalid"}': "_x14 1x5"},
+        {'dujiang_alertmanager_refused_alerts_total{reason="starts_at_invalid"}': "1x20"},
+    ),
+    Case(
+        "DujiangMonitorRefused",
+        {"reason": "body_too_large"},
+        "20m",
+        {'dujiang_alertmanager_refused_bodies_total{reason="body_too_large"}': "1x9 2x20"},
+        {'dujiang_alertmanager_refused_bodies_total{reason="unavailable"}': "1x9 2x20"},
+    ),
     Case("DujiangGatewayAway", {"job": "gateway"}, "3m", {'up{job="gateway"}': "0x3"}, {'up{job="gateway"}': "0 1x3"}),
     Case(  # the agent is away, and its last word was good
         "DujiangGatewayAway",

@@ -25,14 +25,22 @@ def _option(service: str, name: str) -> str:
 
 def test_processes_of_the_compose_network_are_asked_by_name_at_the_port_of_their_settings() -> None:
     settings = Settings()
-    ports = {"worker": settings.worker.http_port, "deliverer": settings.deliver.http_port}
+    ports = {
+        "worker": settings.worker.http_port,
+        "deliverer": settings.deliver.http_port,
+        "connector": settings.connectors.kafka_topic.http_port,
+    }
     asked = {
         (job["job_name"], *found["names"], found["port"])
         for job in _config("prometheus.yml")["scrape_configs"]
         for found in job["dns_sd_configs"]
     }
     assert asked == {(name, name, port) for name, port in ports.items()}
-    for name, variable in (("worker", "DUJIANG_WORKER__HTTP_HOST"), ("deliverer", "DUJIANG_DELIVER__HTTP_HOST")):
+    for name, variable in (
+        ("worker", "DUJIANG_WORKER__HTTP_HOST"),
+        ("deliverer", "DUJIANG_DELIVER__HTTP_HOST"),
+        ("connector", "DUJIANG_CONNECTORS__KAFKA_TOPIC__HTTP_HOST"),
+    ):
         assert COMPOSE[name]["environment"][variable] == "0.0.0.0"
         assert "network_mode" not in COMPOSE[name]
 
