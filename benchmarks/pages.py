@@ -167,7 +167,7 @@ def _pages(at: Bench, dsn: str) -> list[dict[str, Any]]:
         with opened_console(at, dsn) as (port, cookie):
             for path in PAGES:
                 for look in LOOKS:
-                    took[look, path].append(_took_ms(lambda path=path: get(port, path, cookie)))  # type: ignore[misc]
+                    took[look, path].append(_took_ms(lambda path=path: page_of(port, path, cookie)))  # type: ignore[misc]
     return [_row(look, path, each) for (look, path), each in took.items()]
 
 
@@ -212,25 +212,26 @@ def _until_alive(port: int) -> None:
 
 def _signed_in(port: int, name: str) -> str:
     form = urlencode({"name": name, "password": PASSWORD, "next": "/console/"})
-    answer = _sent(port, "POST", "/console/sign-in", form, origin=f"http://127.0.0.1:{port}")
+    answer, _ = _sent(port, "POST", "/console/sign-in", form, origin=f"http://127.0.0.1:{port}")
     assert answer.status == 303, answer.status
     return answer.getheader("set-cookie", "").partition(";")[0]
 
 
-def get(port: int, path: str, cookie: str) -> None:
+def page_of(port: int, path: str, cookie: str) -> bytes:
     """One page, whole. AssertionError for any other answer."""
-    answer = _sent(port, "GET", f"/console{path}", cookie=cookie)
+    answer, content = _sent(port, "GET", f"/console{path}", cookie=cookie)
     assert answer.status == 200, (path, answer.status)
+    return content
 
 
-def _sent(port: int, method: str, path: str, body: str | None = None, **headers: str) -> http.client.HTTPResponse:
+def _sent(port: int, method: str, path: str, body: str | None = None, **headers: str) -> tuple[http.client.HTTPResponse, bytes]:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     given = {"accept": "text/html", "content-type": "application/x-www-form-urlencoded", **headers}
     connection.request(method, path, body, given)
     answer = connection.getresponse()
-    answer.read()
+    content = answer.read()
     connection.close()
-    return answer
+    return answer, content
 
 
 def _timed(kind: str, name: str, ask: Callable[[], object]) -> dict[str, Any]:

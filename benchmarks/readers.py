@@ -1,14 +1,17 @@
 """What readers cost the pipeline: the same backlog drained alone and beside an open console, Grafana and the copy, by turns.
 
-  python -m benchmarks.readers            five runs each of 1,000,000 events; medians; writes results and the page
-  python -m benchmarks.readers --quick    one run each of 100,000 events; nothing is written down
+  python -m benchmarks.readers            five runs each of 500,000 events; medians; writes results and the page
+  python -m benchmarks.readers --quick    one run each of 200,000 events; nothing is written down
 
-Readers: a console with four pages asked for every 2 s, as open pages are built anew; every panel's SQL, every 5 s; and the
-passes that keep the copy. A reader that fails fails the run: the pipeline alone would be measured instead.
+Readers: a console with four pages open, each at the end of a socket as a browser's is; the SQL of every panel of all dashboards
+as often as Grafana refreshes them; and the passes that keep the copy. A reader that fails fails the run: the pipeline alone
+would be measured instead.
 All on the cores of the workers, so the figure is what a single machine pays. The aim is 5 % at most.
 """
 
 import argparse
+import asyncio
+import re
 import statistics
 import subprocess
 import threading
@@ -17,24 +20,27 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
+from uuid import uuid4
 
 import psycopg
+import socketio
 from prometheus_client import CollectorRegistry
 
 from benchmarks import report
 from benchmarks.drain import WORKLOADS, drain
 from benchmarks.harness import Bench, bench, create_topics, load_topic, machine, processes, say
-from benchmarks.pages import PROJECT, SETTINGS, get, opened_console
-from gateway.console.screens.house import LIVE_S
+from benchmarks.pages import PROJECT, SETTINGS, opened_console, page_of
 from monitoring.dashboards import DASHBOARDS
+from monitoring.dashboards.built import REFRESH_S
 from monitoring.dashboards.declared import Sql, asked
 from monitoring.metrics import ReadingMetrics
 from schemas.topics import FINDING_EVENT, PROJECT_EVENT, PROJECT_STATE
 from sinks.status.reading import keep_fresh
 
-PANELS_EVERY_S = 5.0
 PAGES = ("/", "/projects", "/alerts", "/way")
-EVENTS, QUICK_EVENTS, RUNS = 1_000_000, 100_000, 5
+CLIENT = re.compile(rb"'client_id': '([0-9a-f-]{36})'")
+OPEN_S = 30.0
+EVENTS, QUICK_EVENTS, RUNS = 500_000, 200_000, 5
 SUBJECTS = ("alone", "read")
 
 
@@ -76,7 +82,7 @@ def _readers(at: Bench, dsn: str) -> Iterator[None]:
         opened_console(at, dsn) as (port, cookie),
         ThreadPoolExecutor(1) as thread,
     ):
-        looking = thread.submit(_look, port, cookie, stop)
+        looking = thread.submit(lambda: asyncio.run(_look(port, cookie, stop)))
         try:
             yield
         finally:
@@ -85,25 +91,46 @@ def _readers(at: Bench, dsn: str) -> Iterator[None]:
 
 
 def _check_read_to_the_end(reader: "subprocess.Popen[bytes]", looks: int) -> None:
-    """RuntimeError when the figure is of a pipeline that nobody read beside."""
+    """`looks`: what pages were told. RuntimeError when the figure is of a pipeline that nobody read beside."""
     if reader.poll() is not None:
         raise RuntimeError(f"the readers of panels ended by themselves with status {reader.returncode}")
     if not looks:
         raise RuntimeError("the backlog was drained before the console was looked at once; take more events")
 
 
-def _look(port: int, cookie: str, stop: threading.Event) -> int:
-    """All pages as often as an open page is built anew; returns how often. Raises what the first failed look raised."""
-    looks = 0
-    while not stop.wait(LIVE_S):
-        for page in PAGES:
-            get(port, page, cookie)
-        looks += 1
-    return looks
+async def _look(port: int, cookie: str, stop: threading.Event) -> int:
+    """All pages stay open until `stop`; returns how many changes they were told. Raises when one closes."""
+    pages = [await _opened(port, path, cookie) for path in PAGES]
+    while not stop.is_set():
+        await asyncio.sleep(0.5)
+        if closed := [path for path, (socket, _) in zip(PAGES, pages, strict=True) if not socket.connected]:
+            raise RuntimeError(f"the console closed {closed}")
+    for socket, _ in pages:
+        await socket.disconnect()
+    return sum(len(told) for _, told in pages)
+
+
+async def _opened(port: int, path: str, cookie: str) -> tuple[socketio.AsyncClient, list[str]]:
+    """One page at the end of its socket, and the changes that it was told."""
+    found = CLIENT.search(page_of(port, path, cookie))
+    assert found is not None, path
+    client = found.group(1).decode()
+    socket, told = socketio.AsyncClient(reconnection=False), []
+    socket.on("run_javascript", lambda message: told.append(message["code"]))
+    socket.on("update", lambda message: told.append(str(message)))
+    names = f"client_id={client}&tab_id={uuid4()}&document_id={uuid4()}&next_message_id=0&implicit_handshake=true"
+    await socket.connect(
+        f"http://127.0.0.1:{port}?{names}",
+        headers={"cookie": cookie, "origin": f"http://127.0.0.1:{port}"},
+        transports=["websocket"],
+        socketio_path="/console/_nicegui_ws/socket.io",
+        wait_timeout=OPEN_S,
+    )
+    return socket, told
 
 
 def _read(dsn: str) -> None:
-    """Until it is ended: the copy's passes, and all panels every PANELS_EVERY_S."""
+    """Until it is ended: the copy's passes, and all panels every REFRESH_S."""
     arguments = dsn, threading.Event(), ReadingMetrics(CollectorRegistry())
     passes = threading.Thread(target=keep_fresh, args=arguments, daemon=True)
     passes.start()
@@ -120,7 +147,7 @@ def _read(dsn: str) -> None:
         while passes.is_alive():
             for text in questions:
                 connection.execute(text.encode())
-            time.sleep(PANELS_EVERY_S)
+            time.sleep(REFRESH_S)
     raise RuntimeError("the passes that keep the copy have ended")
 
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-from typing import Any
+from typing import Any, Final
 
 from grafana_foundation_sdk.builders import bargauge, common, prometheus, stat, table, timeseries
 from grafana_foundation_sdk.builders import dashboard as build
@@ -23,6 +23,7 @@ from grafana_foundation_sdk.models.dashboard import (
 from monitoring.dashboards.declared import COLUMNS, Column, Dashboard, Panel, Prom, Sql, Variable
 
 TAG = "dujiang"
+REFRESH_S: Final = 60  # each panel asks again
 STORY_URL = "/d/dujiang-story?var-subject=${__value.raw:percentencode}"
 # As provisioned: monitoring/grafana/provisioning/datasources/dujiang.yml.
 PROMETHEUS = DataSourceRef(type_val="prometheus", uid="prometheus")
@@ -68,7 +69,7 @@ def _dashboard(declared: Dashboard) -> build.Dashboard:
         .readonly()
         .time(f"now-{declared.hours}h", "now")
         .timezone("browser")
-        .refresh("1m")
+        .refresh(f"{REFRESH_S // 60}m")
         .link(
             build.DashboardLink("都江 · Dujiang")
             .type(DashboardLinkType.DASHBOARDS)

@@ -142,7 +142,10 @@ TIMERS_NEXT = table(
         "按步骤计数及最早者已过期多久（负数为尚未到期）。",
         "How many by step, and how late the earliest is (below 0: not yet due).",
     ),
-    Sql("SELECT step, count(*) AS timers, max(late_s) AS late_s FROM v_timer GROUP BY step ORDER BY step"),
+    Sql(
+        "SELECT step, count(*) AS timers, extract(epoch FROM now() - min(due_at)) AS late_s FROM v_timer"
+        " GROUP BY step ORDER BY step"
+    ),
     width=12,
 )
 BREAKERS = table(
