@@ -22,6 +22,7 @@ from gateway.identity import (
     prefix_of,
 )
 from schemas.cloudevents import BATCH_EVENTS_MAX
+from schemas.subscriptions import ONLY
 
 NAME_CHARS_MAX: Final = 200
 EVERY_MIN: Final = timedelta(minutes=1)  # what a gateway heard is written some seconds later
@@ -160,6 +161,8 @@ def _check(partner: Partner, name: str) -> None:
 
 
 def _check_scopes(scopes: Sequence[str]) -> None:
+    if scopes and all(scope.startswith(ONLY) for scope in scopes):
+        raise PartnerRefused("`only:` narrows and gives nothing by itself; name the scopes that it narrows, too")
     if len(scopes) > SCOPES_MAX:
         raise PartnerRefused(f"at most {SCOPES_MAX} scopes")
     for scope in scopes:

@@ -1,6 +1,6 @@
 """The gateway's tables: partners with their tokens and keys, when each was heard of, receipts of what was accepted."""
 
-from sqlalchemy import BigInteger, Column, DateTime, ForeignKey, Index, Integer, LargeBinary, Table, Text, func
+from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, ForeignKey, Index, Integer, LargeBinary, Table, Text, func
 from sqlalchemy.dialects.postgresql import ARRAY, UUID
 
 from engine.tables import metadata
@@ -20,6 +20,7 @@ PARTNER = Table(
     Column("changed_by", Text, nullable=False),
     Column("promised_s", Integer, comment="to be heard of so often; null: never"),
     Column("promised_at", DateTime(timezone=True), comment="since when it promises that"),
+    CheckConstraint("(promised_s IS NULL) = (promised_at IS NULL)", name="ck_partner_promise"),
     comment="who may publish and subscribe, what, and how much",
 )
 

@@ -83,10 +83,16 @@ class Feed:
         return dict(self._ends)
 
     def behind(self, positions: Mapping[int, int]) -> int:
-        """Offsets from these positions to the topic's end, as `bounds` or the last fetch told it; asks for nothing."""
+        """Offsets from these positions to the topic's end, as `bounds` or the last fetch told it; asks for nothing.
+
+        Raises a fault when the topic is gone.
+        """
         behind = 0
         for partition, offset in positions.items():
-            _, high = self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), cached=True)
+            try:
+                _, high = self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), cached=True)
+            except KafkaException as error:
+                raise _fault_of(error.args[0]) from error
             behind += max(0, max(high, self._highs.get(partition, 0)) - offset)  # below 0: no fetch was answered yet
         return behind
 

@@ -42,7 +42,7 @@ def seconds_of(text: str, hours_max: int = 24) -> float:
     try:
         value = float(number) * units[unit]
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is no duration; write 30s, 10m or 1h") from None
+        raise typer.BadParameter(f"{text!r} is no duration; write 30s, 10m, 1h or 2d") from None
     if not 0 < value <= hours_max * 3_600:
         raise typer.BadParameter(f"{text!r}: from a moment to {hours_max}h")
     return value

@@ -20,6 +20,7 @@ from schemas.contract import STORABLE, Instant, instant_text, parse_instant
 from schemas.filters import FilterError, compile_filters
 from schemas.registry import ContractError, Registry
 from schemas.subscriptions import (
+    NEEDS_VALIDATION,
     Basis,
     NotAllowed,
     Order,
@@ -30,6 +31,7 @@ from schemas.subscriptions import (
     Status,
     Subscription,
     after,
+    limits_of,
     state_at,
 )
 from schemas.subscriptions.model import TEXT_CHARS_MAX, TYPES_MAX
@@ -213,6 +215,19 @@ def refuse_unstated(body: SelectionBody, registry: Registry, reader: Reader) -> 
         raise subscribe_right_missing([Fault("clearance_missing", f"/types/{at}", _NOT_CLEARED) for at in above])
 
 
+def refuse_narrowed(body: SubscriptionBody, token_scopes: Sequence[str]) -> None:
+    """Raises Problem when a token of single rows orders what goes out without it, judged by its partner's rights alone."""
+    if not limits_of(token_scopes):
+        return
+    faults = []
+    if body.protocol in NEEDS_VALIDATION:
+        faults.append(Fault("token_narrowed", "/protocol", _NARROWED))
+    if body.start == "snapshot":
+        faults.append(Fault("token_narrowed", "/start", _NARROWED))
+    if faults:
+        raise subscribe_right_missing(faults)
+
+
 def selected(types: Sequence[str], registry: Registry, reader: Reader) -> list[str]:
     """The types named, or all that the reader may receive."""
     return list(types) or [wire for wire in registry.contracts if reader.may_receive(wire)]
@@ -311,6 +326,11 @@ def subscribe_right_missing(faults: Sequence[Fault] = ()) -> Problem:
 
 
 _NOT_GRANTED: Final = Text("the token does not let you receive this type", "令牌不允许接收该类型")
+_NARROWED: Final = Text(
+    "this token receives single rows only (`only:` scopes), and what is ordered here goes out without it; use PULL or SSE"
+    " and another start, or a token without such scopes",
+    "该令牌仅可接收部分事件（only: 权限），而此处订阅的投递不经令牌；请改用 PULL 或 SSE 及其他起点，或使用不含此类权限的令牌",
+)
 _NOT_CLEARED: Final = Text(
     "this type is classified higher than the token is cleared for (clearance:...)", "该类型的密级高于令牌的许可（clearance:…）"
 )

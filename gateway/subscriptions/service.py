@@ -204,6 +204,7 @@ class SubscriptionService:
         requests.refuse_filters(body)
         requests.refuse_types(body, self._registry, reader)
         requests.refuse_unstated(body, self._registry, reader)
+        requests.refuse_narrowed(body, caller.identity.scopes if caller else ())
 
     async def _stand(self, subscription: Subscription, cursor: str | None) -> Positions:
         """Where a reader with this cursor stands in what the subscription selects."""

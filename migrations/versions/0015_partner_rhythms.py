@@ -20,6 +20,7 @@ def upgrade() -> None:
     op.add_column(
         "partner", sa.Column("promised_at", sa.DateTime(timezone=True), nullable=True, comment="since when it promises that")
     )
+    op.create_check_constraint(op.f("ck_partner_promise"), "partner", "(promised_s IS NULL) = (promised_at IS NULL)")
     op.create_table(
         "partner_heard",
         sa.Column("partner_id", sa.Text(), nullable=False),
@@ -32,5 +33,6 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("partner_heard")
+    op.drop_constraint(op.f("ck_partner_promise"), "partner")
     op.drop_column("partner", "promised_at")
     op.drop_column("partner", "promised_s")

@@ -40,6 +40,8 @@ def _refresh() -> str:
 
 
 def upgrade() -> None:
+    # A pass of the old function that ran beside this would copy projects without their words: wait for one, keep others out.
+    op.execute("SELECT pg_advisory_xact_lock(7310913, hashtext('project'))")
     op.create_table(
         "project_words",
         sa.Column("project_id", sa.Text(), nullable=False),

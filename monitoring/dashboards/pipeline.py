@@ -192,7 +192,7 @@ READING_AGE = lines(
         "距副本所反映时刻的时间；一轮更新后休息其用时的二十倍，明显超出时告警。",
         "How long ago the copies were true; a pass rests twenty times as long as it took, and well beyond that an alert comes.",
     ),
-    Prom("time() - max by (copy) (dujiang_reading_copy_timestamp_seconds)", "{{copy}}"),
+    Prom("time() - max by (copy) (dujiang_reading_copy_timestamp_seconds > 0)", "{{copy}}"),
     unit="s",
 )
 READINGS = table(

@@ -17,11 +17,12 @@ from schemas.subscriptions.model import (
     Status,
     Subscription,
 )
-from schemas.subscriptions.rights import Reader, Withheld, allows, classification_of, clearance_of
+from schemas.subscriptions.rights import ONLY, Reader, Withheld, allows, classification_of, clearance_of, limits_of
 
 __all__ = [
     "NEEDS_VALIDATION",
     "NOBODY",
+    "ONLY",
     "PROTOCOLS",
     "Basis",
     "NotAllowed",
@@ -39,5 +40,6 @@ __all__ = [
     "begun",
     "classification_of",
     "clearance_of",
+    "limits_of",
     "state_at",
 ]

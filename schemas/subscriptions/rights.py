@@ -14,7 +14,7 @@ from schemas.topics import Classification
 
 Withheld = Literal["right", "classification"]
 
-_ONLY: Final = "only:"
+ONLY: Final = "only:"
 _RANK: Final[dict[Classification, int]] = {"public": 0, "internal": 1, "restricted": 2}
 
 
@@ -36,8 +36,8 @@ def limits_of(scopes: Sequence[str]) -> Mapping[str, Sequence[str]]:
 def _limits(scopes: tuple[str, ...]) -> Mapping[str, Sequence[str]]:
     limits: dict[str, list[str]] = {}
     for scope in scopes:
-        if scope.startswith(_ONLY):
-            attribute, _, pattern = scope.removeprefix(_ONLY).partition("=")
+        if scope.startswith(ONLY):
+            attribute, _, pattern = scope.removeprefix(ONLY).partition("=")
             limits.setdefault(attribute, []).append(pattern)
     return limits
 

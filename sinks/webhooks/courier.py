@@ -331,6 +331,7 @@ class Courier:
         found: list[tuple[Place, int, Record | None]] = []
         positions = dict(self._positions)
         withheld = {"right": 0, "classification": 0}
+        types = self._subscriber.subscription.types
         size = self._bytes
         for place in self._positions:
             if len(self._pending) + len(found) + READ_MAX > PENDING_MAX or size >= PENDING_BYTES_MAX:
@@ -351,14 +352,16 @@ class Courier:
                 continue
             positions[place] = chunk.next_offset
             for record in chunk.records:
-                if not self._is_selected(record):
+                if types and record.event.type not in types:
                     continue
+                # Before the filters: counted behind them, a filter would be a question about what one must not see.
                 reason = reader.withholds(record.event.type, self._classification(record), record.attributes)
-                if reason is None:
+                if reason is not None:
+                    # Who asked for every type that he may receive did not ask for the others.
+                    withheld[reason] += bool(types) or reason == "classification"
+                elif self._is_selected(record):
                     found.append((place, record.offset, record))
                     size += len(record.body)
-                else:
-                    withheld[reason] += 1
         if positions == self._positions:
             if self._is_time_to_store(positions):  # the last that was passed over, so that a trace tells it from what waits
                 await self._number_all([], positions, withheld)

@@ -153,6 +153,10 @@ class TestForged:
     def test_claims_are_refused_with_every_fault_named(self, claims: dict[str, Any], reasons: list[tuple[str, str]]) -> None:
         assert refusal(ED.token(NOW, **claims)) == (401, reasons)
 
+    def test_scope_that_narrows_rows_is_never_wider(self) -> None:
+        token = ED.token(NOW, scope="publish:gov.stiib.research.call.* only:subject=P-1")
+        assert identity_of(token).all_scopes[1] == ("publish:gov.stiib.research.call.*", "only:subject=P-1")
+
     @pytest.mark.parametrize(
         "scope", ["publish:*", "publish:gov.stiib.res*", "subscribe:gov.stiib.research.*", "call:/metrics"]
     )

@@ -108,14 +108,17 @@ _LAST_MOVED: Final = "SELECT p.*, NULL::timestamptz AS due_at FROM v_listed_proj
 
 
 def projects(cursor: Cursor[Any], wanted: ProjectFilter) -> Page[ProjectRow]:
-    """Overdue first, the longest first; then at risk, the nearest first; then what moved last. One claim: where it holds."""
+    """Overdue first, the longest first; then at risk, the nearest first; then what moved last. One claim: where it holds.
+
+    With words that few have: overdue first, then what moved last.
+    """
     state = " AND p.state = %(state)s" if wanted.state else ""
     values = wanted._asdict() | {"words": wanted.words.lower()}
     if wanted.words:
         few = _few(cursor, values)
         if few is not None:
             return page(cursor, ProjectRow, _of_few(wanted, state), values | {"few": few})
-        state += f" AND {_HAS_WORDS}"  # so many that a page of them is soon found in the order of each tier
+        state += f" AND {_HAS_WORDS}"  # so many that a page of them is mostly found early in its tier
     if wanted.claim in _TIERS:
         tiers = [(*_TIERS[wanted.claim], "")]
     else:

@@ -1,11 +1,11 @@
 """What all screens stand on: the frame around a page, parts kept fresh, deeds done. Knows NiceGUI, not a subject."""
 
 import asyncio
+import dataclasses
 import json
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from dataclasses import field as made_by
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -34,7 +34,7 @@ from gateway.languages import Language
 LIVE_S: Final = 2.0
 CALM_S: Final = 5.0
 SESSION_LOOK_S: Final = 30.0
-PAGE_S: Final = 60.0  # for a page whose parts wait for a database that hangs; by itself NiceGUI gives up after 3 s
+PAGE_S: Final = 30.0  # for a page whose parts wait for a database that hangs; by itself NiceGUI gives up after 3 s
 
 Build = Callable[[Speech], Awaitable[Markup]]
 
@@ -52,7 +52,7 @@ class Visit:
     here: str
     query: dict[str, str]
     ended: asyncio.Event
-    timers: list[tuple[float, Callable[[], Awaitable[None]]]] = made_by(default_factory=list)
+    timers: list[tuple[float, Callable[[], Awaitable[None]]]] = dataclasses.field(default_factory=list)
 
     def every(self, seconds: float, act: Callable[[], Awaitable[None]]) -> None:
         """From when the page is whole: a timer waits for the browser, and NiceGUI sends a page as soon as anything does."""

@@ -1,6 +1,7 @@
 """Three agencies at one gateway: one subscribed to all, one in part, one that must see nothing."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -102,6 +103,25 @@ def test_an_agency_of_one_region_sees_its_own_rows_alone(subscribers: Any, direc
         stage.until(lambda: len(stream.came.events()) == 2)
         shown = json.dumps(stream.came.frames, ensure_ascii=False)
     assert not any(SECRET in text for text in (page.body.decode(), rehearsed.body.decode(), shown))
+
+
+@pytest.mark.parametrize(
+    ("asked", "places"),
+    [
+        ({"protocol": "HTTP", "sink": "https://agency.example.org/events"}, ["/protocol"]),
+        ({"protocol": "KAFKA"}, ["/protocol"]),
+        ({"protocol": "PULL", "start": "snapshot"}, ["/start"]),
+        ({"protocol": "PULL"}, []),
+    ],
+)
+def test_a_token_of_single_rows_orders_nothing_that_goes_out_without_it(
+    subscribers: Any, directory: Any, asked: dict[str, Any], places: list[str]
+) -> None:
+    token = directory.register("district", "subscribe:gov.stiib.research.*", "clearance:internal")
+    whole = directory.known[digest_of(token)]
+    directory.known[digest_of(token)] = replace(whole, scopes=(*whole.partner.scopes, "only:region=3301*"))
+    answer = Partner(subscribers, token).send("POST", "/subscriptions", {"types": [ANNOUNCED], **asked})
+    assert (answer.status, [fault["pointer"] for fault in answer.json.get("errors", [])]) == (403 if places else 201, places)
 
 
 def test_what_went_out_and_what_was_withheld_is_counted(

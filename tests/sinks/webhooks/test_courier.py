@@ -365,6 +365,17 @@ def test_what_may_not_be_seen_is_counted_and_not_sent() -> None:
     assert (_ids(made.posted), made.books.withheld) == (["e1"], 1)
 
 
+@pytest.mark.parametrize(("types", "withheld"), [((), 0), (("gov.stiib.t.v1",), 2)])
+def test_rows_of_others_are_withheld_and_no_filter_finds_them(types: tuple[str, ...], withheld: int) -> None:
+    """Counted before the filter, so that its number does not answer for the filter; and only of types that were asked for."""
+    made = Round(types=types, filters=[{"exact": {"subject": "mine"}}])
+    made.reader = Reader((("subscribe:gov.stiib.*", "only:subject=mine*"),), is_stated=True)
+    for index, key in enumerate(("theirs", "mine", "mine-too", "theirs")):
+        made.log.write(key, f"e{index}")
+    asyncio.run(made.until(lambda: made.books.of("acknowledged") == [1] and made.books.withheld == withheld))
+    assert _ids(made.posted) == ["e1"]
+
+
 def test_a_right_that_ends_between_attempts_withholds_the_event() -> None:
     made = Round()
 

@@ -13,7 +13,7 @@ import pytest
 from engine.subscriptions import deliveries
 from schemas.subscriptions import Basis
 from sinks.webhooks.signing import webhook_id
-from tests.sinks.webhooks.conftest import Post
+from tests.sinks.webhooks.conftest import ANNOUNCED, Post
 from tests.sinks.webhooks.receiver import Arrival, Endpoint
 
 pytestmark = pytest.mark.services
@@ -212,7 +212,8 @@ def test_rights_and_classification_are_asked_at_each_delivery(post: Post) -> Non
         )
     post.subscribe(*cast["whole"].address, owner="whole")
     post.subscribe(*cast["partly"].address, owner="partly", basis=None)
-    revoked = post.subscribe(*cast["nothing"].address, owner="nothing")
+    types = (ANNOUNCED, "gov.stiib.research.project.settled.v1")
+    revoked = post.subscribe(*cast["nothing"].address, owner="nothing", types=types)
     post.deliverer(gateway__auth="token")
     post.publish(2)  # of a public topic
     post.until(lambda: all(len(endpoint.acknowledged) == 2 for endpoint in cast.values()))
