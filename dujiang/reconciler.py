@@ -19,7 +19,7 @@ from dujiang.topics import admin_of
 from dujiang.wiring import Services, registry_of
 from engine.clock import Clock, SystemClock
 from engine.database import fault_of
-from engine.errors import EnvironmentFault, Fault
+from engine.errors import Fault
 
 RETRY_S: Final = 5.0  # after a round that failed; `every_s` if that is sooner
 LATE_ROUNDS: Final = 3  # without success: no longer ready
@@ -51,7 +51,7 @@ class Rounds:
             if not isinstance(fault, Fault):
                 raise
             if self.fault != str(fault):  # once, not at every round
-                remedy = fault.remedy if isinstance(fault, EnvironmentFault) else "it goes on by itself"
+                remedy = fault.remedy or "it goes on by itself"
                 log.warning("the broker could not be compared with the register", fault=str(fault), remedy=remedy)
             self.fault = str(fault)
             return False

@@ -44,6 +44,8 @@ _OPTIONS = (
 class StoreRefused(Exception):
     """The database refuses a value of the batch; the engine looks for the record by halving."""
 
+    remedy: None = None  # where it is told of beside a Fault
+
 
 def fault_of(error: psycopg.Error) -> Exception:
     """A psycopg error as TransientFault, EnvironmentFault or StoreRefused; a programming error comes back as it is."""

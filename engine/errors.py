@@ -13,7 +13,9 @@ from dataclasses import dataclass
 
 
 class Fault(Exception):
-    """Base of all faults that the engine knows how to treat."""
+    """Base of all faults that the engine knows how to treat. `remedy`: what a person must do; None: it goes on by itself."""
+
+    remedy: str | None = None
 
 
 class TransientFault(Fault):

@@ -455,7 +455,7 @@ class Runner:
         self._metrics.faults.labels(self.status.name, kind).inc()
         self.status.condition = Condition.BLOCKED if is_environment else Condition.DEGRADED
         if self.status.message != str(fault):
-            remedy = fault.remedy if isinstance(fault, EnvironmentFault) else "it goes on by itself"
+            remedy = fault.remedy or "it goes on by itself"
             self.status.message, self.status.remedy = str(fault), remedy
             self._log.warning(kind, message=str(fault), remedy=remedy)
 

@@ -16,7 +16,7 @@ from psycopg import Cursor
 
 from engine.clock import Clock
 from engine.database import StoreRefused
-from engine.errors import EnvironmentFault, Fault
+from engine.errors import Fault
 from gateway.metrics import GatewayMetrics
 from gateway.store import Store
 
@@ -57,8 +57,7 @@ class Hearing:
             self._metrics.promises(await self._store.call(lambda cursor: _written(cursor, heard)))
         except (Fault, StoreRefused) as fault:
             self._heard = heard | self._heard
-            remedy = fault.remedy if isinstance(fault, EnvironmentFault) else None
-            log.warning("partners_heard_not_kept", fault=str(fault), remedy=remedy, partners=len(self._heard))
+            log.warning("partners_heard_not_kept", fault=str(fault), remedy=fault.remedy, partners=len(self._heard))
 
     async def _keep(self) -> None:
         try:

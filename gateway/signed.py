@@ -29,7 +29,7 @@ from gateway.identity import PARTNER_ID, REALM, SCOPE, SCOPE_CHARS_MAX, SCOPES_M
 from gateway.languages import Text
 from gateway.problems import Place, Problem
 from schemas.cloudevents import CloudEventError, json_text
-from schemas.subscriptions import ONLY
+from schemas.subscriptions import ONLY, allows
 
 ALGORITHMS: Final = ("EdDSA", "ES256")
 TOKEN_CHARS_MAX: Final = 8_192
@@ -204,9 +204,7 @@ def _is_instant(value: object) -> bool:
 
 def _covers(scopes: tuple[str, ...], wanted: str) -> bool:
     """Whether one of the scopes gives all that the wanted one does. What narrows gives nothing, so it is never too much."""
-    if wanted.startswith(ONLY):
-        return True
-    return any(wanted == one or (one.endswith("*") and wanted.startswith(one[:-1])) for one in scopes)
+    return wanted.startswith(ONLY) or allows(scopes, wanted)
 
 
 def _octets(jwk: Mapping[str, Any], name: str) -> bytes:

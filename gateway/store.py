@@ -9,7 +9,7 @@ import structlog
 from psycopg import Cursor
 
 from engine.database import Database, StoreRefused
-from engine.errors import EnvironmentFault, Fault, TransientFault
+from engine.errors import Fault, TransientFault
 from engine.reach import Reach, untold
 from gateway import catalogue
 from gateway.problems import Problem
@@ -110,5 +110,5 @@ async def asked(store: Store, work: Callable[[Cursor[Any]], B]) -> B:
 
 def store_away(fault: Fault | StoreRefused, events: int = 1) -> Problem:
     """What a fault of the database means to a partner. What PostgreSQL said goes to the log alone."""
-    log.error("store_away", fault=str(fault), remedy=fault.remedy if isinstance(fault, EnvironmentFault) else None)
+    log.error("store_away", fault=str(fault), remedy=fault.remedy)
     return Problem(catalogue.STORE_AWAY, catalogue.STORE_AWAY.meaning, events=events)

@@ -101,8 +101,7 @@ def run(parts: Parts, stop: Event, *, until_end: bool = False, skip_lost: bool =
             kind = "environment" if isinstance(fault, EnvironmentFault) else "transient"
             parts.metrics.faults.labels(*of_topic, kind).inc()
             pause_s = PAUSE_FIRST_S if done.read > read else min(PAUSE_LAST_S, 2 * pause_s)
-            remedy = fault.remedy if isinstance(fault, EnvironmentFault) else None
-            log.warning("connector_waits", topic=parts.settings.topic, fault=str(fault), remedy=remedy, pause_s=pause_s)
+            log.warning("connector_waits", topic=parts.settings.topic, fault=str(fault), remedy=fault.remedy, pause_s=pause_s)
             stop.wait(pause_s)
     return done
 

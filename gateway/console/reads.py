@@ -13,7 +13,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from psycopg import Cursor
 
-from engine.errors import EnvironmentFault, Fault
+from engine.errors import Fault
 from gateway.store import Store
 
 T = TypeVar("T")
@@ -119,4 +119,4 @@ class Kept:
 
 def remedy_of(fault: Fault) -> str:
     """What an operator can do about it."""
-    return fault.remedy if isinstance(fault, EnvironmentFault) else ""
+    return fault.remedy or ""

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 import structlog
 
-from engine.errors import EnvironmentFault, Fault
+from engine.errors import Fault
 from gateway.problems import Problem
 from gateway.subscriptions import cursors, kinds
 from gateway.subscriptions.cursors import Positions
@@ -43,13 +43,11 @@ class Selection:
 
     def judge(self, event: Readable, reader: Reader) -> Withheld | bool:
         """Whether it passes; or why it is withheld, though its type was asked for."""
-        types = self.subscription.types
-        if types and event.type not in types:
+        if not self.subscription.asks_for(event.type):
             return False
         withheld = reader.withholds(event.type, event.classification, event.attributes)
         if withheld is not None:
-            # Who asked for every type that he may receive did not ask for the others.
-            return withheld if types or withheld == "classification" else False
+            return withheld if self.subscription.counts(withheld) else False
         return self.subscription.selects(event.type, event.source) and self.filters.passes(event.attributes)
 
 
@@ -154,7 +152,7 @@ async def bounds_of(log: Log, *, fresh: bool = False) -> Mapping[Place, Bounds]:
 
 def log_away(fault: Fault) -> Problem:
     """What Kafka said names our topics and users: it goes to the log alone."""
-    logger.error("log_away", fault=str(fault), remedy=fault.remedy if isinstance(fault, EnvironmentFault) else None)
+    logger.error("log_away", fault=str(fault), remedy=fault.remedy)
     return Problem(kinds.LOG_AWAY, kinds.LOG_AWAY.meaning)
 
 

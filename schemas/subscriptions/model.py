@@ -7,6 +7,7 @@ from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID
 
 from schemas.filters import Filters, compile_filters
+from schemas.subscriptions.rights import Withheld
 
 Protocol = Literal["HTTP", "SSE", "PULL", "KAFKA"]
 State = Literal["pending_validation", "enabled", "paused", "disabled", "expired"]
@@ -105,6 +106,17 @@ class Subscription:
         """Its filters, to be kept as long as the revision. Raises FilterError; what is stored was checked."""
         return compile_filters(list(self.filters), pointer="/filters")
 
+    def asks_for(self, wire_type: str) -> bool:
+        """Whether its `types` let an event pass. Rights come after them and before `source` and the filters.
+
+        Counted behind those, what is withheld would answer for them: a question about what one must not see.
+        """
+        return not self.types or wire_type in self.types
+
+    def counts(self, withheld: Withheld) -> bool:
+        """Whether it is told of what is withheld: who asked for every type that he may receive did not ask for the others."""
+        return bool(self.types) or withheld == "classification"
+
     def selects(self, wire_type: str, source: str) -> bool:
         """Whether its `types` and `source` let an event pass; the filters come after."""
-        return (not self.types or wire_type in self.types) and (self.source is None or self.source == source)
+        return self.asks_for(wire_type) and (self.source is None or self.source == source)

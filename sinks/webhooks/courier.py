@@ -331,7 +331,7 @@ class Courier:
         found: list[tuple[Place, int, Record | None]] = []
         positions = dict(self._positions)
         withheld = {"right": 0, "classification": 0}
-        types = self._subscriber.subscription.types
+        subscription = self._subscriber.subscription
         size = self._bytes
         for place in self._positions:
             if len(self._pending) + len(found) + READ_MAX > PENDING_MAX or size >= PENDING_BYTES_MAX:
@@ -352,13 +352,11 @@ class Courier:
                 continue
             positions[place] = chunk.next_offset
             for record in chunk.records:
-                if types and record.event.type not in types:
+                if not subscription.asks_for(record.event.type):
                     continue
-                # Before the filters: counted behind them, a filter would be a question about what one must not see.
                 reason = reader.withholds(record.event.type, self._classification(record), record.attributes)
                 if reason is not None:
-                    # Who asked for every type that he may receive did not ask for the others.
-                    withheld[reason] += bool(types) or reason == "classification"
+                    withheld[reason] += subscription.counts(reason)
                 elif self._is_selected(record):
                     found.append((place, record.offset, record))
                     size += len(record.body)

@@ -5,7 +5,6 @@ import dataclasses
 import json
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -41,7 +40,7 @@ Build = Callable[[Speech], Awaitable[Markup]]
 log = structlog.get_logger("console")
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Visit:
     """One reader at one page."""
 
