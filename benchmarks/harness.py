@@ -206,13 +206,14 @@ class Cpu:
 def cpu(at: Bench, workers: Iterable[int]) -> Cpu:
     """So far; 0 where a part's process is not ours to see."""
     return Cpu(
-        sum(_process_s(pid) for pid in workers),
+        sum(process_s(pid) for pid in workers),
         _tree_s(at.database_pid) if at.database_pid else 0.0,
-        _process_s(at.broker_pid) if at.broker_pid else 0.0,
+        process_s(at.broker_pid) if at.broker_pid else 0.0,
     )
 
 
-def _process_s(pid: int, *, reaped: bool = False) -> float:
+def process_s(pid: int, *, reaped: bool = False) -> float:
+    """CPU seconds of one process so far; 0 where it is not ours to see."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -224,7 +225,7 @@ def _tree_s(pid: int) -> float:
     """A process with its children, those that ended included."""
     children = Path(f"/proc/{pid}/task/{pid}/children")
     live = [int(child) for child in children.read_text().split()] if children.exists() else []
-    return _process_s(pid, reaped=True) + sum(_process_s(child) for child in live)
+    return process_s(pid, reaped=True) + sum(process_s(child) for child in live)
 
 
 def peak_mib(pid: int) -> float:

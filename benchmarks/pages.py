@@ -19,7 +19,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 import psycopg
@@ -164,25 +164,33 @@ def _pages(at: Bench, dsn: str) -> list[dict[str, Any]]:
     """The HTML of each page, built from what the database says; a browser is not in the figure."""
     took: dict[tuple[str, str], list[float]] = {(look, path): [] for look in LOOKS for path in PAGES}
     for _ in range(RUNS):
-        with opened_console(at, dsn) as (port, cookie):
+        with opened_console(at, dsn) as console:
             for path in PAGES:
                 for look in LOOKS:
-                    took[look, path].append(_took_ms(lambda path=path: page_of(port, path, cookie)))  # type: ignore[misc]
+                    took[look, path].append(_took_ms(lambda path=path: page_of(console.port, path, console.cookie)))  # type: ignore[misc]
     return [_row(look, path, each) for (look, path), each in took.items()]
 
 
+class Console(NamedTuple):
+    """A console process, and the cookie of somebody who is signed in."""
+
+    port: int
+    pid: int
+    cookie: str
+
+
 @contextmanager
-def opened_console(at: Bench, dsn: str) -> Iterator[tuple[int, str]]:
-    """A console process: its port, and the cookie of somebody who is signed in."""
+def opened_console(at: Bench, dsn: str) -> Iterator[Console]:
+    """One that answers."""
     name = f"bench-{secrets.token_hex(3)}"
     with psycopg.connect(dsn) as connection, connection.cursor() as cursor:
         users.add(cursor, name, Role.STEWARD, PASSWORD, "benchmarks")
-    with _console(at, dsn) as port:
-        yield port, _signed_in(port, name)
+    with _console(at, dsn) as (port, pid):
+        yield Console(port, pid, _signed_in(port, name))
 
 
 @contextmanager
-def _console(at: Bench, dsn: str) -> Iterator[int]:
+def _console(at: Bench, dsn: str) -> Iterator[tuple[int, int]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
@@ -192,7 +200,7 @@ def _console(at: Bench, dsn: str) -> Iterator[int]:
     process = subprocess.Popen([sys.executable, "-m", "dujiang", "console"], cwd=ROOT, env=environment)
     try:
         _until_alive(port)
-        yield port
+        yield port, process.pid
     finally:
         process.terminate()
         process.wait(15)

@@ -5,7 +5,7 @@ the caller's transaction; what a crash leaves half done the next `reconcile` set
 """
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -16,7 +16,7 @@ from psycopg import Cursor
 from dujiang.kafka_access import Access, groups_of, rights_of, said, user_of
 from engine.subscriptions import register
 from schemas.registry import Registry
-from schemas.subscriptions import NOBODY, Order, Reader, Subscription, state_at
+from schemas.subscriptions import NOBODY, Order, Subscription, state_at
 from schemas.subscriptions.model import Reason
 from schemas.subscriptions.whole_topics import Verdict, types_on, whole_topics
 
@@ -155,11 +155,12 @@ class KafkaSubscribers:
         return is_alive and status.validated_at is not None
 
     def _verdict(self, subscription: Subscription) -> Verdict:
-        is_stated = subscription.basis is not None
+        scopes: Sequence[str] | None
         if subscription.owner == NOBODY:
-            return whole_topics(subscription, self._registry, Reader(((),) if self._are_owners_asked else None, is_stated))
-        scopes = register.scopes_of(self._cursor, [subscription.owner]).get(subscription.owner, ())
-        return whole_topics(subscription, self._registry, Reader((scopes,), is_stated))
+            scopes = () if self._are_owners_asked else None
+        else:
+            scopes = register.scopes_of(self._cursor, [subscription.owner]).get(subscription.owner, ())
+        return whole_topics(subscription, self._registry, subscription.reader(scopes))
 
     def _given(self, subscription: Subscription, verdict: Verdict) -> Given:
         user = self._user(subscription)

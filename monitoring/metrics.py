@@ -136,7 +136,7 @@ class ReadingMetrics:
         )
         self.pass_seconds = Gauge(
             "dujiang_reading_copy_pass_seconds",
-            "How long the last pass over the copy took; the next one rests twenty times as long",
+            "How long the last pass over the copy took; the next one rests eighty times as long, ten minutes at most",
             ["copy"],
             registry=registry,
         )

@@ -20,7 +20,7 @@ REGISTER_LOCK: Final = 7_310_913  # two creations at once: the count must hold
 _COLUMNS: LiteralString = (
     "subscription_id, owner, protocol, state, state_reason, state_by, state_since, validated_at, state_note, "
     "created_at, changed_at, revision, source, types, filters, sink, protocolsettings, config, "
-    "start_at, start_instant, expires_at, purpose, legal_basis, approver"
+    "start_at, start_instant, expires_at, purpose, legal_basis, approver, granted"
 )
 _NAMES = _COLUMNS.split(", ")
 
@@ -192,6 +192,7 @@ def _changeable(subscription: Subscription) -> dict[str, Any]:
         "purpose": basis.purpose if basis else None,
         "legal_basis": basis.legal_basis if basis else None,
         "approver": basis.approver if basis else None,
+        "granted": list(subscription.granted),
     }
 
 
@@ -222,4 +223,5 @@ def _of_row(row: tuple[Any, ...]) -> Subscription:
         start=Start(found["start_at"], found["start_instant"]),
         expires_at=found["expires_at"],
         basis=None if purpose is None else Basis(purpose, found["legal_basis"], found["approver"]),
+        granted=tuple(found["granted"]),
     )

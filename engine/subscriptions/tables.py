@@ -36,6 +36,13 @@ SUBSCRIPTION = Table(
     Column("purpose", Text),
     Column("legal_basis", Text),
     Column("approver", Text, comment="an office, never a person"),
+    Column(
+        "granted",
+        ARRAY(Text),
+        nullable=False,
+        server_default="{}",
+        comment="scopes of the token that ordered it, beside its owner's; empty: all of these",
+    ),
     Column("state", Text, nullable=False, comment="pending_validation, enabled, paused, disabled, expired"),
     Column("state_reason", Text, nullable=False),
     Column("state_by", Text, nullable=False, comment="partner, operator, platform"),

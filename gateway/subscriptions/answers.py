@@ -49,6 +49,7 @@ def members(subscription: Subscription, now: datetime, starts: Positions | None 
         "purpose": basis.purpose if basis else None,
         "legal_basis": basis.legal_basis if basis else None,
         "approver": basis.approver if basis else None,
+        "granted": list(subscription.granted) or None,
         "state": state_at(status, subscription.expires_at, now),
         "reason": status.reason,
         "state_by": status.by,

@@ -56,6 +56,11 @@ def _subscription(sent: dict[str, Any]) -> dict[str, Any]:
     ours = {
         "id": {"type": "string", "format": "uuid"},
         "owner": {"type": "string", "description": "your partner id; - where nobody is asked who he is"},
+        "granted": {
+            "type": "array",
+            "items": _TEXT,
+            "description": "scopes of the token that ordered it, where it had any: they narrow what goes out",
+        },
         "state": {"type": "string", "enum": _STATES},
         "reason": {"type": "string", "description": "why it is in this state: a stable code"},
         "state_by": {"type": "string", "enum": ["partner", "operator", "platform"]},

@@ -48,7 +48,7 @@ class Selection:
         withheld = reader.withholds(event.type, event.classification, event.attributes)
         if withheld is not None:
             return withheld if self.subscription.counts(withheld) else False
-        return self.subscription.selects(event.type, event.source) and self.filters.passes(event.attributes)
+        return self.subscription.selects(event.type, event.source) and self.filters.passes(event.attributes, event.data)
 
 
 class Passed(NamedTuple):

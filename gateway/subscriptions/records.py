@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
+
+import msgspec
 
 from schemas import deprecation
 from schemas.cloudevents import CloudEventError, json_format, kafka_binding
@@ -15,6 +17,13 @@ from schemas.topics import TOPICS, Classification
 _STRUCTURED: Final = "application/cloudevents"
 
 
+class _WithData(msgspec.Struct):
+    data: Any = None
+
+
+_WITH_DATA: Final = msgspec.json.Decoder(_WithData)
+
+
 @dataclass(frozen=True, slots=True)
 class Readable:
     """An event ready to be judged and sent. `body` is structured JSON in one line."""
@@ -24,6 +33,10 @@ class Readable:
     attributes: Mapping[str, Value]
     body: bytes
     classification: Classification
+
+    def data(self) -> object:
+        """Its JSON data, parsed anew each time: only filters on data ask, and kept it would outweigh the body."""
+        return _WITH_DATA.decode(self.body).data
 
 
 class Record:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
 from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
@@ -16,11 +17,11 @@ from gateway.problems import Place as Fault
 from gateway.subscriptions import cursors, kinds
 from gateway.subscriptions.cursors import Positions
 from schemas.cloudevents import CloudEventError, json_text
-from schemas.contract import STORABLE, Instant, instant_text, parse_instant
+from schemas.contract import STORABLE, Data, Instant, instant_text, parse_instant
 from schemas.filters import FilterError, compile_filters
+from schemas.json_schema import data_schema, names_at, reached
 from schemas.registry import ContractError, Registry
 from schemas.subscriptions import (
-    NEEDS_VALIDATION,
     Basis,
     NotAllowed,
     Order,
@@ -42,11 +43,13 @@ PATH: Final = "/subscriptions"
 BODY_BYTES_MAX: Final = 64 * 1024
 SINK_CHARS_MAX: Final = 2_048
 DAYS_MAX: Final = 31
+FIELDS_NAMED_MAX: Final = 12
 # Members of an answer that a subscriber may send back unchanged: they are ours, and ignored.
 READ_ONLY: Final = frozenset(
     (
         "id",
         "owner",
+        "granted",
         "state",
         "reason",
         "state_by",
@@ -82,7 +85,7 @@ class SelectionBody(_Body):
     )
     filters: list[Any] = Field(
         default_factory=list,
-        description="CloudEvents filters, all of which must pass: exact, prefix, suffix, all, any, not, sql",
+        description="CloudEvents filters, all of which must pass: exact, prefix, suffix, all, any, not, sql; and data, ours",
     )
     purpose: ShortText | None = Field(None, description="what for; needed for anything not public")
     legal_basis: ShortText | None = Field(None, description="by which norm; needed for anything not public")
@@ -185,6 +188,33 @@ def refuse_filters(body: SelectionBody) -> None:
         raise Problem(kinds.FILTER_INVALID, detail, [Fault(error.reason, error.pointer, detail)]) from None
 
 
+def refuse_unknown_fields(body: SelectionBody, registry: Registry) -> None:
+    """Raises Problem for a filter on data that no event of the types asked for can have: it would pass nothing, for ever.
+
+    Asked after `refuse_filters` and `refuse_types`.
+    """
+    fields = compile_filters(body.filters, pointer="/filters").fields
+    contracts = [registry.contract_of(wire) for wire in body.types] or list(registry.contracts.values())
+    faults = []
+    for field in fields:
+        schemas = [_schema(contract.data) for contract in contracts]
+        if not any(reached(schema, field.tokens) for schema in schemas):
+            names = sorted({name for schema in schemas for name in names_at(schema, field.tokens[:-1])})
+            there = ", ".join(names[:FIELDS_NAMED_MAX]) + (", …" if len(names) > FIELDS_NAMED_MAX else "")
+            said = Text(
+                f"no contract of the types asked for has this; it has there: {there or 'nothing'}",
+                f"所订阅类型的合约中没有此字段；该处有：{there or '无'}",
+            )
+            faults.append(Fault("field_unknown", field.at, said))
+    if faults:
+        raise Problem(kinds.FILTER_INVALID, faults[0].detail, faults)
+
+
+@cache
+def _schema(model: type[Data]) -> dict[str, Any]:
+    return data_schema(model)
+
+
 def refuse_types(body: SelectionBody, registry: Registry, reader: Reader) -> None:
     """Raises Problem for types that are not known, or not granted."""
     faults = []
@@ -216,13 +246,16 @@ def refuse_unstated(body: SelectionBody, registry: Registry, reader: Reader) -> 
 
 
 def refuse_narrowed(body: SubscriptionBody, token_scopes: Sequence[str]) -> None:
-    """Raises Problem when a token of single rows orders what goes out without it, judged by its partner's rights alone."""
+    """Raises Problem when a token of single rows orders what cannot be judged by rows.
+
+    Kafka gives whole topics; what a snapshot to be read lists is judged by the partner alone, since other tokens read it too.
+    """
     if not limits_of(token_scopes):
         return
     faults = []
-    if body.protocol in NEEDS_VALIDATION:
+    if body.protocol == "KAFKA":
         faults.append(Fault("token_narrowed", "/protocol", _NARROWED))
-    if body.start == "snapshot":
+    if body.start == "snapshot" and body.protocol in {"PULL", "SSE"}:
         faults.append(Fault("token_narrowed", "/start", _NARROWED))
     if faults:
         raise subscribe_right_missing(faults)
@@ -327,9 +360,10 @@ def subscribe_right_missing(faults: Sequence[Fault] = ()) -> Problem:
 
 _NOT_GRANTED: Final = Text("the token does not let you receive this type", "令牌不允许接收该类型")
 _NARROWED: Final = Text(
-    "this token receives single rows only (`only:` scopes), and what is ordered here goes out without it; use PULL or SSE"
-    " and another start, or a token without such scopes",
-    "该令牌仅可接收部分事件（only: 权限），而此处订阅的投递不经令牌；请改用 PULL 或 SSE 及其他起点，或使用不含此类权限的令牌",
+    "this token receives single rows only (`only:` scopes), by which neither Kafka nor a snapshot to be read can be judged;"
+    " use a webhook, PULL or SSE and another start, or a token without such scopes",
+    "该令牌仅可接收部分事件（only: 权限），而 Kafka 主题和供读取的快照无法按此筛选；"
+    "请改用 webhook、PULL 或 SSE 及其他起点，或使用不含此类权限的令牌",
 )
 _NOT_CLEARED: Final = Text(
     "this type is classified higher than the token is cleared for (clearance:...)", "该类型的密级高于令牌的许可（clearance:…）"

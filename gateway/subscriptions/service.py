@@ -81,6 +81,7 @@ class SubscriptionService:
                 changed_at=now,
                 start=asked.start,
                 basis=basis,
+                granted=granted_to(caller),
             ),
             body,
         )
@@ -110,7 +111,7 @@ class SubscriptionService:
             if if_match not in {None, "*", etag(known)}:
                 raise Problem(kinds.REVISION_OUTDATED, kinds.REVISION_OUTDATED.meaning)
             requests.refuse_changed(body, known)
-            changed = replace(_filled(known, body), basis=basis)
+            changed = replace(_filled(known, body), basis=basis, granted=granted_to(caller))
             status = requests.status_after_change(known, changed, now)
             before = requests.topics_of(known.types, self._registry)
             added = {place: end for place, end in ends.items() if place.topic not in before}
@@ -174,6 +175,7 @@ class SubscriptionService:
         reader = reader_of(caller.identity if caller else None, is_stated=basis is not None)
         requests.refuse_filters(body)
         requests.refuse_types(body, self._registry, reader)
+        requests.refuse_unknown_fields(body, self._registry)
         owner = owner_of(caller)
         if owner in self._rehearsing or len(self._rehearsing) >= REHEARSALS_MAX:
             raise Problem(kinds.REHEARSALS_TOO_MANY, kinds.REHEARSALS_TOO_MANY.meaning)
@@ -203,8 +205,9 @@ class SubscriptionService:
         requests.refuse_destination(body, self._destinations)
         requests.refuse_filters(body)
         requests.refuse_types(body, self._registry, reader)
+        requests.refuse_unknown_fields(body, self._registry)
         requests.refuse_unstated(body, self._registry, reader)
-        requests.refuse_narrowed(body, caller.identity.scopes if caller else ())
+        requests.refuse_narrowed(body, granted_to(caller))
 
     async def _stand(self, subscription: Subscription, cursor: str | None) -> Positions:
         """Where a reader with this cursor stands in what the subscription selects."""
@@ -237,6 +240,11 @@ class SubscriptionService:
 
 def owner_of(caller: Caller | None) -> str:
     return NOBODY if caller is None else caller.partner_id
+
+
+def granted_to(caller: Caller | None) -> tuple[str, ...]:
+    """The scopes of his token, where it has any of its own."""
+    return () if caller is None else caller.identity.scopes
 
 
 async def pulled(session: Session, limit: int, wait_s: float) -> Page:

@@ -106,30 +106,44 @@ def _fates(cursor: Cursor[Any], source: str, event_id: str) -> list[Fate]:
     return [Fate(*row) for row in cursor.fetchall()]
 
 
-def _subscriptions(cursor: Cursor[Any], owner: str) -> list[tuple[UUID, bool]]:
+def _subscriptions(cursor: Cursor[Any], owner: str) -> list[tuple[UUID, bool, tuple[str, ...]]]:
     cursor.execute(
-        "SELECT subscription_id, purpose IS NOT NULL FROM subscription WHERE owner = %s AND protocol = 'HTTP'"
+        "SELECT subscription_id, purpose IS NOT NULL, granted FROM subscription WHERE owner = %s AND protocol = 'HTTP'"
         " ORDER BY created_at, subscription_id LIMIT %s",
         (owner, SUBSCRIPTIONS_MAX),
     )
-    return [(row[0], row[1]) for row in cursor.fetchall()]
+    return [(row[0], row[1], tuple(row[2])) for row in cursor.fetchall()]
 
 
 def _taken(
-    cursor: Cursor[Any], subscriptions: Sequence[tuple[UUID, bool]], source: str, event_id: str, place: Acked | None
+    cursor: Cursor[Any],
+    subscriptions: Sequence[tuple[UUID, bool, tuple[str, ...]]],
+    source: str,
+    event_id: str,
+    place: Acked | None,
 ) -> list[Taken]:
     """Of all subscriptions at once: a partner may have a hundred."""
-    ids = [subscription_id for subscription_id, _ in subscriptions]
+    ids = [subscription_id for subscription_id, *_ in subscriptions]
     attempts = _attempts(cursor, ids, source, event_id) if ids else {}
     books = _books(cursor, ids, place) if ids and place is not None else {}
     found = []
-    for subscription_id, is_stated in subscriptions:
+    for subscription_id, is_stated, granted in subscriptions:
         rows = attempts.get(subscription_id, [])
         start, following, outstanding, letter = books.get(subscription_id, (None, None, None, None))
         number = outstanding or max((row["number"] for row in rows if row["number"] is not None), default=None)
         shown = [{name: row[name] for name in _SHOWN} for row in rows]
         found.append(
-            Taken(subscription_id, is_stated, start, following, number, outstanding is not None, attempts=shown, letter=letter)
+            Taken(
+                subscription_id,
+                is_stated,
+                start,
+                following,
+                number,
+                outstanding is not None,
+                attempts=shown,
+                letter=letter,
+                granted=granted,
+            )
         )
     return found
 

@@ -75,6 +75,7 @@ class Taken:
     is_outstanding: bool = False
     attempts: Sequence[Mapping[str, Any]] = ()
     letter: str | None = None  # the state of its dead letter
+    granted: Sequence[str] = ()  # scopes of the token that ordered it
 
 
 @dataclass(frozen=True)
@@ -182,7 +183,8 @@ def _evaluated(found: Found, taken: Taken, scopes: tuple[Sequence[str], ...] | N
     topic = TOPICS.get(place.topic)
     if topic is None or taken.start_offset > place.offset:
         return None
-    reader = Reader(scopes, taken.is_stated)
+    limits = (taken.granted,) if taken.granted else ()
+    reader = Reader(None if scopes is None else (*scopes, *limits), taken.is_stated)
     classification = classification_of(topic.classification, stored.attributes.get("dataclassification"))
     if reader.withholds(stored.wire_type, classification, stored.attributes) is not None:
         return None

@@ -1,4 +1,5 @@
 """The filter dialects of the CloudEvents Subscriptions API 0.1-wip (3.2.4.1): exact, prefix, suffix, all, any, not, sql.
+And `data`, which is ours (`data.py`); the API lets there be others.
 
 https://github.com/cloudevents/spec/blob/main/subscriptions/spec.md. A filter object has one dialect; the list is ANDed, and
 empty it passes everything. Values are compared with an attribute's string form, case-sensitive; an attribute that is absent
@@ -13,37 +14,42 @@ from typing import Final
 
 from schemas.cloudevents import CloudEvent
 from schemas.cloudevents.errors import bounded, escaped, quoted
-from schemas.filters import cesql
+from schemas.filters import cesql, data
 from schemas.filters.attributes import attributes_of
 from schemas.filters.cesql.nodes import Attributes
+from schemas.filters.data import Data
 from schemas.filters.errors import FilterError
 from schemas.filters.limits import FILTER_NESTING_MAX, FILTER_PAIRS_MAX, FILTER_VALUE_CHARS_MAX, FILTERS_MAX
 
-Predicate = Callable[[Attributes], bool]
+Predicate = Callable[[Attributes, Data], bool]
 
 _TESTS: Final[dict[str, Callable[[str, str], bool]]] = {
     "exact": str.__eq__,
     "prefix": str.startswith,
     "suffix": str.endswith,
 }
-DIALECTS: Final = (*_TESTS, "all", "any", "not", "sql")
+DIALECTS: Final = (*_TESTS, "all", "any", "not", "sql", "data")
 _NAME: Final = re.compile(r"[a-z0-9]+")
 
 
 class Filters:
-    """A compiled filter list. Immutable, so threads may share it; evaluation never raises."""
+    """A compiled filter list. Immutable, so threads may share it; evaluation never raises.
 
-    __slots__ = ("_predicates",)
+    Ask first whether the event may be received, data and all: then what passes tells nothing that the event itself does not.
+    """
 
-    def __init__(self, predicates: Sequence[Predicate]) -> None:
+    __slots__ = ("_predicates", "fields")
+
+    def __init__(self, predicates: Sequence[Predicate], fields: Sequence[data.Field] = ()) -> None:
         self._predicates = tuple(predicates)
+        self.fields = tuple(fields)
 
     def matches(self, event: CloudEvent) -> bool:
-        return not self._predicates or self.passes(attributes_of(event))
+        return not self._predicates or self.passes(attributes_of(event), lambda: event.data)
 
-    def passes(self, attributes: Attributes) -> bool:
-        """The same for `attributes_of(event)`, when it is at hand."""
-        return all(predicate(attributes) for predicate in self._predicates)
+    def passes(self, attributes: Attributes, seen: Data) -> bool:
+        """The same for `attributes_of(event)`, when it is at hand; `seen` gives the event's data."""
+        return all(predicate(attributes, seen) for predicate in self._predicates)
 
 
 def compile_filters(filters: object, *, pointer: str = "") -> Filters:
@@ -51,14 +57,17 @@ def compile_filters(filters: object, *, pointer: str = "") -> Filters:
 
     `pointer` is where the list stands in the document it comes from, for example `/filters`.
     """
-    return Filters(_Compiler().members(filters, pointer, depth=0))
+    compiler = _Compiler()
+    predicates = compiler.members(filters, pointer, depth=0)
+    return Filters(predicates, compiler.fields)
 
 
 class _Compiler:
-    """Counts the filters of one list; everything else is in the arguments."""
+    """Counts the filters of one list and keeps its fields; everything else is in the arguments."""
 
     def __init__(self) -> None:
         self._filters = 0
+        self.fields: list[data.Field] = []
 
     def members(self, filters: object, pointer: str, depth: int) -> list[Predicate]:
         if not isinstance(filters, list):
@@ -78,9 +87,13 @@ class _Compiler:
             return _on_texts(_TESTS[dialect], _pairs(content, place))
         if dialect == "sql":
             return _sql(content, place)
+        if dialect == "data":
+            fields = data.fields(content, place)
+            self.fields += fields
+            return lambda _, seen: _hold(fields, seen())
         if dialect == "not":
             inner = self.one(content, place, depth + 1)
-            return lambda attributes: not inner(attributes)
+            return lambda attributes, seen: not inner(attributes, seen)
         return self._several(dialect, content, place, depth)
 
     def _several(self, dialect: str, content: object, pointer: str, depth: int) -> Predicate:
@@ -93,7 +106,7 @@ class _Compiler:
                 f"{dialect} 至少要包含一个过滤器",
             )
         join = all if dialect == "all" else any
-        return lambda attributes: join(predicate(attributes) for predicate in inner)
+        return lambda attributes, seen: join(predicate(attributes, seen) for predicate in inner)
 
     def _check_limits(self, pointer: str, depth: int) -> None:
         self._filters += 1
@@ -159,8 +172,8 @@ def _check_pair(name: object, value: object, pointer: str) -> None:
         raise FilterError(
             "attribute_name",
             pointer,
-            f"{quoted(name)} is no attribute's name; use a-z and 0-9 only, and not data, which filters do not see",
-            f"属性名 {quoted(name)} 不合规：只能用小写字母和数字，且不能是 data",
+            f"{quoted(name)} is no attribute's name; use a-z and 0-9 only; for the data there is the dialect 'data'",
+            f"属性名 {quoted(name)} 不合规：只能用小写字母和数字；数据内容请用 data 方言",
         )
     if not isinstance(value, str):
         raise _value_error(pointer, f"the value for '{name}' is {type(value).__name__}, expected a string, as in \"5\"")
@@ -181,7 +194,7 @@ def _check_pair(name: object, value: object, pointer: str) -> None:
 
 
 def _on_texts(test: Callable[[str, str], bool], pairs: list[tuple[str, str]]) -> Predicate:
-    def predicate(attributes: Attributes) -> bool:
+    def predicate(attributes: Attributes, _: Data) -> bool:
         for name, wanted in pairs:
             value = attributes.get(name)
             if value is None or not test(value if type(value) is str else str(value).lower(), wanted):
@@ -191,13 +204,18 @@ def _on_texts(test: Callable[[str, str], bool], pairs: list[tuple[str, str]]) ->
     return predicate
 
 
+def _hold(fields: Sequence[data.Field], value: object) -> bool:
+    return all(field.holds(value) for field in fields)
+
+
 def _sql(content: object, pointer: str) -> Predicate:
     if not isinstance(content, str):
         raise _value_error(pointer, f"'sql' is {type(content).__name__}, expected an expression as a string")
     try:
-        return cesql.parse(content).matches
+        expression = cesql.parse(content)
     except cesql.ParseError as error:
         raise FilterError("expression", bounded(pointer), error.message, error.message_zh, position=error.position) from None
+    return lambda attributes, _: expression.matches(attributes)
 
 
 def _value_error(pointer: str, message: str) -> FilterError:

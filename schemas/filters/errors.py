@@ -14,6 +14,8 @@ FilterReason = Literal[
     "no_members",
     "no_pairs",
     "attribute_name",
+    "data_pointer",
+    "unknown_test",
     "value_type",
     "empty_value",
     "value_too_long",

@@ -19,3 +19,5 @@ FILTER_NESTING_MAX: Final = 16
 # Pairs of one exact, prefix or suffix filter, and the length of a value.
 FILTER_PAIRS_MAX: Final = 50
 FILTER_VALUE_CHARS_MAX: Final = 4096
+# A JSON Pointer into an event's data.
+POINTER_CHARS_MAX: Final = 512

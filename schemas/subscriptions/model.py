@@ -7,7 +7,7 @@ from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID
 
 from schemas.filters import Filters, compile_filters
-from schemas.subscriptions.rights import Withheld
+from schemas.subscriptions.rights import Reader, Withheld
 
 Protocol = Literal["HTTP", "SSE", "PULL", "KAFKA"]
 State = Literal["pending_validation", "enabled", "paused", "disabled", "expired"]
@@ -83,7 +83,10 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """`types` empty: every type that the owner may receive. `revision` counts changes of any kind, from 1."""
+    """`types` empty: every type that the owner may receive. `revision` counts changes of any kind, from 1.
+
+    `granted`: the scopes of the token that ordered it, which narrow what goes out without one; empty: all of the owner's.
+    """
 
     id: UUID
     owner: str
@@ -101,6 +104,12 @@ class Subscription:
     start: Start = Start()
     expires_at: datetime | None = None
     basis: Basis | None = None
+    granted: tuple[str, ...] = ()
+
+    def reader(self, owner_scopes: Sequence[str] | None) -> Reader:
+        """Who gets what no token accompanies. `owner_scopes`: the partner's rights of this moment; None: nobody is asked."""
+        limits = (self.granted,) if self.granted else ()
+        return Reader(None if owner_scopes is None else (owner_scopes, *limits), self.basis is not None)
 
     def compiled(self) -> Filters:
         """Its filters, to be kept as long as the revision. Raises FilterError; what is stored was checked."""

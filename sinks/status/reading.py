@@ -1,8 +1,9 @@
 """The copies that lists, counts and search read: their tables, and the thread that keeps them up to date.
 
 The work is functions in PostgreSQL (migrations 0013, 0014), so that every process that may write can ask for it; a lock there
-lets one at a time do it, and rest REST times as long as it took. So readers cost the writers a small share, whatever the size
-of the tables: a larger backlog makes the copy older, not the platform slower. `reading_pass` says how old it is.
+lets one at a time do it, and rest REST times as long as it took, but REST_S_MAX at most. So readers cost the writers a small
+share, up to a million projects that all change at once: a backlog makes the copy older, not the platform slower. `reading_pass`
+says how old it is.
 """
 
 from collections.abc import Sequence
@@ -21,7 +22,8 @@ from engine.tables import metadata
 from monitoring.metrics import ReadingMetrics
 
 EVERY_S: Final = 1.0
-REST: Final = 20.0
+REST: Final = 80.0
+REST_S_MAX: Final = 600.0
 AWAY_S: Final = 10.0
 PASSES: Final = ("project", "event")
 
@@ -168,8 +170,8 @@ def keep_fresh(dsn: str, stopping: Event, metrics: ReadingMetrics) -> None:
                     # A million projects at once take longer than a worker's statements may; cut off, it would never be done.
                     cursor.execute("SET LOCAL statement_timeout = 0")
                     # Before the pass: one that fails must not keep from being seen how old the copy has become.
-                    _show_age(cursor, name, metrics)
-                    refresh(cursor, REST, (name,))
+                    took_s = _show_age(cursor, name, metrics)
+                    refresh(cursor, min(REST, REST_S_MAX / took_s) if took_s else REST, (name,))
                 failing.discard(name)
             except (Fault, StoreRefused, psycopg.Error) as fault:
                 if name not in failing:
@@ -178,8 +180,8 @@ def keep_fresh(dsn: str, stopping: Event, metrics: ReadingMetrics) -> None:
     database.close()
 
 
-def _show_age(cursor: Cursor[Any], name: str, metrics: ReadingMetrics) -> None:
-    """As the copy stands, whichever process made its last pass."""
+def _show_age(cursor: Cursor[Any], name: str, metrics: ReadingMetrics) -> float:
+    """As the copy stands, whichever process made its last pass; how long that took, in seconds."""
     cursor.execute(
         "SELECT CASE WHEN isfinite(finished_at) THEN extract(epoch FROM started_at)::float8 ELSE 0 END,"
         " CASE WHEN isfinite(finished_at) THEN extract(epoch FROM finished_at - started_at)::float8 ELSE 0 END"
@@ -190,3 +192,4 @@ def _show_age(cursor: Cursor[Any], name: str, metrics: ReadingMetrics) -> None:
     started_s, took_s = row or (0.0, 0.0)
     metrics.timestamp_seconds.labels(name).set(started_s)
     metrics.pass_seconds.labels(name).set(took_s)
+    return took_s

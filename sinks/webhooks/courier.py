@@ -380,7 +380,7 @@ class Courier:
         event = record.event
         if not self._subscriber.subscription.selects(event.type, event.source):
             return False
-        return self._subscriber.filters.passes(record.attributes)
+        return self._subscriber.filters.passes(record.attributes, lambda: event.data)
 
     def _classification(self, record: Record) -> Literal["public", "internal", "restricted"]:
         return classification_of(self._log.classification_of(record.place), record.event.extensions.get("dataclassification"))

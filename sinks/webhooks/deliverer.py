@@ -216,10 +216,9 @@ class Deliverer:
 
     def _reader_of(self, subscription: Subscription) -> Reader:
         """By the rights of this moment, at most READ_EVERY_S old."""
-        is_stated = subscription.basis is not None
         if subscription.owner == NOBODY:
-            return Reader(((),) if self._are_owners_asked else None, is_stated)
-        return Reader((self._scopes.get(subscription.owner, ()),), is_stated)
+            return subscription.reader(() if self._are_owners_asked else None)
+        return subscription.reader(self._scopes.get(subscription.owner, ()))
 
     async def _disable(self, subscription_id: UUID, reason: Literal["endpoint_gone", "endpoint_failing"]) -> None:
         order = Order("disable", reason, "platform")

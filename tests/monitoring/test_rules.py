@@ -204,7 +204,7 @@ CASES = [
         {_UP.format("worker", "a", "postgresql"): "1 0x6", _FAILED.format("worker", "a", "postgresql"): "0+12x7"},
     ),
     Case("DujiangReadingCopyOld", {"copy": "project"}, "20m", _copy("0x20", "2x20"), _copy("0+60x20", "2x20")),
-    Case("DujiangReadingCopyOld", {"copy": "project"}, "20m", _copy("0x20", "2x20"), _copy("0x20", "60x20")),  # it rests
+    Case("DujiangReadingCopyOld", {"copy": "project"}, "20m", _copy("0x20", "2x20"), _copy("0x20", "300x20")),  # it rests
     Case(
         "DujiangConnectorAway",
         {"job": "connector", "instance": "a"},

@@ -120,8 +120,17 @@ def test_what_a_reader_may_not_see_is_counted_and_not_shown(memory_log: MemoryLo
 def test_a_filter_cannot_find_out_what_stands_in_a_withheld_event(memory_log: MemoryLog) -> None:
     memory_log.write(FIRST, body_of("b", dataclassification="restricted", subject="P-secret"))
     cleared = Reader((("subscribe:*", "clearance:internal"),), is_stated=True)
-    guesses = [selection([SUSPENDED], [{"exact": {"subject": subject}}]) for subject in ("P-secret", "P-other")]
-    assert [read(memory_log, guess, cleared).withheld["classification"] for guess in guesses] == [1, 1]
+    guesses = [{"exact": {"subject": subject}} for subject in ("P-secret", "P-other")]
+    guesses += [{"data": {"/reason": reason}} for reason in ("audit", "other")]
+    found = [read(memory_log, selection([SUSPENDED], [guess]), cleared) for guess in guesses]
+    assert [(ids(page), page.withheld["classification"]) for page in found] == [([], 1)] * 4
+
+
+def test_a_filter_on_data_selects_among_what_may_be_seen(memory_log: MemoryLog) -> None:
+    memory_log.write(FIRST, *(body_of(reason, data={"reason": reason}) for reason in ("audit", "flood", "fire")))
+    memory_log.write(FIRST, body_of("binary", data=None))
+    page = read(memory_log, selection([SUSPENDED], [{"data": {"/reason": {"in": ["flood", "fire"]}}}]))
+    assert (ids(page), page.positions[FIRST]) == (["flood", "fire"], 4)
 
 
 def test_a_right_that_was_lost_is_counted_only_for_types_that_were_asked_for(memory_log: MemoryLog) -> None:

@@ -37,6 +37,7 @@ def judge(members: dict[str, Any], registry: Registry, reader: Reader = ALL) -> 
     body = requests.subscription_of(members)
     requests.refuse_filters(body)
     requests.refuse_types(body, registry, reader)
+    requests.refuse_unknown_fields(body, registry)
     requests.refuse_unstated(body, registry, reader)
 
 
@@ -123,6 +124,20 @@ def test_an_answer_may_be_sent_back_with_what_is_ours_in_it() -> None:
 )
 def test_a_filter_that_cannot_be_used_is_named(registry: Registry, filters: list[Any], place: tuple[str, str]) -> None:
     assert refusal(judge, PULL | {"filters": filters}, registry) == ("filter_invalid", [place])
+
+
+def test_a_filter_on_data_that_no_event_of_the_types_can_have_is_refused_with_what_they_have(registry: Registry) -> None:
+    types = ["gov.stiib.research.application.submitted.v1", "gov.stiib.research.project.contracted.v1"]
+    known = [{"data": {"/budget": {"at_least": 1}}}, {"not": {"data": {"/milestones/0/id": "M-1"}}}]
+    judge(PULL | {"types": types, "filters": known}, registry)
+    for wrong in ("/buget", "/milestones/0/name", "/budget/amount", "/milestones/x"):
+        pointer = f"/filters/0/any/0/data/{wrong.replace('/', '~1')}"
+        members = PULL | {"types": types, "filters": [{"any": [{"data": {wrong: "x"}}]}]}
+        assert refusal(judge, members, registry) == ("filter_invalid", [(pointer, "field_unknown")])
+    with pytest.raises(Problem) as raised:
+        judge(PULL | {"types": types[:1], "filters": [{"data": {"/buget": 1}}]}, registry)
+    assert "it has there: budget, call_id, lead, title" in raised.value.detail.en
+    judge(PULL | {"filters": [{"data": {"/severity": "critical"}}]}, registry)  # some contract has it
 
 
 def test_a_filter_that_nests_too_deeply_is_refused(registry: Registry) -> None:

@@ -108,13 +108,14 @@ def test_an_agency_of_one_region_sees_its_own_rows_alone(subscribers: Any, direc
 @pytest.mark.parametrize(
     ("asked", "places"),
     [
-        ({"protocol": "HTTP", "sink": "https://agency.example.org/events"}, ["/protocol"]),
+        ({"protocol": "HTTP", "sink": "https://agency.example.org/events"}, []),
+        ({"protocol": "HTTP", "sink": "https://agency.example.org/events", "start": "snapshot"}, []),
         ({"protocol": "KAFKA"}, ["/protocol"]),
         ({"protocol": "PULL", "start": "snapshot"}, ["/start"]),
         ({"protocol": "PULL"}, []),
     ],
 )
-def test_a_token_of_single_rows_orders_nothing_that_goes_out_without_it(
+def test_a_token_of_single_rows_orders_nothing_that_cannot_be_judged_by_rows(
     subscribers: Any, directory: Any, asked: dict[str, Any], places: list[str]
 ) -> None:
     token = directory.register("district", "subscribe:gov.stiib.research.*", "clearance:internal")
@@ -122,6 +123,8 @@ def test_a_token_of_single_rows_orders_nothing_that_goes_out_without_it(
     directory.known[digest_of(token)] = replace(whole, scopes=(*whole.partner.scopes, "only:region=3301*"))
     answer = Partner(subscribers, token).send("POST", "/subscriptions", {"types": [ANNOUNCED], **asked})
     assert (answer.status, [fault["pointer"] for fault in answer.json.get("errors", [])]) == (403 if places else 201, places)
+    if not places:
+        assert answer.json["granted"] == [*whole.partner.scopes, "only:region=3301*"]
 
 
 def test_what_went_out_and_what_was_withheld_is_counted(

@@ -121,5 +121,11 @@ def test_that_an_event_exists_is_told_only_to_those_who_may_receive_it(
     assert bool(received(found, scopes)) is is_told
 
 
+def test_what_the_ordering_token_was_not_granted_is_not_told_as_passed_over() -> None:
+    for granted, is_told in (("subscribe:gov.stiib.research.*", True), ("subscribe:gov.stiib.infra.*", False)):
+        found = Found(stored=STORED, taken=[replace(PASSED_OVER, is_stated=True, granted=(granted,))])
+        assert bool(received(found, (["subscribe:*"],))) is is_told
+
+
 def test_an_event_before_the_subscription_began_is_none_of_its_business() -> None:
     assert received(Found(stored=STORED, taken=[replace(PASSED_OVER, start_offset=11)]), None) == []

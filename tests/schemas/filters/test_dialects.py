@@ -26,7 +26,7 @@ EVENT = CloudEvent(
 
 def passes(*filters: Any) -> bool:
     compiled = compile_filters(list(filters))
-    assert compiled.matches(EVENT) is compiled.passes(attributes_of(EVENT))
+    assert compiled.matches(EVENT) is compiled.passes(attributes_of(EVENT), lambda: EVENT.data)
     return compiled.matches(EVENT)
 
 

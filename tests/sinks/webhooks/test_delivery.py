@@ -231,6 +231,31 @@ def test_rights_and_classification_are_asked_at_each_delivery(post: Post) -> Non
     post.until(lambda: post.stage.rows(f"{withheld} WHERE subscription_id = %s", revoked) == [(2, 0, 2)])
 
 
+def test_what_the_ordering_token_was_not_granted_does_not_go_out_either(post: Post) -> None:
+    """One partner, three tokens: all of its rights, one type of event, single rows."""
+    post.stage.rows(
+        "INSERT INTO partner (partner_id, name, scopes, sources, events_per_s, burst_events, events_per_day, changed_by)"
+        " VALUES ('a', 'a', ARRAY['subscribe:gov.stiib.research.*', 'clearance:internal'], ARRAY['/p'], 1, 1000, 1, 't')"
+        " RETURNING 1"
+    )
+    all_of_it, one_type, rows = post.endpoint(), post.endpoint(), post.endpoint()
+    post.subscribe(*all_of_it.address, owner="a")
+    post.subscribe(*one_type.address, owner="a", granted=(f"subscribe:{ANNOUNCED}", "clearance:internal"))
+    post.subscribe(*rows.address, owner="a", granted=("subscribe:*", "clearance:internal", "only:subject=P-*"))
+    post.deliverer(gateway__auth="token")
+    settled = b"""{"specversion":"1.0","id":"i1","source":"/p","type":"gov.stiib.research.project.settled.v1","subject":"P-1",
+        "time":"2026-03-02T08:00:00Z","data":{}}"""
+    post.stage.send([settled])
+    post.publish(3)
+    announced = {"e000000", "e000001", "e000002"}
+    expected = [(all_of_it, announced | {"i1"}), (one_type, announced), (rows, {"i1"})]
+    post.until(lambda: all(len(endpoint.acknowledged) >= len(ids) for endpoint, ids in expected))
+    post.stage.send([settled.replace(b"i1", b"i2")])  # behind it everything before has been judged
+    post.until(lambda: len(all_of_it.acknowledged) == 5 and len(rows.acknowledged) == 2)
+    assert {one.event_id for one in one_type.arrivals} == announced
+    assert {one.event_id for one in rows.arrivals} == {"i1", "i2"}
+
+
 def test_filters_select_and_numbers_have_no_gaps(post: Post) -> None:
     endpoint = post.endpoint()
     post.subscribe(*endpoint.address, filters=[{"sql": "subject = 'C-3' OR subject = 'C-4'"}])
@@ -239,6 +264,16 @@ def test_filters_select_and_numbers_have_no_gaps(post: Post) -> None:
     post.until(lambda: len(endpoint.acknowledged) == 20)
     assert {one.key for one in endpoint.acknowledged} == {"C-3", "C-4"}
     assert sorted(one.number for one in endpoint.acknowledged) == list(range(1, 21))
+
+
+def test_a_filter_on_data_selects(post: Post) -> None:
+    wanted, other = post.endpoint(), post.endpoint()
+    post.subscribe(*wanted.address, filters=[{"data": {"/title": {"suffix": "技术"}}}])
+    post.subscribe(*other.address, filters=[{"not": {"data": {"/closes_at": {"at_least": "2026-06"}}}}])
+    post.deliverer()
+    post.publish(20)
+    post.until(lambda: len(wanted.acknowledged) == 20)
+    assert other.arrivals == []
 
 
 def test_a_second_deliverer_waits_and_takes_over(post: Post) -> None:
