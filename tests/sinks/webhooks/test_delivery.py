@@ -288,8 +288,8 @@ def test_a_second_deliverer_waits_and_takes_over(post: Post) -> None:
     os.kill(first.pid, signal.SIGKILL)
     first.wait(10)
     post.publish(10)
-    post.until(lambda: len(endpoint.acknowledged) >= 30)
-    assert sorted({one.number for one in endpoint.acknowledged}) == list(range(1, 31))
+    # Some of what the first had sent and not settled comes again, so numbers are counted, not arrivals.
+    post.until(lambda: {one.number for one in endpoint.acknowledged} == set(range(1, 31)))
 
 
 def test_a_name_of_an_inner_address_gets_nothing(post: Post) -> None:
