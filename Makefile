@@ -61,7 +61,7 @@ bench: setup ## a million events drained by one and by two workers, and the dela
 
 lock: setup ## resolve all versions anew: requirements*.lock
 	$(LOCK) --all-extras -o requirements.lock pyproject.toml
-	$(LOCK) --constraint requirements.lock -o requirements.runtime.lock pyproject.toml
+	$(LOCK) --constraint requirements.lock --extra mqtt -o requirements.runtime.lock pyproject.toml
 	echo hatchling | $(LOCK) --constraint requirements.lock -o requirements.build.lock -
 
 clean: ## remove what can be made again; data and the download cache stay

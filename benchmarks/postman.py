@@ -15,11 +15,14 @@ from engine.database import Database
 from engine.host import tune_interpreter
 from engine.options import KafkaOptions
 from monitoring.metrics import DeliveryMetrics
+from schemas.subscriptions import Protocol
 from sinks.webhooks.books import Books
 from sinks.webhooks.deliverer import Deliverer
 from sinks.webhooks.destinations import Rules
+from sinks.webhooks.http import HttpTransport
 from sinks.webhooks.log import KafkaLog
 from sinks.webhooks.sender import Sender
+from sinks.webhooks.transport import Transport
 
 BARE_IN_FLIGHT = 32
 
@@ -42,12 +45,13 @@ async def _deliver(arguments: argparse.Namespace) -> None:
     clock = SystemClock()
     log = KafkaLog(KafkaOptions(arguments.bootstrap), {arguments.topic: "public"})
     await log.open()
-    rules = Rules((ipaddress.ip_network("127.0.0.0/8"),), is_http_allowed=True, ports=frozenset({arguments.port}))
+    rules = Rules((ipaddress.ip_network("127.0.0.0/8"),), is_plain_allowed=True, ports=frozenset({arguments.port}))
     sender, books = Sender(rules, clock, origin="bench"), Books(arguments.dsn)
     place = Database(arguments.dsn, "bench deliverer's place")
     metrics = DeliveryMetrics(CollectorRegistry())
+    transports: dict[Protocol, Transport] = {"HTTP": HttpTransport(sender, clock)}
     deliverer = Deliverer(
-        log=log, books=books, sender=sender, place=place, clock=clock, metrics=metrics, are_owners_asked=False
+        log=log, books=books, transports=transports, place=place, clock=clock, metrics=metrics, are_owners_asked=False
     )
     await deliverer.run(stop)
     await books.close()

@@ -1,4 +1,4 @@
-"""A deliverer process: webhooks to subscribers, with pages for health and metrics."""
+"""A deliverer process: webhooks and messages to subscribers, with pages for health and metrics."""
 
 import asyncio
 import signal
@@ -20,12 +20,16 @@ from engine.host import tune_interpreter
 from engine.reach import Reach
 from monitoring.metrics import DeliveryMetrics, DependencyMetrics
 from schemas.deprecation import deprecations_of
+from schemas.subscriptions import Protocol
 from schemas.topics import TOPICS
+from sinks import queues
 from sinks.webhooks.books import Books
 from sinks.webhooks.deliverer import Deliverer
+from sinks.webhooks.http import HttpTransport
 from sinks.webhooks.log import KafkaLog
 from sinks.webhooks.schedule import Policy
 from sinks.webhooks.sender import Sender, TimeLimits
+from sinks.webhooks.transport import Transport
 
 OPEN_RETRY_S = 2.0
 
@@ -58,13 +62,18 @@ async def deliver_until(
         if kafka_log is None:
             return
         opened.push_async_callback(kafka_log.close)
-        sender = Sender(
-            destinations_of(settings),
-            clock,
-            origin=settings.deliver.origin,
-            limits=TimeLimits(headers_s=settings.deliver.answer_s),
-        )
+        limits = TimeLimits(headers_s=settings.deliver.answer_s)
+        sender = Sender(destinations_of(settings), clock, origin=settings.deliver.origin, limits=limits)
         opened.push_async_callback(sender.close)
+        transports: dict[Protocol, Transport] = {"HTTP": HttpTransport(sender, clock)}
+        if queues.is_mqtt_installed():
+            from sinks.queues.mqtt import MqttTransport  # its library is an extra
+
+            mqtt = MqttTransport(destinations_of(settings), limits=limits)
+            opened.push_async_callback(mqtt.close)
+            transports["MQTT5"] = mqtt
+        else:
+            log.warning("subscriptions with protocol MQTT5 wait: dujiang[mqtt] is not installed")
         books = Books(services.dsn, postgresql)
         opened.push_async_callback(books.close)
         place = Database(services.dsn, "dujiang deliverer's place", postgresql)
@@ -72,7 +81,7 @@ async def deliver_until(
         deliverer = Deliverer(
             log=kafka_log,
             books=books,
-            sender=sender,
+            transports=transports,
             place=place,
             clock=clock,
             metrics=metrics,

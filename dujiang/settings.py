@@ -131,9 +131,10 @@ class Deliver(_Group):
     networks: list[Annotated[str, AfterValidator(_network)]] = Field(
         default_factory=list, description="private networks that may be delivered to, such as 10.20.0.0/16"
     )
-    http: bool = Field(False, description="true: http endpoints are taken, too; for networks of your own")
+    http: bool = Field(False, description="true: endpoints without TLS (http, mqtt) are taken, too; for networks of your own")
     ports: list[Annotated[int, Field(ge=1, le=65_535)]] = Field(
-        default_factory=list, description="ports that may be delivered to; empty: 443 and 8443, with http also 80 and 8080"
+        default_factory=list,
+        description="ports that may be delivered to; empty: 443 and 8443, of brokers 8883; with http also 80, 8080 and 1883",
     )
     answer_s: float = Field(20.0, gt=0, le=60, description="s that an endpoint has for its answer")
     patience_h: float = Field(72.0, gt=0, le=720, description="h from an event's first attempt until it is a dead letter")

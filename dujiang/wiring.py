@@ -31,7 +31,7 @@ from sinks.status import StatusStore
 from sinks.status.alerts import ALERTS
 from sinks.status.calls import CALLS
 from sinks.status.projects import PROJECTS
-from sinks.webhooks.destinations import PLAIN_PORTS, PORTS, Rules
+from sinks.webhooks.destinations import Rules
 from streams import alerts, calls, projects
 
 STEPS: dict[str, Step[Any]] = {step.name: step for step in (projects.STEP, calls.STEP, alerts.STEP)}
@@ -63,8 +63,8 @@ class Services:
 def destinations_of(settings: Settings) -> Rules:
     """Where the operator lets deliveries go."""
     deliver = settings.deliver
-    ports = frozenset(deliver.ports) or (PORTS | PLAIN_PORTS if deliver.http else PORTS)
-    return Rules(tuple(map(ipaddress.ip_network, deliver.networks)), is_http_allowed=deliver.http, ports=ports)
+    ports = frozenset(deliver.ports) or None
+    return Rules(tuple(map(ipaddress.ip_network, deliver.networks)), is_plain_allowed=deliver.http, ports=ports)
 
 
 def check_parts(names: list[str]) -> None:

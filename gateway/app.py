@@ -26,6 +26,7 @@ from gateway.publisher import RecordPublisher
 from gateway.receipts import Receipts
 from gateway.signatures import Signatures
 from gateway.subscriptions import callbacks as callback_routes
+from gateway.subscriptions import credentials as credential_routes
 from gateway.subscriptions import deliveries as delivery_routes
 from gateway.subscriptions import notices as notice_routes
 from gateway.subscriptions import oauth2 as oauth2_routes
@@ -107,6 +108,7 @@ def create_app(
     if deliveries is not None:
         app.include_router(delivery_routes.router(deliveries))
         app.include_router(oauth2_routes.router(deliveries, bodies, deliveries.destinations))
+        app.include_router(credential_routes.router(deliveries, bodies))
     if traces is not None:
         app.include_router(trace_router(traces))
     if callbacks is not None:

@@ -76,7 +76,7 @@ _DATA_ZH: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"Input should be less than or equal to (.+)", "不得大于 {0}"),
         (r"Input should be greater than (.+)", "应大于 {0}"),
         (r"Input should be less than (.+)", "应小于 {0}"),
-        (r"Input should be ('.+)", "应为下列值之一：{0}"),
+        (r"Input should be ('.+|\d+)", "应为下列值之一：{0}"),
         (r"String should have at least (\d+) characters?", "至少应有 {0} 个字符"),
         (r"String should have at most (\d+) characters?", "最多 {0} 个字符"),
         (r"List should have at least (\d+) items?.*", "至少应有 {0} 项"),
@@ -86,6 +86,7 @@ _DATA_ZH: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"Value error, the character U\+0000 cannot be stored", "含有无法存储的字符 U+0000"),
         (r"Value error, a lone surrogate is not a character", "含有不成对的代理字符"),
         (r"Value error, at most (\d+) milestones", "最多 {0} 个里程碑"),
+        (r"Value error, a topic to publish to .*", "发布主题不得含 + 或 #，不得以 $ 开头，且应为可打印字符"),
         (r"Value error, milestone ids must be distinct", "里程碑编号不得重复"),
     )
 )

@@ -1,4 +1,4 @@
-"""`dujiang deliveries`: what webhook subscriptions got and did not get, for operators."""
+"""`dujiang deliveries`: what subscriptions that are delivered to got and did not get, for operators."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from dujiang.cli.output import fail, line, show, speaks, stderr
 if TYPE_CHECKING:
     from psycopg import Cursor
 
-app = typer.Typer(no_args_is_help=True, help="Webhooks: how subscriptions fare, dead letters, replays, secrets.")
+app = typer.Typer(no_args_is_help=True, help="What is delivered: how subscriptions fare, dead letters, replays, secrets.")
 
 Id = Annotated[UUID, typer.Argument(metavar="SUBSCRIPTION", help="As `dujiang deliveries list` shows it.")]
 Kind = Annotated[
@@ -40,12 +40,12 @@ def _known(cursor: "Cursor[Any]", subscription: UUID) -> None:
 @app.command("list")
 @speaks
 def list_all(as_json: AsJson = False) -> None:
-    """Every webhook subscription: its state, its last number, what waits, and since when its endpoint fails."""
+    """Every subscription that is delivered to: its state, its last number, what waits, and since when its endpoint fails."""
     from engine.subscriptions.deliveries import fares
 
     with _database() as cursor:
         rows = fares(cursor)
-    show(rows, as_json=as_json, empty="no webhook subscriptions")
+    show(rows, as_json=as_json, empty="nothing is delivered to anybody")
 
 
 @app.command()

@@ -82,7 +82,7 @@ def pause(subscription: Id, note: Note) -> None:
 @app.command()
 @speaks
 def resume(subscription: Id) -> None:
-    """Let it go on, also one that was disabled. A webhook that was disabled is validated anew."""
+    """Let it go on, also one that was disabled, which is validated anew if it is delivered to."""
     from schemas.subscriptions import Order
 
     _move(subscription, Order("resume", "resumed", "operator"))

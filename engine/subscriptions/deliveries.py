@@ -13,7 +13,7 @@ from uuid import UUID
 from psycopg import Cursor
 
 from engine.database import NULL, copy_instant, copy_rows, copy_text, copy_texts
-from schemas.subscriptions import Place
+from schemas.subscriptions import PUSHED, Place
 
 Outcome = Literal["acknowledged", "failed", "dead_lettered", "withheld"]
 REPLAY_MAX: Final = 10_000  # deliveries an order
@@ -322,16 +322,16 @@ def forget_attempts(cursor: Cursor[Any], before: datetime) -> int:
 
 
 def fares(cursor: Cursor[Any]) -> list[dict[str, Any]]:
-    """How every webhook subscription does."""
+    """How every subscription that is delivered to does."""
     return _rows(
         cursor,
-        "SELECT s.subscription_id AS subscription, s.owner, s.state, s.state_reason AS reason, p.last_number,"
+        "SELECT s.subscription_id AS subscription, s.owner, s.protocol, s.state, s.state_reason AS reason, p.last_number,"
         " (SELECT count(*) FROM subscription_delivery d WHERE d.subscription_id = s.subscription_id) AS waiting,"
         " (SELECT count(*) FROM subscription_dead_letter l WHERE l.subscription_id = s.subscription_id"
         " AND l.state = 'waiting') AS dead_letters, p.withheld_right + p.withheld_classification AS withheld,"
         " p.failing_since, p.retry_at FROM subscription s JOIN subscription_progress p USING (subscription_id)"
-        " WHERE s.protocol = 'HTTP' ORDER BY s.owner, s.created_at",
-        (),
+        " WHERE s.protocol = ANY(%s) ORDER BY s.owner, s.created_at",
+        (list(PUSHED),),
     )
 
 

@@ -1,4 +1,4 @@
-"""What deliveries of a subscription are signed with: kept as bytes, shown once, replaced with an overlap.
+"""What deliveries of a subscription are signed with, and authorised by: kept as bytes, shown once, replaced with an overlap.
 
 Once a version has ended its bytes are emptied; that there was one stays.
 """
@@ -10,7 +10,7 @@ from uuid import UUID
 
 from psycopg import Cursor
 
-Kind = Literal["v1", "v1a", "bearer", "oauth2"]
+Kind = Literal["v1", "v1a", "bearer", "oauth2", "plain"]
 SECRETS_MAX: Final = 8  # in force at once
 
 
@@ -19,7 +19,7 @@ class SecretsFull(Exception):
 
 
 class Secret(NamedTuple):
-    """One version. `secret`: the key's bytes, the bearer token's, or what a token is asked for with."""
+    """One version. `secret`: the key's bytes, the bearer token's, what a token is asked for with, or name and password."""
 
     version: int
     kind: Kind

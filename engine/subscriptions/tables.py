@@ -23,7 +23,7 @@ SUBSCRIPTION = Table(
     Column("subscription_id", UUID, primary_key=True),
     Column("owner", Text, nullable=False, comment="a partner's id; - where nobody is asked who he is"),
     Column("revision", BigInteger, nullable=False, server_default="1", comment="counts every change"),
-    Column("protocol", Text, nullable=False, comment="HTTP, SSE, PULL, KAFKA"),
+    Column("protocol", Text, nullable=False, comment="HTTP, MQTT5, SSE, PULL, KAFKA"),
     Column("source", Text),
     Column("types", ARRAY(Text), nullable=False, comment="empty: every type the owner may receive"),
     Column("filters", JSONB, nullable=False),
@@ -62,7 +62,7 @@ SUBSCRIPTION_POSITION = Table(
     Column("topic", Text, primary_key=True),
     Column("partition", Integer, primary_key=True),
     Column("start_offset", BigInteger, nullable=False, comment="where the subscription began"),
-    Column("next_offset", BigInteger, nullable=False, comment="moved by deliveries (HTTP); readers with a cursor carry theirs"),
+    Column("next_offset", BigInteger, nullable=False, comment="moved by deliveries; readers with a cursor carry theirs"),
     _instant("moved_at", nullable=False, now=True),
     postgresql_with={"fillfactor": "50"},
     comment="next offset per subscription and partition",
@@ -167,12 +167,12 @@ SUBSCRIPTION_SECRET = Table(
     metadata,
     _subscription(is_key=True),
     Column("version", Integer, primary_key=True, comment="from 1; the newest signs first"),
-    Column("kind", Text, nullable=False, comment="v1 (HMAC-SHA256), v1a (Ed25519), bearer, oauth2"),
+    Column("kind", Text, nullable=False, comment="v1 (HMAC-SHA256), v1a (Ed25519), bearer, oauth2, plain"),
     Column("secret", LargeBinary, nullable=False),
     Column("public_key", LargeBinary, comment="of v1a"),
     _instant("created_at", nullable=False, now=True),
     _instant("expires_at", comment="end of the overlap with its successor; null: in force"),
-    comment="what deliveries are signed with; never shown again, never logged",
+    comment="what deliveries are signed with and authorised by; never shown again, never logged",
 )
 
 SUBSCRIPTION_DELIVERY = Table(

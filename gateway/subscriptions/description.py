@@ -2,9 +2,11 @@
 
 from typing import Any, Final
 
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from gateway.subscriptions.requests import RehearsalBody, SubscriptionBody
+from schemas.subscriptions.settings import SETTINGS
 
 _REF: Final = "#/components/schemas/"
 _TEXT: Final = {"type": "string"}
@@ -23,9 +25,8 @@ _EVENTS: Final = {"type": "array", "items": {"$ref": f"{_REF}CloudEvent"}}
 
 def schemas() -> dict[str, Any]:
     """By name."""
-    _, definitions = models_json_schema(
-        [(SubscriptionBody, "validation"), (RehearsalBody, "validation")], ref_template=_REF + "{model}"
-    )
+    models: list[type[BaseModel]] = [SubscriptionBody, RehearsalBody, *SETTINGS.values()]
+    _, definitions = models_json_schema([(model, "validation") for model in models], ref_template=_REF + "{model}")
     bodies: dict[str, Any] = definitions["$defs"]
     return bodies | {
         "Subscription": _subscription(bodies["SubscriptionBody"]["properties"]),

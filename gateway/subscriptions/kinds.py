@@ -233,6 +233,17 @@ SECRETS_TOO_MANY = Kind(
     Text("Wait until one ends, or rotate with a shorter overlap.", "请等待其中一个失效，或缩短轮换重叠时间。"),
     _LIMITS,
 )
+CREDENTIAL_UNUSED = Kind(
+    "credential_unused",
+    409,
+    Text("The subscription needs no credential", "该订阅不需要凭据"),
+    Text("Only deliveries to a broker (MQTT5) show a credential.", "仅向消息服务器（MQTT5）投递时使用凭据。"),
+    Text(
+        "Leave it; webhooks are signed (POST .../secrets), or show tokens of yours (PUT .../oauth2).",
+        "无需提供；Webhook 通过签名或贵方令牌认证（/subscriptions/{id}/secrets、…/oauth2）。",
+    ),
+    f"{_SUBSCRIPTIONS}, 3.2.3",
+)
 CALLBACK_UNKNOWN = Kind(
     "callback_unknown",
     404,
@@ -256,6 +267,7 @@ SUBSCRIPTION_KINDS: Final = (
     BASIS_MISSING,
     SUBSCRIPTIONS_TOO_MANY,
     SECRETS_TOO_MANY,
+    CREDENTIAL_UNUSED,
     SUBSCRIPTION_UNKNOWN,
     CALLBACK_UNKNOWN,
     REVISION_OUTDATED,

@@ -36,7 +36,9 @@ from schemas.subscriptions import (
     state_at,
 )
 from schemas.subscriptions.model import TEXT_CHARS_MAX, TYPES_MAX
+from schemas.subscriptions.settings import SETTINGS
 from schemas.subscriptions.snapshot import RECORDS_MAX as SNAPSHOT_RECORDS_MAX
+from sinks import queues
 from sinks.webhooks import destinations
 
 PATH: Final = "/subscriptions"
@@ -44,6 +46,8 @@ BODY_BYTES_MAX: Final = 64 * 1024
 SINK_CHARS_MAX: Final = 2_048
 DAYS_MAX: Final = 31
 FIELDS_NAMED_MAX: Final = 12
+# What the sink of a protocol is; who reads has none.
+SINKS: Final[Mapping[Protocol, destinations.Scheme]] = {"HTTP": destinations.WEB, "MQTT5": destinations.MQTT}
 # Members of an answer that a subscriber may send back unchanged: they are ours, and ignored.
 READ_ONLY: Final = frozenset(
     (
@@ -95,11 +99,15 @@ class SelectionBody(_Body):
 class SubscriptionBody(SelectionBody):
     """A subscription as it is created or replaced."""
 
-    protocol: Protocol = Field(description="HTTP: webhook; SSE, PULL: you read; KAFKA: whole topics of Kafka itself")
-    sink: Annotated[str, StringConstraints(max_length=SINK_CHARS_MAX, pattern=STORABLE)] | None = Field(
-        None, description="HTTP: the URL to deliver to"
+    protocol: Protocol = Field(
+        description="HTTP: webhook; MQTT5: your broker; SSE, PULL: you read; KAFKA: whole topics of Kafka itself"
     )
-    protocolsettings: dict[str, Any] = Field(default_factory=dict, description="settings of the protocol")
+    sink: Annotated[str, StringConstraints(max_length=SINK_CHARS_MAX, pattern=STORABLE)] | None = Field(
+        None, description="HTTP: the URL to deliver to; MQTT5: the broker, mqtts://host:8883"
+    )
+    protocolsettings: dict[str, Any] = Field(
+        default_factory=dict, description="MQTT5: see `Mqtt5Settings`; of other protocols not looked at"
+    )
     config: dict[str, Any] = Field(default_factory=dict, description="yours to keep; not looked at")
     start: Annotated[str, StringConstraints(min_length=1, max_length=cursors.CURSOR_CHARS_MAX)] = Field(
         "now", description="now, earliest, snapshot, an instant (RFC 3339), or a cursor; fixed at creation"
@@ -144,20 +152,31 @@ def subscription_of(members: Mapping[str, Any]) -> SubscriptionBody:
     sent = {name: value for name, value in members.items() if name not in READ_ONLY}
     body = validated(SubscriptionBody, sent)
     _refuse_sink(body)
+    if (settings := SETTINGS.get(body.protocol)) is not None:
+        validated(settings, body.protocolsettings, "/protocolsettings")
     return body
 
 
+def refuse_missing_library(body: SubscriptionBody) -> None:
+    """Raises Problem for a protocol that this installation cannot deliver by."""
+    if body.protocol == "MQTT5" and not queues.is_mqtt_installed():
+        said = Text(
+            "this installation cannot deliver to brokers; its operator has to install dujiang[mqtt]",
+            "本平台未安装 MQTT 组件，请运营方安装 dujiang[mqtt]",
+        )
+        raise _invalid([Fault("protocol_unavailable", "/protocol", said)])
+
+
 def refuse_destination(body: SubscriptionBody, rules: destinations.Rules) -> None:
-    """Raises Problem for a webhook's URL to which nothing would be sent. Its name is resolved at each attempt, not here."""
-    if body.protocol != "HTTP" or body.sink is None:
-        return
-    refuse_url(body.sink, "sink", rules)
+    """Raises Problem for a sink to which nothing would be sent. Its name is resolved at each attempt, not here."""
+    if body.protocol in SINKS and body.sink is not None:
+        refuse_url(body.sink, "sink", rules, SINKS[body.protocol])
 
 
-def refuse_url(url: str, member: str, rules: destinations.Rules) -> None:
+def refuse_url(url: str, member: str, rules: destinations.Rules, scheme: destinations.Scheme = destinations.WEB) -> None:
     """Raises Problem that names the member."""
     try:
-        destinations.parse(url, rules)
+        destinations.parse(url, rules, scheme)
     except destinations.DestinationRefused as refused:
         said = Text(str(refused), refused.message_zh)
         raise _invalid([Fault(f"{member}_{refused.reason}", f"/{member}", said)]) from None
@@ -292,8 +311,8 @@ def refuse_start(asked: StartAsked, protocol: Protocol) -> None:
     """Raises Problem for a snapshot of what Kafka itself gives: whole topics, from where the reader's group stands."""
     if asked.start.at == "snapshot" and protocol == "KAFKA":
         said = Text(
-            "Kafka itself gives no snapshot; read from the beginning, or subscribe with PULL, SSE or HTTP",
-            "直接读取 Kafka 时没有快照；请从头读取，或改用 PULL、SSE、HTTP",
+            "Kafka itself gives no snapshot; read from the beginning, or subscribe by another protocol",
+            "直接读取 Kafka 时没有快照；请从头读取，或改用其他协议",
         )
         raise _invalid([Fault("start_snapshot_kafka", "/start", said)])
 
@@ -331,9 +350,10 @@ def refuse_changed(body: SubscriptionBody, known: Subscription) -> None:
 
 
 def status_after_change(known: Subscription, changed: Subscription, now: datetime) -> Status:
-    """A new sink must consent; what had expired goes on when it is given more time."""
+    """A new sink must consent, as must another topic of it; what had expired goes on when it is given more time."""
     status = known.status
-    if changed.sink != known.sink:
+    is_elsewhere = known.protocol in SETTINGS and changed.protocolsettings != known.protocolsettings
+    if changed.sink != known.sink or is_elsewhere:
         status = _followed(status, Order("revalidate", "sink_changed", "partner"), known.protocol, now)
     if status.state == "expired" and state_at(replace(status, state="enabled"), changed.expires_at, now) != "expired":
         status = _followed(status, Order("renew", "renewed", "partner"), known.protocol, now)
@@ -387,13 +407,14 @@ def _start_at_cursor(text: str) -> StartAsked:
 
 
 def _refuse_sink(body: SubscriptionBody) -> None:
-    if body.protocol != "HTTP":
+    if body.protocol not in SINKS:
         if body.sink is not None and body.protocol != "KAFKA":
             said = Text("a subscriber that reads has no sink; leave it out", "主动读取的订阅没有 sink，请去掉")
             raise _invalid([Fault("sink_unused", "/sink", said)])
         return
     if body.sink is None:
-        said = Text("expected the URL of your endpoint, https://...", "应为接收端点的 URL，如 https://…")
+        example = SINKS[body.protocol].example
+        said = Text(f"expected where to deliver to, {example}", f"应为接收地址，如 {example}")
         raise _invalid([Fault("sink_missing", "/sink", said)])
 
 
@@ -407,18 +428,18 @@ def _basis_missing(names: Sequence[str]) -> Problem:
     return Problem(kind, kind.meaning, [Fault("missing", f"/{name}", said) for name in names])
 
 
-def validated(model: type[Model], members: Mapping[str, Any]) -> Model:
-    """What was sent, as the model has it. Raises Problem that names every wrong place."""
+def validated(model: type[Model], members: Mapping[str, Any], at: str = "") -> Model:
+    """What was sent, as the model has it; `at`: where it stands in the body. Raises Problem that names every wrong place."""
     try:
         return model.model_validate(members)
     except ValidationError as error:
-        raise _invalid(_faults_of(error)) from None
+        raise _invalid(_faults_of(error, at)) from None
 
 
-def _faults_of(error: ValidationError) -> list[Fault]:
+def _faults_of(error: ValidationError, at: str) -> list[Fault]:
     faults = []
     for fault in error.errors(include_url=False, include_input=False, include_context=False)[:ERRORS_MAX]:
-        pointer = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in fault["loc"])
+        pointer = at + "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in fault["loc"])
         faults.append(Fault(fault["type"], pointer, Text(fault["msg"], chinese_of(fault["msg"]))))
     return faults
 

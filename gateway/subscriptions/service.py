@@ -202,6 +202,7 @@ class SubscriptionService:
 
     def _refuse(self, body: SubscriptionBody, caller: Caller | None) -> None:
         reader = reader_of(caller.identity if caller else None, is_stated=body.purpose is not None)
+        requests.refuse_missing_library(body)
         requests.refuse_destination(body, self._destinations)
         requests.refuse_filters(body)
         requests.refuse_types(body, self._registry, reader)

@@ -13,6 +13,7 @@ from gateway.trace.view import HISTORY, Fate, Found, Quarantined, Read, Receipt,
 from schemas.cloudevents import json_format
 from schemas.filters import attributes_of
 from schemas.platform import TRANSITION_REJECTED
+from schemas.subscriptions import PUSHED
 from sinks.history.rows import identity_of
 
 SUBSCRIPTIONS_MAX: Final = 100  # of one owner; so many there can be
@@ -100,17 +101,17 @@ def _fates(cursor: Cursor[Any], source: str, event_id: str) -> list[Fate]:
     cursor.execute(
         "SELECT bool_or(a.outcome = 'acknowledged'), (array_agg(a.outcome ORDER BY a.id DESC))[1] FROM subscription s"
         " JOIN subscription_attempt a ON a.subscription_id = s.subscription_id AND a.event_id = %s"
-        " WHERE s.protocol = 'HTTP' AND a.event_source = %s GROUP BY s.subscription_id",
-        (event_id, source),
+        " WHERE s.protocol = ANY(%s) AND a.event_source = %s GROUP BY s.subscription_id",
+        (event_id, list(PUSHED), source),
     )
     return [Fate(*row) for row in cursor.fetchall()]
 
 
 def _subscriptions(cursor: Cursor[Any], owner: str) -> list[tuple[UUID, bool, tuple[str, ...]]]:
     cursor.execute(
-        "SELECT subscription_id, purpose IS NOT NULL, granted FROM subscription WHERE owner = %s AND protocol = 'HTTP'"
+        "SELECT subscription_id, purpose IS NOT NULL, granted FROM subscription WHERE owner = %s AND protocol = ANY(%s)"
         " ORDER BY created_at, subscription_id LIMIT %s",
-        (owner, SUBSCRIPTIONS_MAX),
+        (owner, list(PUSHED), SUBSCRIPTIONS_MAX),
     )
     return [(row[0], row[1], tuple(row[2])) for row in cursor.fetchall()]
 

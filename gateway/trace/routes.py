@@ -47,7 +47,7 @@ def router(traces: Traces) -> APIRouter:
         summary="One event from its publisher to its subscribers",
         description=(
             "Its publisher sees when and where it was accepted, what each step of the platform made of it, and how many"
-            " webhook subscriptions got it. A subscriber sees its own webhooks: evaluated, each attempt, how it ended."
+            " subscriptions got it delivered. A subscriber sees its own: evaluated, each attempt, how it ended."
             " Readers by cursor, stream or Kafka keep their own account."
         ),
         responses=responses_of(200, None, catalogue.EVENT_UNKNOWN, catalogue.REQUEST_INVALID, content=_TRACE),
@@ -150,7 +150,7 @@ _TRACE: Final = {
                 "source": _TEXT,
                 "id": _TEXT,
                 "published": _or_null(_PUBLISHED),
-                "subscriptions": _list(_SUBSCRIPTION, description="your webhooks"),
+                "subscriptions": _list(_SUBSCRIPTION, description="yours that are delivered to"),
             }
         )
     }

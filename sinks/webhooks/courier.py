@@ -41,7 +41,8 @@ from sinks.webhooks.schedule import (
     Policy,
     RetryAt,
 )
-from sinks.webhooks.signing import Signer, sign, webhook_id
+from sinks.webhooks.signing import Signer, identified, sign, webhook_id
+from sinks.webhooks.transport import Post
 
 IN_FLIGHT_MAX: Final = 32
 PENDING_MAX: Final = 10_000  # a key that waits for hours must not hold up the others
@@ -55,12 +56,6 @@ RETRY_S: Final = 2.0
 CONTENT_TYPE: Final = "application/cloudevents+json; charset=utf-8"
 
 log = structlog.get_logger("webhooks")
-
-
-class Post(Protocol):
-    """What sends: `sender.Sender.post`."""
-
-    async def __call__(self, url: str, body: bytes, headers: dict[str, str]) -> Answer: ...
 
 
 class DeliveryBooks(SnapshotBooks, Protocol):
@@ -79,7 +74,7 @@ class DeliveryBooks(SnapshotBooks, Protocol):
 
 @dataclass(frozen=True)
 class Subscriber:
-    """A subscription in one revision, ready to be delivered to."""
+    """A subscription in one revision, ready to be delivered to. Without `signers` only where its transport needs none."""
 
     subscription: Subscription
     filters: Filters
@@ -515,7 +510,8 @@ class Courier:
     def _headers(self, record: Record, body: bytes, now: datetime) -> dict[str, str]:
         event = record.event
         message_id = webhook_id(str(self._id), event.source, event.id)
-        headers = sign(self._subscriber.signers, message_id, int(now.timestamp()), body)
+        signers, timestamp_s = self._subscriber.signers, int(now.timestamp())
+        headers = sign(signers, message_id, timestamp_s, body) if signers else identified(message_id, timestamp_s)
         headers["Content-Type"] = CONTENT_TYPE
         if self._subscriber.bearer is not None:
             headers["Authorization"] = f"Bearer {self._subscriber.bearer}"
@@ -645,8 +641,8 @@ class _Overtaken(Fault):
 
 
 def _said(answer: Answer) -> str:
-    status = "no answer" if answer.status is None else f"HTTP {answer.status}"
-    return f"{status}, {answer.outcome}" + (f": {answer.detail}" if answer.detail else "")
+    status = "" if answer.status is None else f"HTTP {answer.status}, "
+    return f"{status}{answer.outcome}" + (f": {answer.detail}" if answer.detail else "")
 
 
 async def _within(waited: Awaitable[object], timeout_s: float | None) -> None:

@@ -1,4 +1,4 @@
-"""All webhook subscriptions of the platform: who is delivered to now, by which rights and secrets, and who must consent first.
+"""All subscriptions that are delivered to: which of them now, by which rights and secrets, and whose sink must agree first.
 
 One deliverer works at a time; others wait for its place (an advisory lock of the database) and take over within seconds.
 """
@@ -13,7 +13,6 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 import structlog
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from psycopg import Cursor
 
 from engine.audit import PLATFORM, act_as
@@ -26,16 +25,15 @@ from engine.subscriptions.secrets import Secret
 from monitoring.metrics import DeliveryMetrics
 from monitoring.tracing import Spans
 from schemas.registry import DEFAULT_PREFIX
-from schemas.subscriptions import NOBODY, Order, Reader, Subscription
+from schemas.subscriptions import NOBODY, Order, Protocol, Reader, Subscription
 from schemas.subscriptions.model import READ_EVERY_S
 from sinks.webhooks.books import Books
-from sinks.webhooks.courier import Courier, Post, Subscriber
-from sinks.webhooks.handshake import CALLBACK_PATH, RATE_PER_MINUTE_MAX, Granted, Pending, Refused, new_callback_token
+from sinks.webhooks.courier import Courier, Subscriber
+from sinks.webhooks.credentials import signers_of
+from sinks.webhooks.handshake import CALLBACK_PATH, Granted, Pending, Refused, new_callback_token, rate_of
 from sinks.webhooks.log import KafkaLog
-from sinks.webhooks.oauth import Authorised, Tokens, loaded
 from sinks.webhooks.schedule import Policy
-from sinks.webhooks.sender import Sender
-from sinks.webhooks.signing import SharedSecret, Signer, SigningKey
+from sinks.webhooks.transport import Channel, Transport
 
 PLACE_LOCK: Final = 7_310_914
 STOP_S: Final = 5.0
@@ -47,14 +45,13 @@ HANDSHAKE_DELAYS_S: Final = (5.0, 30.0, 120.0, 600.0, 1_800.0, 3_600.0, 10_800.0
 CALLBACK_H: Final = 24  # a callback's address may be used
 FORGET_EVERY_S: Final = 3_600.0
 NOTE_CHARS_MAX: Final = 500
-RATE_MEMBER: Final = "rate_per_min"  # of a subscription's config: what we ask the endpoint to grant
 
 log = structlog.get_logger("webhooks")
 
 
 @dataclass(frozen=True)
 class Register:
-    """What one look at the database found; only subscriptions whose deliveries can be signed."""
+    """What one look at the database found; only subscriptions that have the secrets their protocol needs."""
 
     subscriptions: Mapping[UUID, Subscription]
     secrets: Mapping[UUID, Sequence[Secret]]
@@ -70,6 +67,7 @@ _Version = tuple[int, tuple[int, ...]]
 @dataclass
 class _Running:
     courier: Courier
+    channel: Channel
     version: _Version
     redriven: int
     task: "asyncio.Task[None]"
@@ -91,14 +89,17 @@ class _Asked:
 
 
 class Deliverer:
-    """Runs in the loop that made it. Everything that it stands on is the caller's to open and close."""
+    """Runs in the loop that made it. Everything that it stands on is the caller's to open and close.
+
+    `transports`: the protocols that it delivers by; subscriptions of others are not its own.
+    """
 
     def __init__(
         self,
         *,
         log: KafkaLog,
         books: Books,
-        sender: Sender,
+        transports: Mapping[Protocol, Transport],
         place: Database,
         clock: Clock,
         metrics: DeliveryMetrics,
@@ -111,7 +112,7 @@ class Deliverer:
     ) -> None:
         self._log = log
         self._books = books
-        self._sender = sender
+        self._transports = transports
         self._place = place
         self._clock = clock
         self._metrics = metrics
@@ -157,7 +158,7 @@ class Deliverer:
             return
         self.is_working = True
         now = self._clock.now()
-        found = await self._books.call(lambda cursor: _read(cursor, now))
+        found = await self._books.call(lambda cursor: _read(cursor, now, self._transports))
         self._scopes = found.scopes
         self._read_s = self._clock.monotonic_s()
         self._follow(found)
@@ -183,13 +184,13 @@ class Deliverer:
                 self._start(subscription, found.secrets[key], found.redriven.get(key, 0))
 
     def _start(self, subscription: Subscription, held: Sequence[Secret], redriven: int) -> None:
-        signers = tuple(map(_signer, filter(_can_sign, held)))
+        channel = self._transports[subscription.protocol].open(subscription, held)
         bearers = [one.secret.decode("ascii", "replace") for one in held if one.kind == "bearer"]
         courier = Courier(
-            Subscriber(subscription, subscription.compiled(), signers, bearers[0] if bearers else None),
+            Subscriber(subscription, subscription.compiled(), signers_of(held), bearers[0] if bearers else None),
             log=self._log,
             books=self._books,
-            post=self._post_of(held),
+            post=channel.post,
             clock=self._clock,
             policy=self._policy,
             metrics=self._metrics,
@@ -201,14 +202,7 @@ class Deliverer:
             prefix=self._prefix,
         )
         task = asyncio.create_task(courier.run())
-        self._running[subscription.id] = _Running(courier, _version(subscription, held), redriven, task)
-
-    def _post_of(self, held: Sequence[Secret]) -> Post:
-        """With a token of the subscriber's, if it gave what one is asked for with; the newest counts."""
-        credentials = next((one.secret for one in held if one.kind == "oauth2"), None)
-        if credentials is None:
-            return self._sender.post
-        return Authorised(self._sender.post, Tokens(loaded(credentials), self._sender.fetch, self._clock))
+        self._running[subscription.id] = _Running(courier, channel, _version(subscription, held), redriven, task)
 
     def _is_fresh(self) -> bool:
         """Rights that cannot be read are not assumed: nothing is sent by what was known FRESH_S ago."""
@@ -233,6 +227,7 @@ class Deliverer:
         await one.courier.stop(STOP_S)
         one.task.cancel()
         await asyncio.wait((one.task,))
+        await one.channel.close()
         if not one.task.cancelled() and (error := one.task.exception()) is not None:
             log.error("a courier stumbled and begins anew", subscription=str(key), exc_info=error)
             await asyncio.sleep(STUMBLE_S)
@@ -251,7 +246,7 @@ class Deliverer:
     # --- who must consent first ---
 
     def _validate(self, found: Register) -> None:
-        """A partner needs a secret before it can refuse what is not signed: `found` has none without."""
+        """`found` has none that lacks a secret: without one it could not refuse what is not ours, or not take what is."""
         pending = {one.id: one for one in found.subscriptions.values() if one.status.state == "pending_validation"}
         for key in [key for key, asked in self._asked.items() if key not in pending and asked.task is None]:
             del self._asked[key]
@@ -265,11 +260,11 @@ class Deliverer:
             is_news = consent is not None and not asked.has_consented
             if asked.task is None and (is_news or self._clock.monotonic_s() >= asked.due_s):
                 asked.has_consented = consent is not None
-                asked.task = asyncio.create_task(self._ask(subscription, asked, consent))
+                asked.task = asyncio.create_task(self._ask(subscription, found.secrets[key], asked, consent))
 
-    async def _ask(self, subscription: Subscription, asked: _Asked, consent: Consent | None) -> None:
+    async def _ask(self, subscription: Subscription, held: Sequence[Secret], asked: _Asked, consent: Consent | None) -> None:
         try:
-            answer = await self._answer_of(subscription, asked, consent)
+            answer = await self._answer_of(subscription, held, asked, consent)
             await self._books.call(partial(self._note_answer, subscription, asked, answer))
         except Fault as fault:
             log.warning("an endpoint's consent could not be stored; it is asked again", error=str(fault))
@@ -279,18 +274,23 @@ class Deliverer:
             asked.task = None
 
     async def _answer_of(
-        self, subscription: Subscription, asked: _Asked, consent: Consent | None
+        self, subscription: Subscription, held: Sequence[Secret], asked: _Asked, consent: Consent | None
     ) -> Granted | Pending | Refused:
-        sink, rate = subscription.sink or "", _rate_of(subscription)
-        if consent is not None:
-            return await self._sender.probe(sink) or Granted(consent.per_min)
-        if not self._gateway_url or asked.is_last:  # an address would end with the subscription, not after its time
-            return await self._sender.shake_hands(sink, rate)
+        transport = self._transports[subscription.protocol]
+        callback = None
+        # With the last question, an address would end with the subscription and not after its time.
+        if self._gateway_url and transport.takes_callbacks and consent is None and not asked.is_last:
+            callback = await self._offered(subscription)
+        return await transport.validate(subscription, held, consent, callback)
+
+    async def _offered(self, subscription: Subscription) -> str:
+        """An address of its own, for the endpoint to consent by."""
+        rate = rate_of(subscription.config)
         token, expires_at = new_callback_token(), self._clock.now() + timedelta(hours=CALLBACK_H)
         await self._books.call(
             lambda cursor: callbacks.offer(cursor, subscription.id, subscription.revision, token, rate, expires_at)
         )
-        return await self._sender.shake_hands(sink, rate, f"{self._gateway_url}{CALLBACK_PATH}/{token}")
+        return f"{self._gateway_url}{CALLBACK_PATH}/{token}"
 
     def _note_answer(
         self, subscription: Subscription, asked: _Asked, answer: Granted | Pending | Refused, cursor: Cursor[Any]
@@ -309,7 +309,8 @@ class Deliverer:
             log.info("an endpoint consented", subscription=str(subscription.id), per_minute=answer.rate_per_minute)
         else:
             log.info("an endpoint did not consent", subscription=str(subscription.id), reason=answer.reason)
-            if asked.is_last and not callbacks.holds(cursor, subscription.id, subscription.revision, now):
+            is_over = asked.is_last or answer.is_final
+            if is_over and not callbacks.holds(cursor, subscription.id, subscription.revision, now):
                 note = f"{answer.reason}: {answer.message}"[:NOTE_CHARS_MAX]
                 register.move(cursor, subscription.id, Order("disable", "validation_failed", "platform", note), now)
 
@@ -332,24 +333,16 @@ class Deliverer:
             self._forgot_s = self._clock.monotonic_s()  # else the next look takes more
 
 
-def _read(cursor: Cursor[Any], now: datetime) -> Register:
-    known = {one.id: one for one in register.in_force(cursor, ["HTTP"], now)}
+def _read(cursor: Cursor[Any], now: datetime, transports: Mapping[Protocol, Transport]) -> Register:
+    known = {one.id: one for one in register.in_force(cursor, list(transports), now)}
     held = secrets.in_force(cursor, known, now)
-    # What authorises us signs nothing: a bearer token or OAuth credentials may come first.
-    found = {key: one for key, one in known.items() if any(map(_can_sign, held.get(key, ())))}
+    found = {key: one for key, one in known.items() if transports[one.protocol].can_deliver(held.get(key, ()))}
     scopes = register.scopes_of(cursor, {one.owner for one in found.values()})
     return Register(found, held, scopes, deliveries.redriven(cursor, found), callbacks.consents(cursor, found))
 
 
 def _version(subscription: Subscription, held: Sequence[Secret]) -> _Version:
     return subscription.revision, tuple(one.version for one in held)
-
-
-def _rate_of(subscription: Subscription) -> int | None:
-    """What the endpoint is asked to grant, a minute; None asks for nothing."""
-    rate = subscription.config.get(RATE_MEMBER)
-    is_rate = isinstance(rate, int) and not isinstance(rate, bool) and 0 < rate <= RATE_PER_MINUTE_MAX
-    return rate if is_rate else None
 
 
 def _has_place(place: Database) -> bool:
@@ -361,16 +354,6 @@ def _has_place(place: Database) -> bool:
             (PLACE_LOCK, PLACE_LOCK),
         )
         return bool(cursor.fetchall()[0][0])
-
-
-def _can_sign(secret: Secret) -> bool:
-    return secret.kind in ("v1", "v1a")
-
-
-def _signer(secret: Secret) -> Signer:
-    if secret.kind == "v1a":
-        return SigningKey(Ed25519PrivateKey.from_private_bytes(secret.secret))
-    return SharedSecret(secret.secret)
 
 
 async def _until(stop: asyncio.Event, timeout_s: float) -> None:

@@ -1,7 +1,7 @@
 """Where deliveries may go: the guard against requests forged by way of a subscriber's URL (SSRF).
 
-An URL is checked when it is registered and at each attempt; its host is resolved here, every address is checked, and the
-connection goes to one of these addresses and no other (`sender.py`). Names are never trusted, only addresses.
+An URL is checked when it is registered and at each attempt; its host is resolved, every address is checked, and the
+connection goes to one of these addresses and no other (`sender.py`, `sinks/queues/`). Names are never trusted, only addresses.
 """
 
 import ipaddress
@@ -17,8 +17,6 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 URL_CHARS_MAX: Final = 2_000
 ADDRESSES_MAX: Final = 16  # of one name; more is no ordinary host
-PORTS: Final = frozenset({443, 8443})
-PLAIN_PORTS: Final = frozenset({80, 8080})
 HOST_CHARS_MAX: Final = 253
 
 _LABEL: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
@@ -60,18 +58,48 @@ class DestinationRefused(Exception):
         self.message_zh = message_zh
 
 
+@dataclass(frozen=True, slots=True)
+class Scheme:
+    """How a protocol's URLs begin, with TLS and without, and the ports it usually has. The first is the default."""
+
+    secure: str
+    plain: str
+    ports: tuple[int, ...]
+    plain_ports: tuple[int, ...]
+    example: str
+    path: re.Pattern[str] | None = None  # all that may follow the server; None: any path and query
+    path_is: str = ""  # in words
+    path_is_zh: str = ""
+
+    def default_port(self, scheme: str) -> int:
+        return self.plain_ports[0] if scheme == self.plain else self.ports[0]
+
+
+WEB: Final = Scheme("https", "http", (443, 8443), (80, 8080), "https://host/path")
+MQTT: Final = Scheme(
+    "mqtts",
+    "mqtt",
+    (8883,),
+    (1883,),
+    "mqtts://host:8883",
+    re.compile(r"/?"),
+    "the URL names a server and nothing on it; the topic is a setting",
+    "URL 只应指明服务器，主题另行设置",
+)
+
+
 @dataclass(frozen=True)
 class Rules:
     """What the operator allows. `networks`: reachable although private, for partners inside the government's network."""
 
     networks: tuple[Network, ...] = ()
-    is_http_allowed: bool = False
-    ports: frozenset[int] | None = None  # None: PORTS, and PLAIN_PORTS for http
+    is_plain_allowed: bool = False  # without TLS
+    ports: frozenset[int] | None = None  # None: those that the protocol usually has
 
-    def ports_of(self, scheme: str) -> frozenset[int]:
+    def ports_of(self, scheme: Scheme) -> frozenset[int]:
         if self.ports is not None:
             return self.ports
-        return PLAIN_PORTS if scheme == "http" else PORTS
+        return frozenset(scheme.ports + scheme.plain_ports if self.is_plain_allowed else scheme.ports)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +113,7 @@ class Destination:
     address: Address | None
 
 
-def parse(text: str, rules: Rules) -> Destination:
+def parse(text: str, rules: Rules, scheme: Scheme = WEB) -> Destination:
     """A subscriber's URL, checked as far as that goes without resolving. Raises DestinationRefused."""
     _check_characters(text)
     try:
@@ -93,27 +121,35 @@ def parse(text: str, rules: Rules) -> Destination:
         port = parts.port
     except ValueError:
         raise DestinationRefused(
-            "url_malformed", "the URL cannot be read; write https://host/path", "URL 无法解析，应写作 https://主机/路径"
+            "url_malformed", f"the URL cannot be read; write {scheme.example}", f"URL 无法解析，应写作 {scheme.example}"
         ) from None
-    if parts.scheme not in ("https", "http") or not parts.hostname:
-        raise DestinationRefused("scheme", "the URL is absolute and begins with https://", "应为以 https:// 开头的完整 URL")
-    if parts.scheme == "http" and not rules.is_http_allowed:
+    if parts.scheme not in (scheme.secure, scheme.plain) or not parts.hostname:
         raise DestinationRefused(
-            "scheme", "deliveries go over https only; write https://", "仅通过 https 投递，请写作 https://"
+            "scheme",
+            f"the URL is absolute and begins with {scheme.secure}://",
+            f"应为以 {scheme.secure}:// 开头的完整 URL",
+        )
+    if parts.scheme == scheme.plain and not rules.is_plain_allowed:
+        raise DestinationRefused(
+            "scheme",
+            f"deliveries go over {scheme.secure} only; write {scheme.secure}://",
+            f"仅通过 {scheme.secure} 投递，请写作 {scheme.secure}://",
         )
     if "@" in parts.netloc:
         raise DestinationRefused(
             "userinfo",
-            "the URL holds a user or password; leave it out, deliveries are signed",
-            "URL 含用户名或密码，请去掉；投递均已签名",
+            "the URL holds a user or password; leave it out, secrets are given apart from it",
+            "URL 含用户名或密码，请去掉；密钥须另行提供",
         )
     if parts.fragment or text.endswith("#"):
         raise DestinationRefused(
             "fragment", "the URL has a fragment, which is never sent; leave it out", "URL 含片段（#），片段不会发送，请去掉"
         )
+    if scheme.path is not None and (parts.query or not scheme.path.fullmatch(parts.path)):
+        raise DestinationRefused("path", scheme.path_is, scheme.path_is_zh)
     if port is None:
-        port = 443 if parts.scheme == "https" else 80
-    allowed = rules.ports_of(parts.scheme)
+        port = scheme.default_port(parts.scheme)
+    allowed = rules.ports_of(scheme)
     if port not in allowed:
         ports = ", ".join(map(str, sorted(allowed)))
         raise DestinationRefused(
@@ -123,7 +159,7 @@ def parse(text: str, rules: Rules) -> Destination:
     if address is not None:
         check_address(address, rules)
     shown = f"[{host}]" if isinstance(address, ipaddress.IPv6Address) else host
-    place = parts._replace(netloc=shown if port == _default_port(parts.scheme) else f"{shown}:{port}")
+    place = parts._replace(netloc=shown if port == scheme.default_port(parts.scheme) else f"{shown}:{port}")
     return Destination(place.geturl(), parts.scheme, host, port, address)
 
 
@@ -255,7 +291,3 @@ def _ascii_host(text: str) -> str:
             "主机名无法转为 ASCII（IDNA），请写作 xn-- 形式",
         ) from None
     return host.removesuffix(".")
-
-
-def _default_port(scheme: str) -> int:
-    return 443 if scheme == "https" else 80

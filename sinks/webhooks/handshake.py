@@ -7,7 +7,7 @@ The probe: an endpoint that acknowledges an unsigned call would acknowledge anyb
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 ORIGIN_HEADER: Final = "WebHook-Request-Origin"
 RATE_HEADER: Final = "WebHook-Request-Rate"
@@ -15,6 +15,7 @@ CALLBACK_HEADER: Final = "WebHook-Request-Callback"
 ALLOWED_ORIGIN_HEADER: Final = "webhook-allowed-origin"
 ALLOWED_RATE_HEADER: Final = "webhook-allowed-rate"
 RATE_PER_MINUTE_MAX: Final = 10_000_000
+RATE_MEMBER: Final = "rate_per_min"  # of a subscription's config
 CALLBACK_BYTES: Final = 32
 CALLBACK_PATH: Final = "/callbacks"  # at the gateway
 
@@ -35,10 +36,18 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """It does not, or its answer means nothing; `message` tells its operator what to send."""
+    """It does not, or its answer means nothing; `message` tells what to send. `is_final`: asking again does not help."""
 
     reason: str
     message: str
+    is_final: bool = False
+
+
+def rate_of(config: Mapping[str, Any]) -> int | None:
+    """What a subscription's `config` says that we should keep to, a minute; None: nothing that can be kept to."""
+    rate = config.get(RATE_MEMBER)
+    is_rate = isinstance(rate, int) and not isinstance(rate, bool) and 0 < rate <= RATE_PER_MINUTE_MAX
+    return rate if is_rate else None
 
 
 def request_headers(origin: str, rate_per_minute: int | None, callback: str | None = None) -> dict[str, str]:

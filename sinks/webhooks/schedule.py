@@ -24,12 +24,13 @@ Outcome = Literal[
     "broken",  # an answer that is no HTTP, or ends in the middle
     "destination",  # the guard refuses the address
     "token",  # the subscriber's token endpoint gives none
+    "unauthorised",  # a broker or a store does not take our credential, or lets it do nothing
 ]
 # The endpoint said or showed that it has too much.
 SLOWING: Final = frozenset({"throttled", "overloaded", "timeout"})
 # Nothing says that the event is at fault; the endpoint as a whole does not work.
 ENDPOINT_DOWN: Final = frozenset(
-    {"throttled", "overloaded", "failed", "timeout", "unreachable", "broken", "destination", "token"}
+    {"throttled", "overloaded", "failed", "timeout", "unreachable", "broken", "destination", "token", "unauthorised"}
 )
 
 

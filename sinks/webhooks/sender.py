@@ -171,9 +171,9 @@ class Sender:
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
                 # Receivers close idle connections when they like, often in the moment in which one is used: once more, at once.
                 if is_last:
-                    return Answer("unreachable", detail=_short(getattr(error, "strerror", None) or "connection lost")), {}, b""
+                    return Answer("unreachable", detail=shown(getattr(error, "strerror", None) or "connection lost")), {}, b""
             except (aiohttp.ClientError, ValueError) as error:  # ValueError: a header that is none
-                return Answer("broken", detail=_short(type(error).__name__)), {}, b""
+                return Answer("broken", detail=shown(type(error).__name__)), {}, b""
         raise AssertionError("the second time returns")
 
     async def _exchange(
@@ -189,7 +189,7 @@ class Sender:
                 beginning = await self._beginning(response)
                 answer = answer_of(response.status, answered, self._clock.now())
                 if answer.outcome != "acknowledged":
-                    answer = replace(answer, detail=_short(beginning[:SHOWN_CHARS_MAX].decode("utf-8", "replace")))
+                    answer = replace(answer, detail=shown(beginning[:SHOWN_CHARS_MAX].decode("utf-8", "replace")))
                 return answer, answered, beginning
 
     async def _beginning(self, response: aiohttp.ClientResponse) -> bytes:
@@ -244,13 +244,13 @@ def _unconnected(error: aiohttp.ClientConnectorError) -> Answer:
     cause: Any = error.os_error
     if isinstance(cause, _Refused):
         return Answer("destination", detail=str(cause))
-    return Answer("unreachable", detail=_short(cause.strerror or type(cause).__name__))
+    return Answer("unreachable", detail=shown(cause.strerror or type(cause).__name__))
 
 
 def _said(answer: Answer) -> str:
     return f" ({answer.detail})" if answer.detail else ""
 
 
-def _short(text: str) -> str:
+def shown(text: str) -> str:
     """Printable and bounded: strangers' text goes into tables and terminals."""
     return "".join(character if character.isprintable() else " " for character in text[:SHOWN_CHARS_MAX]).strip()

@@ -181,11 +181,13 @@ def sign(signers: Sequence[Signer], message_id: str, timestamp_s: int, body: byt
     if "." in message_id:
         raise ValueError(f"the id {message_id!r} has a dot, which parts the signed content")
     content = _content(message_id, str(timestamp_s), body)
-    return {
-        ID_HEADER: message_id,
-        TIMESTAMP_HEADER: str(timestamp_s),
-        SIGNATURE_HEADER: " ".join([signer.sign(content) for signer in signers]),
-    }
+    signatures = " ".join([signer.sign(content) for signer in signers])
+    return {**identified(message_id, timestamp_s), SIGNATURE_HEADER: signatures}
+
+
+def identified(message_id: str, timestamp_s: int) -> dict[str, str]:
+    """The headers without a signature, for sinks that know us by a credential and have no key of ours."""
+    return {ID_HEADER: message_id, TIMESTAMP_HEADER: str(timestamp_s)}
 
 
 def verify(

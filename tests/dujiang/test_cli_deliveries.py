@@ -66,4 +66,4 @@ def test_an_unknown_subscription_is_told(stage: Stage, on_stage: Cli) -> None:
         said = on_stage("deliveries", *command)
         assert said.status == 1
         assert "dujiang deliveries list" in said.err
-    assert on_stage("deliveries", "list").err.strip().endswith("no webhook subscriptions")
+    assert on_stage("deliveries", "list").err.strip().endswith("nothing is delivered to anybody")

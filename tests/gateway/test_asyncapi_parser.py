@@ -56,7 +56,7 @@ def test_asyncapis_own_parser_finds_no_fault_and_every_topic(gateway: Any, npm: 
 def test_every_message_of_a_channel_is_there_and_the_watermark_is_as_it_is_sent(gateway: Any) -> None:
     document = gateway.get("/asyncapi.json").json
     messages = document["components"]["messages"]
-    for name in ("webhook", "stream"):
+    for name in ("webhook", "mqtt", "stream"):
         refs = [one["$ref"].rpartition("/")[2] for one in document["channels"][name]["messages"].values()]
         assert set(refs) <= set(messages)
         assert len(refs) == len(default_registry().contracts) + 1

@@ -120,7 +120,7 @@ class TestAsyncApi:
         answer = gateway.get("/asyncapi.json")
         assert answer.headers["content-type"] == "application/vnd.aai.asyncapi+json;version=3.1.0"
         channels = answer.json["channels"]
-        assert sorted(channels) == sorted([*TOPICS, "stream", "webhook"])
+        assert sorted(channels) == sorted([*TOPICS, "mqtt", "stream", "webhook"])
         for name in TOPICS:
             channel = channels[name]
             assert channel["address"] == name

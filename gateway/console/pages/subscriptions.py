@@ -9,6 +9,7 @@ from gateway.console.pieces import Head, choices, exactly, facts, filters, notic
 from gateway.console.queries import Attempt, Endpoint, Letter, Page, Position, SubscriptionFilter, SubscriptionRow
 from gateway.console.queries.subscriptions import STATES
 from gateway.console.words import Speech, number
+from schemas.subscriptions import PUSHED
 from sinks.webhooks.schedule import Policy
 
 CIRCUIT_FAILURES = Policy().circuit_failures
@@ -124,7 +125,7 @@ def _progress(say: Speech, row: SubscriptionRow, endpoint: Endpoint) -> Markup:
     pairs: list[tuple[str, Markup | str | None]] = [
         (say("withheld"), say("withheld_of", **withheld) if row.withheld else "0"),
     ]
-    if row.protocol == "HTTP":
+    if row.protocol in PUSHED:
         granted = say("per_minute", count=number(endpoint.granted_per_min)) if endpoint.granted_per_min else None
         pairs = [
             (say("delivered_to"), _host(endpoint.sink)),
@@ -138,7 +139,7 @@ def _progress(say: Speech, row: SubscriptionRow, endpoint: Endpoint) -> Markup:
             (say("next_attempt"), when(say, endpoint.retry_at) if endpoint.failures_in_row else None),
             (say("granted"), granted),
         ]
-    return section(say("progress"), facts(pairs), note="" if row.protocol == "HTTP" else say("webhooks_alone"))
+    return section(say("progress"), facts(pairs), note="" if row.protocol in PUSHED else say("readers_come"))
 
 
 def _host(sink: str | None) -> str | None:

@@ -78,7 +78,7 @@ def subscription(cursor: Cursor[Any], subscription_id: UUID, partner: str | None
 
 
 class Endpoint(NamedTuple):
-    """Where deliveries go and how the endpoint fares. protocol HTTP alone has one."""
+    """Where deliveries go and how the endpoint fares. Only protocols that are delivered by have one."""
 
     sink: str | None
     state_by: str

@@ -18,6 +18,7 @@ from gateway.console.reads import Answer
 from gateway.console.rights import Right, User
 from gateway.console.screens.house import CALM_S, LIVE_S, House, Visit, button, field, html, page_at
 from gateway.console.words import Speech
+from schemas.subscriptions import PUSHED
 
 
 class SubscriptionScreens:
@@ -74,7 +75,7 @@ class SubscriptionScreens:
                     names = {visit.user.name: visit.user.name}
                     deeds = [deed._replace(done_by=names.get(deed.done_by, say("somebody_else"))) for deed in deeds]
                 tried = (subscriptions.letters_section(say, letters), subscriptions.attempts_section(say, attempts))
-                return join(*(tried if row.protocol == "HTTP" else ()), alerts.deeds_section(say, deeds))
+                return join(*(tried if row.protocol in PUSHED else ()), alerts.deeds_section(say, deeds))
 
             await self._house.live(visit, build, LIVE_S)
             who = whose(visit.user)
@@ -102,7 +103,7 @@ class SubscriptionScreens:
                 disable.set_visibility(who.by == "operator")
             if row.protocol == "KAFKA":
                 html(notice(say("kafka_follows")))
-            redrive = self._sending(visit, say, row_id) if row.protocol == "HTTP" else None
+            redrive = self._sending(visit, say, row_id) if row.protocol in PUSHED else None
 
         async def fit() -> None:
             """Only what the lifecycle would take can be pressed."""

@@ -50,6 +50,7 @@ def test_every_address_is_described_with_its_token(document: Any) -> None:
         ("post", "/subscriptions/{subscription_id}/resume"),
         ("post", "/subscriptions/{subscription_id}/secrets"),
         ("put", "/subscriptions/{subscription_id}"),
+        ("put", "/subscriptions/{subscription_id}/credential"),
         ("put", "/subscriptions/{subscription_id}/oauth2"),
     ]
     assert all(operation["security"] == [{"token": []}, {"signed": []}, {}] for operation in operations.values())

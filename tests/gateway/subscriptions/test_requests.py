@@ -21,6 +21,7 @@ from tests.gateway.subscriptions.memory import ANNOUNCED, MONITORED, SUSPENDED
 NOW = datetime(2026, 3, 1, 8, tzinfo=UTC)
 ALL = Reader((("subscribe:*", "clearance:internal"),), is_stated=True)
 PULL = {"protocol": "PULL"}
+MQTT5 = {"protocol": "MQTT5", "sink": "mqtts://broker.agency.example", "protocolsettings": {"topicname": "bureau/projects"}}
 
 
 def refusal(work: Any, *arguments: Any) -> tuple[str, list[tuple[str, str]]]:
@@ -102,6 +103,59 @@ def test_a_wrong_member_is_named(members: dict[str, Any], place: tuple[str, str]
 def test_an_endpoint_that_would_get_nothing_is_refused_with_the_reason(sink: str, reason: str) -> None:
     body = requests.subscription_of({"protocol": "HTTP", "sink": sink})
     assert refusal(requests.refuse_destination, body, Rules()) == ("subscription_invalid", [("/sink", reason)])
+
+
+@pytest.mark.parametrize(
+    ("settings", "place"),
+    [
+        ({}, ("/protocolsettings/topicname", "missing")),
+        ({"topicname": ""}, ("/protocolsettings/topicname", "string_too_short")),
+        ({"topicname": "projects/#"}, ("/protocolsettings/topicname", "value_error")),
+        ({"topicname": "+/projects"}, ("/protocolsettings/topicname", "value_error")),
+        ({"topicname": "$SYS/broker"}, ("/protocolsettings/topicname", "value_error")),
+        ({"topicname": "a\nb"}, ("/protocolsettings/topicname", "value_error")),
+        ({"topicname": "a" * 501}, ("/protocolsettings/topicname", "string_too_long")),
+        ({"topicname": "a", "qos": 0}, ("/protocolsettings/qos", "literal_error")),
+        ({"topicname": "a", "expiry": 0}, ("/protocolsettings/expiry", "greater_than_equal")),
+        ({"topicname": "a", "retain": "yes"}, ("/protocolsettings/retain", "bool_type")),
+        ({"topicname": "a", "password": "s3cret"}, ("/protocolsettings/password", "extra_forbidden")),
+    ],
+)
+def test_a_wrong_setting_of_a_broker_is_named(settings: dict[str, Any], place: tuple[str, str]) -> None:
+    found = refusal(requests.subscription_of, MQTT5 | {"protocolsettings": settings})
+    assert found == ("subscription_invalid", [place])
+
+
+@pytest.mark.parametrize(
+    ("sink", "reason"),
+    [
+        (None, "sink_missing"),
+        ("https://broker.agency.example/", "sink_scheme"),
+        ("mqtt://broker.agency.example", "sink_scheme"),
+        ("mqtts://u:p@broker.agency.example", "sink_userinfo"),
+        ("mqtts://broker.agency.example/projects", "sink_path"),
+        ("mqtts://10.0.0.1", "sink_address_private"),
+    ],
+)
+def test_a_broker_that_would_get_nothing_is_refused_with_the_reason(sink: str | None, reason: str) -> None:
+    def judged() -> None:
+        requests.refuse_destination(requests.subscription_of(MQTT5 | {"sink": sink}), Rules())
+
+    assert refusal(judged) == ("subscription_invalid", [("/sink", reason)])
+
+
+def test_a_broker_is_refused_where_its_library_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = requests.subscription_of(MQTT5)
+    requests.refuse_missing_library(body)
+    monkeypatch.setattr("sinks.queues.is_mqtt_installed", lambda: False)
+    assert refusal(requests.refuse_missing_library, body) == ("subscription_invalid", [("/protocol", "protocol_unavailable")])
+
+
+def test_a_token_of_single_rows_orders_deliveries_which_are_judged_by_it_and_no_whole_topics() -> None:
+    for ordered in ({"protocol": "HTTP", "sink": "https://a.example/"}, MQTT5):
+        requests.refuse_narrowed(requests.subscription_of(ordered), ("subscribe:*", "only:region=3301*"))
+    found = refusal(requests.refuse_narrowed, requests.subscription_of({"protocol": "KAFKA"}), ("only:region=3301*",))
+    assert found == ("subscribe_right_missing", [("/protocol", "token_narrowed")])
 
 
 def test_an_endpoint_in_a_network_that_the_operator_allows_is_taken() -> None:
@@ -230,6 +284,13 @@ def test_protocol_and_start_stay_as_they_are() -> None:
 def test_a_new_sink_must_consent_again() -> None:
     found = requests.status_after_change(stored(), stored(sink="https://b.example/"), NOW)
     assert found == Status("pending_validation", "sink_changed", "partner", NOW)
+
+
+def test_another_topic_of_the_broker_must_be_tried_and_settings_of_a_webhook_are_its_own() -> None:
+    broker = stored(protocol="MQTT5", sink="mqtts://b.example", protocolsettings={"topicname": "a"})
+    found = requests.status_after_change(broker, replace(broker, protocolsettings={"topicname": "b"}), NOW)
+    assert found == Status("pending_validation", "sink_changed", "partner", NOW)
+    assert requests.status_after_change(stored(), stored(protocolsettings={"method": "POST"}), NOW) == stored().status
 
 
 def test_more_time_lets_an_expired_subscription_go_on() -> None:

@@ -60,8 +60,9 @@ def test_a_change_says_why_since_when_and_by_whom() -> None:
     assert after(status("enabled"), told, "HTTP", NOW) == Status("disabled", "endpoint_gone", "platform", NOW, THEN)
 
 
-def test_webhooks_begin_unvalidated_and_readers_enabled() -> None:
-    assert [begun(protocol, "partner", NOW).state for protocol in ("HTTP", "SSE", "PULL", "KAFKA")] == [
+def test_what_is_delivered_begins_unvalidated_and_readers_enabled() -> None:
+    assert [begun(protocol, "partner", NOW).state for protocol in ("HTTP", "MQTT5", "SSE", "PULL", "KAFKA")] == [
+        "pending_validation",
         "pending_validation",
         "enabled",
         "enabled",

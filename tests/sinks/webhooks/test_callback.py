@@ -15,8 +15,11 @@ from dujiang.embedded.ports import free_port
 from engine.clock import SystemClock
 from engine.subscriptions import callbacks, register
 from monitoring.metrics import DeliveryMetrics
+from schemas.subscriptions import Protocol
 from sinks.webhooks.deliverer import HANDSHAKE_DELAYS_S, Deliverer, _Asked
 from sinks.webhooks.handshake import Refused, new_callback_token
+from sinks.webhooks.http import HttpTransport
+from sinks.webhooks.transport import Transport
 from tests.sinks.webhooks.conftest import Post
 
 pytestmark = pytest.mark.services
@@ -116,10 +119,11 @@ def test_an_endpoint_is_not_given_up_while_an_address_that_it_was_named_holds(po
     sender: Any = LastAsked()
     parts: dict[str, Any] = {"log": None, "books": None, "place": None}
     metrics = DeliveryMetrics(CollectorRegistry())
-    deliverer = Deliverer(**parts, sender=sender, clock=SystemClock(), metrics=metrics, gateway_url=PUBLIC)
+    transports: dict[Protocol, Transport] = {"HTTP": HttpTransport(sender, SystemClock())}
+    deliverer = Deliverer(**parts, transports=transports, clock=SystemClock(), metrics=metrics, gateway_url=PUBLIC)
     known = post.in_transaction(lambda cursor: register.find(cursor, subscription))
     asked = _Asked(known.revision, times=len(HANDSHAKE_DELAYS_S))
-    refused = asyncio.run(deliverer._answer_of(known, asked, None))
+    refused = asyncio.run(deliverer._answer_of(known, (), asked, None))
     assert sender.callbacks == [None]  # no new one, or there would be no end
     ends = datetime.now(UTC) + timedelta(hours=1)
     token = new_callback_token()

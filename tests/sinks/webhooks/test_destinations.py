@@ -7,10 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinks.webhooks.destinations import DestinationRefused, Rules, check_address, checked_addresses, parse, reached_by
+from sinks.webhooks.destinations import (
+    MQTT,
+    WEB,
+    DestinationRefused,
+    Rules,
+    Scheme,
+    check_address,
+    checked_addresses,
+    parse,
+    reached_by,
+)
 
 STRICT = Rules()
-PLAIN = Rules(is_http_allowed=True)
+PLAIN = Rules(is_plain_allowed=True)
 INNER = (
     "127.0.0.1",
     "127.255.255.254",
@@ -50,9 +60,9 @@ INNER_SIX = (
 )
 
 
-def _refusal(url: str, rules: Rules = STRICT) -> str:
+def _refusal(url: str, rules: Rules = STRICT, scheme: Scheme = WEB) -> str:
     with pytest.raises(DestinationRefused) as refusal:
-        parse(url, rules)
+        parse(url, rules, scheme)
     return refusal.value.reason
 
 
@@ -202,6 +212,33 @@ def test_a_name_is_made_canonical_and_keeps_path_and_query() -> None:
 
 def test_http_is_taken_where_the_operator_allows_it() -> None:
     assert parse("http://example.org/", PLAIN).port == 80
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("https://broker.example.org/", "scheme"),
+        ("mqtt://broker.example.org/", "scheme"),
+        ("mqtts://user:word@broker.example.org", "userinfo"),
+        ("mqtts://broker.example.org:443", "port"),
+        ("mqtts://broker.example.org:1883", "port"),
+        ("mqtts://broker.example.org/topic", "path"),
+        ("mqtts://broker.example.org?topic=a", "path"),
+        ("mqtts://127.0.0.1:8883", "address_private"),
+        ("mqtts://0x7f.1:8883", "host"),
+        ("mqtts://[::ffff:10.0.0.1]", "address_private"),
+        ("mqtts://broker.internal", "host_inner"),
+    ],
+)
+def test_what_is_no_public_broker_is_refused(url: str, reason: str) -> None:
+    assert _refusal(url, STRICT, MQTT) == reason
+
+
+def test_a_broker_is_a_name_and_a_port() -> None:
+    made = parse("mqtts://Broker.Example.org:8883/", STRICT, MQTT)
+    assert (made.host, made.port, made.scheme) == ("broker.example.org", 8883, "mqtts")
+    assert parse("mqtt://broker.example.org", PLAIN, MQTT).port == 1883
+    assert _refusal("mqtts://broker.example.org") == "scheme"  # a webhook's URL is none of these
 
 
 def test_an_allowed_network_opens_itself_alone() -> None:

@@ -9,8 +9,10 @@ import psycopg
 import pytest
 
 from engine.subscriptions import register, secrets
-from schemas.subscriptions import Subscription, begun
+from schemas.subscriptions import Protocol, Subscription, begun
 from sinks.webhooks import deliverer
+from sinks.webhooks.http import HttpTransport
+from sinks.webhooks.transport import Transport
 
 pytestmark = pytest.mark.services
 
@@ -34,8 +36,9 @@ def _subscription(cursor: psycopg.Cursor[Any], *kinds: secrets.Kind) -> UUID:
 def test_an_endpoint_is_asked_once_it_can_refuse_what_is_not_signed(cursor: psycopg.Cursor[Any]) -> None:
     _subscription(cursor)
     authorised, shared, signed = (_subscription(cursor, "oauth2", "bearer"), *(_subscription(cursor, k) for k in ("v1", "v1a")))
-    assert set(deliverer._read(cursor, NOW).subscriptions) == {shared, signed}
+    transports: dict[Protocol, Transport] = {"HTTP": HttpTransport(None, None)}  # type: ignore[arg-type] - nothing is sent
+    assert set(deliverer._read(cursor, NOW, transports).subscriptions) == {shared, signed}
     secrets.add(cursor, authorised, "v1", b"k" * 32, None, NOW, None)
-    found = deliverer._read(cursor, NOW)
+    found = deliverer._read(cursor, NOW, transports)
     assert set(found.subscriptions) == {shared, signed, authorised}
     assert [one.kind for one in found.secrets[authorised]] == ["v1", "bearer", "oauth2"]

@@ -68,7 +68,7 @@ def _run(
     async def run() -> T:
         server = await asyncio.start_server(receiver.serve, "127.0.0.1", 0, ssl=server_tls)
         port = server.sockets[0].getsockname()[1]
-        rules = Rules(tuple(map(ipaddress.ip_network, networks)), is_http_allowed=True, ports=frozenset({port}))
+        rules = Rules(tuple(map(ipaddress.ip_network, networks)), is_plain_allowed=True, ports=frozenset({port}))
         sender = Sender(rules, SystemClock(), origin="dujiang.example.org", limits=LIMITS, lookup=lookup, tls=client_tls)
         try:
             return await ask(sender, f"{'https' if server_tls else 'http'}://{host}:{port}/hook")
@@ -220,7 +220,7 @@ def test_nobody_there_is_unreachable() -> None:
         port = server.sockets[0].getsockname()[1]
         server.close()
         await server.wait_closed()
-        rules = Rules((ipaddress.ip_network("127.0.0.0/8"),), is_http_allowed=True, ports=frozenset({port}))
+        rules = Rules((ipaddress.ip_network("127.0.0.0/8"),), is_plain_allowed=True, ports=frozenset({port}))
         sender = Sender(rules, SystemClock(), origin="o", limits=LIMITS)
         try:
             return await ask(sender, f"http://127.0.0.1:{port}/")

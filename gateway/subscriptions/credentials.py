@@ -1,0 +1,94 @@
+"""How a subscriber gives us what we prove ourselves by at its broker: the PLAIN sink credential of the Subscriptions API."""
+
+from typing import Annotated, Any, Final, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from psycopg import Cursor
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from starlette.responses import Response
+
+from engine.subscriptions import register, secrets
+from gateway import catalogue
+from gateway.body import BodyReader
+from gateway.caller import caller_of
+from gateway.problems import Problem
+from gateway.subscriptions import kinds, requests, routes
+from gateway.subscriptions.answers import answer
+from gateway.subscriptions.deliveries import Deliveries
+from gateway.subscriptions.requests import PATH
+from schemas.subscriptions.settings import SETTINGS
+from sinks.webhooks.credentials import Credential, stored
+
+CREDENTIAL_CHARS_MAX: Final = 1_000
+# Neither MQTT's strings nor headers hold control characters.
+_PRINTED: Final = r"^[^\x00-\x1f\x7f]*$"
+
+Given = Annotated[str, StringConstraints(min_length=1, max_length=CREDENTIAL_CHARS_MAX, pattern=_PRINTED)]
+
+
+class CredentialBody(BaseModel):
+    """As the CloudEvents Subscriptions API has it (3.2.3)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    credentialType: Literal["PLAIN"] = "PLAIN"  # noqa: N815 - the API's own spelling
+    identifier: Given = Field(description="user name")
+    secret: Given = Field(description="password; never shown again")
+
+
+def router(books: Deliveries, bodies: BodyReader) -> APIRouter:
+    """For the gateway's app, beside the other addresses of a subscription."""
+    made = APIRouter(prefix=f"{PATH}/{{subscription_id}}/credential", tags=["subscriptions"])
+
+    @made.put(
+        "",
+        summary="Give us a user name and a password",
+        description=(
+            "For deliveries to your broker (MQTT5), which must refuse whoever has none."
+            " Replaces what was there; in force within a second. Goes with the subscription."
+        ),
+        openapi_extra={
+            "requestBody": {"required": True, "content": {"application/json": {"schema": CredentialBody.model_json_schema()}}}
+        },
+        responses=routes.responses_of(200, None, *_REFUSALS, content=_VERSION),
+        response_class=Response,
+    )
+    async def put_credential(request: Request, subscription_id: UUID) -> Response:
+        sent = requests.validated(CredentialBody, await routes.sent_members(request, bodies))
+        secret, now = stored(Credential(identifier=sent.identifier, secret=sent.secret)), books.clock.now()
+
+        def work(cursor: Cursor[Any]) -> int | Problem:
+            known = register.find(cursor, subscription_id)
+            if known is None or known.protocol not in SETTINGS:
+                return Problem(kinds.CREDENTIAL_UNUSED, kinds.CREDENTIAL_UNUSED.meaning)
+            try:
+                return secrets.add(cursor, subscription_id, "plain", secret, None, now, now)
+            except secrets.SecretsFull:
+                return Problem(kinds.SECRETS_TOO_MANY, kinds.SECRETS_TOO_MANY.meaning)
+
+        version = await books.call(subscription_id, caller_of(request.scope), work)
+        if isinstance(version, Problem):
+            raise version
+        return answer({"version": version, "kind": "plain"})
+
+    return made
+
+
+_REFUSALS: Final = (
+    *routes.BODY_REFUSALS,
+    kinds.SUBSCRIPTION_UNKNOWN,
+    kinds.SUBSCRIPTION_INVALID,
+    kinds.CREDENTIAL_UNUSED,
+    kinds.SECRETS_TOO_MANY,
+    catalogue.REQUEST_INVALID,
+)
+_VERSION: Final = {
+    "application/json": {
+        "schema": {
+            "type": "object",
+            "required": ["version", "kind"],
+            "properties": {"version": {"type": "integer", "minimum": 1}, "kind": {"const": "plain"}},
+        }
+    }
+}
