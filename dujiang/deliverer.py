@@ -1,4 +1,4 @@
-"""A deliverer process: webhooks and messages to subscribers, with pages for health and metrics."""
+"""A deliverer process: webhooks, messages and objects to subscribers, with pages for health and metrics."""
 
 import asyncio
 import signal
@@ -23,6 +23,7 @@ from schemas.deprecation import deprecations_of
 from schemas.subscriptions import Protocol
 from schemas.topics import TOPICS
 from sinks import queues
+from sinks.storage.s3 import S3Transport
 from sinks.webhooks.books import Books
 from sinks.webhooks.deliverer import Deliverer
 from sinks.webhooks.http import HttpTransport
@@ -65,7 +66,7 @@ async def deliver_until(
         limits = TimeLimits(headers_s=settings.deliver.answer_s)
         sender = Sender(destinations_of(settings), clock, origin=settings.deliver.origin, limits=limits)
         opened.push_async_callback(sender.close)
-        transports: dict[Protocol, Transport] = {"HTTP": HttpTransport(sender, clock)}
+        transports: dict[Protocol, Transport] = {"HTTP": HttpTransport(sender, clock), "S3": S3Transport(sender, clock)}
         if queues.is_mqtt_installed():
             from sinks.queues.mqtt import MqttTransport  # its library is an extra
 

@@ -87,6 +87,7 @@ _DATA_ZH: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"Value error, a lone surrogate is not a character", "含有不成对的代理字符"),
         (r"Value error, at most (\d+) milestones", "最多 {0} 个里程碑"),
         (r"Value error, a topic to publish to .*", "发布主题不得含 + 或 #，不得以 $ 开头，且应为可打印字符"),
+        (r"String should match pattern '\^\[a-z0-9-\]\{1,40\}\$'", "应为小写字母、数字和连字符，最多 40 个字符"),
         (r"Value error, milestone ids must be distinct", "里程碑编号不得重复"),
     )
 )

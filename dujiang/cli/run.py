@@ -90,7 +90,7 @@ def gateway(
 def deliver(
     http_port: Annotated[int | None, typer.Option(help="TCP port of health and metrics; 0: a free one.")] = None,
 ) -> None:
-    """Deliver to webhooks and brokers until Ctrl-C or SIGTERM. One process works at a time, others wait for its place."""
+    """Deliver to webhooks, brokers and stores until Ctrl-C or SIGTERM. One process works at a time, others wait."""
     from dujiang.deliverer import run_deliverer
 
     with _chosen("deliver", http_port=http_port) as (settings, services):

@@ -23,7 +23,7 @@ SUBSCRIPTION = Table(
     Column("subscription_id", UUID, primary_key=True),
     Column("owner", Text, nullable=False, comment="a partner's id; - where nobody is asked who he is"),
     Column("revision", BigInteger, nullable=False, server_default="1", comment="counts every change"),
-    Column("protocol", Text, nullable=False, comment="HTTP, MQTT5, SSE, PULL, KAFKA"),
+    Column("protocol", Text, nullable=False, comment="HTTP, MQTT5, S3, SSE, PULL, KAFKA"),
     Column("source", Text),
     Column("types", ARRAY(Text), nullable=False, comment="empty: every type the owner may receive"),
     Column("filters", JSONB, nullable=False),

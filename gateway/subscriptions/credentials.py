@@ -1,4 +1,4 @@
-"""How a subscriber gives us what we prove ourselves by at its broker: the PLAIN sink credential of the Subscriptions API."""
+"""How a subscriber gives us what its broker or store knows us by: the PLAIN sink credential of the Subscriptions API."""
 
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
@@ -33,8 +33,8 @@ class CredentialBody(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     credentialType: Literal["PLAIN"] = "PLAIN"  # noqa: N815 - the API's own spelling
-    identifier: Given = Field(description="user name")
-    secret: Given = Field(description="password; never shown again")
+    identifier: Given = Field(description="user name, or access key")
+    secret: Given = Field(description="password, or secret key; never shown again")
 
 
 def router(books: Deliveries, bodies: BodyReader) -> APIRouter:
@@ -43,9 +43,9 @@ def router(books: Deliveries, bodies: BodyReader) -> APIRouter:
 
     @made.put(
         "",
-        summary="Give us a user name and a password",
+        summary="Give us a user name and a password, or an access key",
         description=(
-            "For deliveries to your broker (MQTT5), which must refuse whoever has none."
+            "For deliveries to your broker (MQTT5) or store (S3), which must refuse whoever has none."
             " Replaces what was there; in force within a second. Goes with the subscription."
         ),
         openapi_extra={

@@ -237,7 +237,10 @@ CREDENTIAL_UNUSED = Kind(
     "credential_unused",
     409,
     Text("The subscription needs no credential", "该订阅不需要凭据"),
-    Text("Only deliveries to a broker (MQTT5) show a credential.", "仅向消息服务器（MQTT5）投递时使用凭据。"),
+    Text(
+        "Only deliveries to a broker (MQTT5) or a store (S3) show a credential.",
+        "仅向消息服务器（MQTT5）或对象存储（S3）投递时使用凭据。",
+    ),
     Text(
         "Leave it; webhooks are signed (POST .../secrets), or show tokens of yours (PUT .../oauth2).",
         "无需提供；Webhook 通过签名或贵方令牌认证（/subscriptions/{id}/secrets、…/oauth2）。",

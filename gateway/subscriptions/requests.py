@@ -47,7 +47,11 @@ SINK_CHARS_MAX: Final = 2_048
 DAYS_MAX: Final = 31
 FIELDS_NAMED_MAX: Final = 12
 # What the sink of a protocol is; who reads has none.
-SINKS: Final[Mapping[Protocol, destinations.Scheme]] = {"HTTP": destinations.WEB, "MQTT5": destinations.MQTT}
+SINKS: Final[Mapping[Protocol, destinations.Scheme]] = {
+    "HTTP": destinations.WEB,
+    "MQTT5": destinations.MQTT,
+    "S3": destinations.STORE,
+}
 # Members of an answer that a subscriber may send back unchanged: they are ours, and ignored.
 READ_ONLY: Final = frozenset(
     (
@@ -100,13 +104,16 @@ class SubscriptionBody(SelectionBody):
     """A subscription as it is created or replaced."""
 
     protocol: Protocol = Field(
-        description="HTTP: webhook; MQTT5: your broker; SSE, PULL: you read; KAFKA: whole topics of Kafka itself"
+        description="HTTP: webhook; MQTT5: your broker; S3: your object store; SSE, PULL: you read;"
+        " KAFKA: whole topics of Kafka itself"
     )
     sink: Annotated[str, StringConstraints(max_length=SINK_CHARS_MAX, pattern=STORABLE)] | None = Field(
-        None, description="HTTP: the URL to deliver to; MQTT5: the broker, mqtts://host:8883"
+        None,
+        description="HTTP: the URL to deliver to; MQTT5: the broker, mqtts://host:8883; S3: where objects go,"
+        " https://endpoint/bucket/prefix or https://bucket.endpoint/prefix",
     )
     protocolsettings: dict[str, Any] = Field(
-        default_factory=dict, description="MQTT5: see `Mqtt5Settings`; of other protocols not looked at"
+        default_factory=dict, description="MQTT5: see `Mqtt5Settings`; S3: see `S3Settings`; of other protocols not looked at"
     )
     config: dict[str, Any] = Field(default_factory=dict, description="yours to keep; not looked at")
     start: Annotated[str, StringConstraints(min_length=1, max_length=cursors.CURSOR_CHARS_MAX)] = Field(

@@ -92,7 +92,7 @@ def _add_keeping(routes: APIRouter, service: SubscriptionService, clock: Clock, 
         description=(
             "Events go out from the moment that `start` says. What is not public needs `purpose`, `legal_basis` and"
             " `approver`. A webhook (HTTP) is `pending_validation` until its endpoint has consented;"
-            " a broker (MQTT5) until you gave us a credential (`PUT …/credential`) and it took a trial message."
+            " a broker (MQTT5) or store (S3) until you gave us a credential (`PUT …/credential`) and it took a trial message."
         ),
         openapi_extra=_body(SubscriptionBody),
         responses=responses_of(201, "Subscription", *BODY_REFUSALS, *_SELECTION, kinds.SUBSCRIPTIONS_TOO_MANY),

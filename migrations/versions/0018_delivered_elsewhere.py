@@ -1,4 +1,4 @@
-"""Deliveries to brokers: what the tables say of themselves"""
+"""Deliveries to brokers and stores: what the tables say of themselves"""
 
 from alembic import op
 
@@ -9,7 +9,7 @@ depends_on = None
 
 # Table, column, before, after; without a column the table's own.
 COMMENTS = (
-    ("subscription", "protocol", "HTTP, SSE, PULL, KAFKA", "HTTP, MQTT5, SSE, PULL, KAFKA"),
+    ("subscription", "protocol", "HTTP, SSE, PULL, KAFKA", "HTTP, MQTT5, S3, SSE, PULL, KAFKA"),
     (
         "subscription_position",
         "next_offset",

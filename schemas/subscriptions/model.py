@@ -9,7 +9,7 @@ from uuid import UUID
 from schemas.filters import Filters, compile_filters
 from schemas.subscriptions.rights import Reader, Withheld
 
-Protocol = Literal["HTTP", "MQTT5", "SSE", "PULL", "KAFKA"]
+Protocol = Literal["HTTP", "MQTT5", "S3", "SSE", "PULL", "KAFKA"]
 State = Literal["pending_validation", "enabled", "paused", "disabled", "expired"]
 StartFrom = Literal["now", "earliest", "instant", "cursor", "snapshot"]
 Actor = Literal["partner", "operator", "platform"]
@@ -29,11 +29,11 @@ Reason = Literal[
     "expired",
 ]
 
-PROTOCOLS: Final[tuple[Protocol, ...]] = ("HTTP", "MQTT5", "SSE", "PULL", "KAFKA")
+PROTOCOLS: Final[tuple[Protocol, ...]] = ("HTTP", "MQTT5", "S3", "SSE", "PULL", "KAFKA")
 # The platform sends: numbers, retries, dead letters. Of the others the subscriber reads.
-PUSHED: Final[frozenset[Protocol]] = frozenset({"HTTP", "MQTT5"})
-# HTTP: the endpoint must consent (webhook handshake). MQTT5: the broker must take our credential, and nobody without one.
-# KAFKA: the broker must know the user and its rights.
+PUSHED: Final[frozenset[Protocol]] = frozenset({"HTTP", "MQTT5", "S3"})
+# HTTP: the endpoint must consent (webhook handshake). MQTT5, S3: the sink must take our credential, and nobody without
+# one. KAFKA: the broker must know the user and its rights.
 NEEDS_VALIDATION: Final[frozenset[Protocol]] = PUSHED | {"KAFKA"}
 # The owner where nobody is asked who he is (gateway.auth none). No partner can have this id.
 NOBODY: Final = "-"

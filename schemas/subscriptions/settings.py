@@ -34,10 +34,23 @@ class Mqtt5Settings(_Settings):
     expiry: int | None = Field(None, ge=1, le=EXPIRY_S_MAX, description="s after which the broker may drop what nobody fetched")
 
 
+class S3Settings(_Settings):
+    """How objects are signed. Where they go the sink says."""
+
+    region: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,40}$")] = Field(
+        "us-east-1", description="of the signature; many stores of other makers take any"
+    )
+
+
 # Settings of the others are the subscriber's own and not looked at.
-SETTINGS: Final[Mapping[Protocol, type[_Settings]]] = {"MQTT5": Mqtt5Settings}
+SETTINGS: Final[Mapping[Protocol, type[_Settings]]] = {"MQTT5": Mqtt5Settings, "S3": S3Settings}
 
 
 def mqtt5_settings(stored: Mapping[str, Any]) -> Mqtt5Settings:
     """Of a subscription that was checked when it was made. Raises ValidationError for what never was."""
     return Mqtt5Settings.model_validate(dict(stored))
+
+
+def s3_settings(stored: Mapping[str, Any]) -> S3Settings:
+    """As `mqtt5_settings`."""
+    return S3Settings.model_validate(dict(stored))

@@ -212,9 +212,7 @@ class _Client(paho.Client):
             CallbackAPIVersion.VERSION2, client_id, protocol=MQTTProtocolVersion.MQTTv5, reconnect_on_failure=False
         )
         self._connected_sock = sock
-        self.max_inflight_messages = (
-            0  # without limit: the broker's Receive Maximum, which paho does not keep to, is ours to keep
-        )
+        self.max_inflight_messages = 0  # none: the broker's Receive Maximum, which paho does not know, is ours to keep
 
     def _create_socket(self) -> "_Heard":
         return self._connected_sock

@@ -86,6 +86,17 @@ MQTT: Final = Scheme(
     "the URL names a server and nothing on it; the topic is a setting",
     "URL 只应指明服务器，主题另行设置",
 )
+# What is signed must be what is sent: no character that any program would escape, and no segment that one would take away.
+STORE: Final = Scheme(
+    "https",
+    "http",
+    (443, 8443),
+    (80, 8080),
+    "https://endpoint/bucket/prefix",
+    re.compile(r"(/(?!\.{1,2}(/|\Z))[A-Za-z0-9._~-]+)*/?"),
+    "the URL's path is bucket and prefix, of letters, digits and . _ ~ -, without a query",
+    "URL 的路径为存储桶和前缀，只能含字母、数字和 . _ ~ -，且不带查询参数",
+)
 
 
 @dataclass(frozen=True)

@@ -124,6 +124,15 @@ class Sender:
         answer, _, content = await self._ask("POST", url, body, headers)
         return answer, content
 
+    async def put(self, url: str, body: bytes, headers: Mapping[str, str]) -> tuple[Answer, bytes]:
+        """As `fetch`, with PUT."""
+        answer, _, content = await self._ask("PUT", url, body, headers)
+        return answer, content
+
+    def target(self, url: str) -> URL:
+        """The URL as it is asked for. Raises DestinationRefused."""
+        return self._parsed(url)
+
     async def shake_hands(
         self, url: str, rate_per_minute: int | None, callback: str | None = None
     ) -> Granted | Pending | Refused:

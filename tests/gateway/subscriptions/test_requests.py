@@ -21,6 +21,7 @@ from tests.gateway.subscriptions.memory import ANNOUNCED, MONITORED, SUSPENDED
 NOW = datetime(2026, 3, 1, 8, tzinfo=UTC)
 ALL = Reader((("subscribe:*", "clearance:internal"),), is_stated=True)
 PULL = {"protocol": "PULL"}
+S3 = {"protocol": "S3", "sink": "https://store.agency.example/bucket/prefix"}
 MQTT5 = {"protocol": "MQTT5", "sink": "mqtts://broker.agency.example", "protocolsettings": {"topicname": "bureau/projects"}}
 
 
@@ -144,6 +145,26 @@ def test_a_broker_that_would_get_nothing_is_refused_with_the_reason(sink: str | 
     assert refusal(judged) == ("subscription_invalid", [("/sink", reason)])
 
 
+@pytest.mark.parametrize(
+    ("changes", "place"),
+    [
+        ({"sink": None}, ("/sink", "sink_missing")),
+        ({"sink": "https://10.0.0.1/bucket"}, ("/sink", "sink_address_private")),
+        ({"sink": "https://store.agency.example/bucket?acl"}, ("/sink", "sink_path")),
+        ({"sink": "https://store.agency.example/bucket/../other"}, ("/sink", "sink_path")),
+        ({"sink": "https://store.agency.example/%62ucket"}, ("/sink", "sink_path")),
+        ({"sink": "https://store.agency.example//bucket"}, ("/sink", "sink_path")),
+        ({"protocolsettings": {"region": "EU West"}}, ("/protocolsettings/region", "string_pattern_mismatch")),
+        ({"protocolsettings": {"secret": "s3cret"}}, ("/protocolsettings/secret", "extra_forbidden")),
+    ],
+)
+def test_a_store_that_would_get_nothing_is_refused_with_the_reason(changes: dict[str, Any], place: tuple[str, str]) -> None:
+    def judged() -> None:
+        requests.refuse_destination(requests.subscription_of(S3 | changes), Rules())
+
+    assert refusal(judged) == ("subscription_invalid", [place])
+
+
 def test_a_broker_is_refused_where_its_library_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     body = requests.subscription_of(MQTT5)
     requests.refuse_missing_library(body)
@@ -152,7 +173,7 @@ def test_a_broker_is_refused_where_its_library_is_not_installed(monkeypatch: pyt
 
 
 def test_a_token_of_single_rows_orders_deliveries_which_are_judged_by_it_and_no_whole_topics() -> None:
-    for ordered in ({"protocol": "HTTP", "sink": "https://a.example/"}, MQTT5):
+    for ordered in ({"protocol": "HTTP", "sink": "https://a.example/"}, MQTT5, S3):
         requests.refuse_narrowed(requests.subscription_of(ordered), ("subscribe:*", "only:region=3301*"))
     found = refusal(requests.refuse_narrowed, requests.subscription_of({"protocol": "KAFKA"}), ("only:region=3301*",))
     assert found == ("subscribe_right_missing", [("/protocol", "token_narrowed")])

@@ -61,7 +61,8 @@ def test_a_change_says_why_since_when_and_by_whom() -> None:
 
 
 def test_what_is_delivered_begins_unvalidated_and_readers_enabled() -> None:
-    assert [begun(protocol, "partner", NOW).state for protocol in ("HTTP", "MQTT5", "SSE", "PULL", "KAFKA")] == [
+    assert [begun(protocol, "partner", NOW).state for protocol in ("HTTP", "MQTT5", "S3", "SSE", "PULL", "KAFKA")] == [
+        "pending_validation",
         "pending_validation",
         "pending_validation",
         "enabled",

@@ -145,6 +145,28 @@ class TestBroker:
         log = (broker.folder / "log").read_text()
         assert log.count("New client connected") == 1
 
+    def test_an_idle_connection_is_closed_and_made_again_when_needed(
+        self, broker: Broker, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("sinks.queues.connection.TEND_S", 0.05)
+        monkeypatch.setattr("sinks.queues.connection.IDLE_S", 0.1)
+        made = subscription(broker.url)
+
+        def log() -> str:
+            return (broker.folder / "log").read_text()
+
+        async def use(channel: Channel) -> list[Answer]:
+            answers = [await channel.post(broker.url, BODY, HEADERS)]
+            end_s = time.monotonic() + 10
+            while "disconnected" not in log():
+                assert time.monotonic() < end_s
+                await asyncio.sleep(0.05)
+            return [*answers, await channel.post(broker.url, BODY, HEADERS)]
+
+        found = run(broker.port, lambda transport: over(transport, made, use))
+        assert found == [Answer("acknowledged")] * 2
+        assert log().count("New client connected") == 2
+
     def test_a_wrong_password_is_said_and_nothing_sent(self, broker: Broker) -> None:
         found = validated(broker, held(password="wrong"))
         assert isinstance(found, Refused)
@@ -270,7 +292,7 @@ def with_liar(liar: Liar, use: Callable[[Channel, str], Awaitable[T]]) -> T:
         server = await asyncio.start_server(liar.serve, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         rules = Rules((ipaddress.ip_network("127.0.0.0/8"),), is_plain_allowed=True, ports=frozenset({port}))
-        transport = MqttTransport(rules, limits=TimeLimits(connect_s=1, headers_s=0.5))
+        transport = MqttTransport(rules, limits=TimeLimits(connect_s=1, headers_s=1.5))
         url = f"mqtt://127.0.0.1:{port}"
         channel = transport.open(subscription(url), held())
         try:

@@ -1,0 +1,1 @@
+"""Deliveries into object stores of subscribers: one object for each event."""
