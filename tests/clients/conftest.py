@@ -1,8 +1,10 @@
-"""A gateway process that asks for tokens, a partner with a token and a key, and packages of npm."""
+"""A gateway process that asks for tokens, a partner with token, key and subscription, and the clients in other languages."""
 
+import json
 import os
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,11 +12,13 @@ from typing import Any
 
 import pytest
 
+from tests.clients.drivers import Driver, driver_of
 from tests.gateway.signing import Signer
 
 ROOT = Path(__file__).parents[2]
 PARTNER = "institute-7"
 AUDIENCE = "https://gateway.bureau.example"
+CALL = "gov.stiib.research.call.announced.v1"
 
 
 @dataclass
@@ -58,3 +62,22 @@ def live(stage: Any, tmp_path: Path) -> Iterator[Live]:
         )
         process.terminate()
         assert process.wait(20) == 0
+
+
+@pytest.fixture
+def subscription(live: Live) -> str:
+    """Of all announced calls, from now on."""
+    scopes = ["--scope", "publish:gov.stiib.research.*", "--scope", "subscribe:gov.stiib.research.call.*"]
+    live.dujiang("partners", "add", PARTNER, "--name", "Institute 7", *scopes, "--replace")
+    body = json.dumps({"protocol": "PULL", "types": [CALL]}).encode()
+    headers = {"content-type": "application/json", "authorization": f"Bearer {live.token}"}
+    request = urllib.request.Request(f"{live.url}/subscriptions", body, headers)  # noqa: S310
+    with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310
+        return str(json.load(answer)["id"])
+
+
+@pytest.fixture(scope="session", params=["javascript", "java"])
+def driver(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
+    """Each of the clients in another language; one process for all tests."""
+    with driver_of(request.param, tmp_path_factory.mktemp(request.param)) as running:
+        yield running

@@ -1,31 +1,16 @@
 """The client reads a subscription of the gateway's, page after page."""
 
-import json
-import urllib.request
 from itertools import islice
 from typing import Any
 
 import pytest
 from dujiang_client import Client, Event, Refused, Signer
 
-from tests.clients.conftest import AUDIENCE, PARTNER
+from tests.clients.conftest import AUDIENCE, CALL, PARTNER
 
 pytestmark = pytest.mark.services
 
-TYPE = "gov.stiib.research.call.announced.v1"
 DATA = {"title": "征集", "programme": "P", "opens_at": None, "closes_at": None, "budget": None}
-
-
-@pytest.fixture
-def subscription(live: Any) -> str:
-    """Of all announced calls, from now on."""
-    scopes = ["--scope", "publish:gov.stiib.research.*", "--scope", "subscribe:gov.stiib.research.call.*"]
-    live.dujiang("partners", "add", PARTNER, "--name", "Institute 7", *scopes, "--replace")
-    body = json.dumps({"protocol": "PULL", "types": [TYPE]}).encode()
-    headers = {"content-type": "application/json", "authorization": f"Bearer {live.token}"}
-    request = urllib.request.Request(f"{live.url}/subscriptions", body, headers)  # noqa: S310
-    with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310
-        return str(json.load(answer)["id"])
 
 
 @pytest.fixture(params=["token", "key"])
@@ -36,7 +21,7 @@ def client(request: pytest.FixtureRequest, live: Any) -> Client:
 
 
 def publish(client: Client, *subjects: str) -> None:
-    client.publish_all([Event(TYPE, f"/partners/{PARTNER}", subject, DATA) for subject in subjects])
+    client.publish_all([Event(CALL, f"/partners/{PARTNER}", subject, DATA) for subject in subjects])
 
 
 def subjects(pages: Any) -> list[str]:
