@@ -14,6 +14,7 @@ OPEN = table(
         f" WHERE (condition = 'firing' OR handling = 'open') AND {found('alert_key', 'title', 'severity')}"
         " ORDER BY v_alert.is_acknowledged_late DESC, severity_rank DESC, age_s DESC LIMIT 200"
     ),
+    page="alerts",
 )
 PER_INCIDENT = table(
     Words("每次事件的通知数，一周", "Notifications for each incident, this week"),

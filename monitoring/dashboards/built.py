@@ -16,6 +16,7 @@ from grafana_foundation_sdk.models.dashboard import (
     DynamicConfigValue,
     Threshold,
     ThresholdsMode,
+    VariableHide,
     VariableOption,
     VariableRefresh,
 )
@@ -25,6 +26,12 @@ from monitoring.dashboards.declared import COLUMNS, Column, Dashboard, Panel, Pr
 TAG = "dujiang"
 REFRESH_S: Final = 60  # each panel asks again
 STORY_URL = "/d/dujiang-story?var-subject=${__value.raw:percentencode}"
+# Where people reach the console: set at the role that Grafana reads with, since a dashboard's file is the same everywhere.
+CONSOLE_SQL = (
+    "SELECT coalesce(nullif(current_setting('dujiang.console_url', true), ''), 'http://127.0.0.1:8690') || '/console'"
+    " AS console"
+)
+CONSOLE = "控制台 · Console"
 # As provisioned: monitoring/grafana/provisioning/datasources/dujiang.yml.
 PROMETHEUS = DataSourceRef(type_val="prometheus", uid="prometheus")
 POSTGRES = DataSourceRef(type_val="grafana-postgresql-datasource", uid="postgres")
@@ -80,6 +87,7 @@ def _dashboard(declared: Dashboard) -> build.Dashboard:
     )
     for variable in declared.variables:
         made.with_variable(_variable(variable))
+    made.with_variable(_console()).link(_to_console(""))
     number = 0
     for row in declared.rows:
         made.with_row(build.Row(str(row.title)).id(number := number + 1))
@@ -104,6 +112,21 @@ def _variable(variable: Variable) -> build.TextBoxVariable | build.QueryVariable
     )
 
 
+def _console() -> build.QueryVariable:
+    """Not shown; links begin with it."""
+    return (
+        build.QueryVariable("console")
+        .datasource(POSTGRES)
+        .query(CONSOLE_SQL)
+        .refresh(VariableRefresh.ON_DASHBOARD_LOAD)
+        .hide(VariableHide.HIDE_VARIABLE)
+    )
+
+
+def _to_console(page: str) -> build.DashboardLink:
+    return build.DashboardLink(CONSOLE).type(DashboardLinkType.LINK).url(f"${{console:raw}}/{page}").target_blank(True)
+
+
 def _panel(panel: Panel) -> _AnyPanel:
     made = (
         _new(panel)
@@ -116,6 +139,8 @@ def _panel(panel: Panel) -> _AnyPanel:
     )
     steps = [Threshold(value=None, color="green"), *(Threshold(value=value, color=color) for value, color in panel.levels)]
     made.thresholds(build.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(steps))
+    if panel.page:
+        made.links([_to_console(panel.page)])
     for index, query in enumerate(panel.queries):
         made.with_target(_target(query, "ABCDEF"[index], is_instant=panel.kind != "lines"))
     return made
@@ -153,8 +178,14 @@ def _properties(column: Column) -> list[DynamicConfigValue]:
         DynamicConfigValue(id_val="displayName", value=str(column.title)),
         DynamicConfigValue(id_val="unit", value=column.unit),
     ]
+    links: list[dict[str, object]] = []
     if column.is_entity:
-        found.append(DynamicConfigValue(id_val="links", value=[{"title": "经过 · Story", "url": STORY_URL}]))
+        links.append({"title": "经过 · Story", "url": STORY_URL})
+    if column.page:
+        url = f"${{console:raw}}/{column.page}${{__value.raw:percentencode}}"
+        links.append({"title": CONSOLE, "url": url, "targetBlank": True})
+    if links:
+        found.append(DynamicConfigValue(id_val="links", value=links))
     return found
 
 

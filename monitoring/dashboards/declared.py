@@ -37,7 +37,7 @@ class Sql:
 class Panel:
     """One answer. `unit` is Grafana's id of it; of a table, of the columns that COLUMNS gives none.
 
-    width: columns of 24. levels: (from this value on, colour), above green.
+    width: columns of 24. levels: (from this value on, colour), above green. page: of the console, where its title leads.
     """
 
     kind: Kind
@@ -47,6 +47,7 @@ class Panel:
     queries: tuple[Prom | Sql, ...]
     width: int
     levels: tuple[tuple[float, str], ...] = ()
+    page: str = ""
 
     @property
     def height(self) -> int:
@@ -96,10 +97,16 @@ NOTICE = ((1.0, "yellow"),)
 
 
 def stat(
-    title: Words, meaning: Words, query: Prom | Sql, *, unit: str = "short", levels: tuple[tuple[float, str], ...] = ()
+    title: Words,
+    meaning: Words,
+    query: Prom | Sql,
+    *,
+    unit: str = "short",
+    levels: tuple[tuple[float, str], ...] = (),
+    page: str = "",
 ) -> Panel:
     """One number; six stand side by side."""
-    return Panel("stat", title, meaning, unit, (query,), 4, levels)
+    return Panel("stat", title, meaning, unit, (query,), 4, levels, page)
 
 
 def lines(title: Words, meaning: Words, *queries: Prom, unit: str, width: int = 12) -> Panel:
@@ -112,9 +119,9 @@ def bars(title: Words, meaning: Words, *queries: Prom | Sql, unit: str = "short"
     return Panel("bars", title, meaning, unit, queries, width)
 
 
-def table(title: Words, meaning: Words, query: Sql, *, width: int = GRID) -> Panel:
+def table(title: Words, meaning: Words, query: Sql, *, width: int = GRID, page: str = "") -> Panel:
     """Which ones. Column names come from COLUMNS."""
-    return Panel("table", title, meaning, "none", (query,), width)
+    return Panel("table", title, meaning, "none", (query,), width, page=page)
 
 
 SEARCH = Variable("search", Words("查找", "Search"), "text")
@@ -126,19 +133,23 @@ def found(*columns: str) -> str:
 
 
 class Column(NamedTuple):
-    """A table's column: what it is called, its unit, and whether it names an entity that has a story."""
+    """A table's column: what it is called, its unit, whether it names an entity that has a story.
+
+    page: of the console, what the value's own address begins with.
+    """
 
     title: Words
     unit: str = "none"
     is_entity: bool = False
+    page: str = ""
 
 
 COLUMNS: dict[str, Column] = {
     # what
-    "project_id": Column(Words("项目", "Project"), is_entity=True),
-    "call_id": Column(Words("征集", "Call"), is_entity=True),
-    "alert_key": Column(Words("告警", "Alert"), is_entity=True),
-    "subject": Column(Words("对象", "Entity"), is_entity=True),
+    "project_id": Column(Words("项目", "Project"), is_entity=True, page="projects/"),
+    "call_id": Column(Words("征集", "Call"), is_entity=True, page="calls/"),
+    "alert_key": Column(Words("告警", "Alert"), is_entity=True, page="alerts/"),
+    "subject": Column(Words("对象", "Entity"), is_entity=True, page="search?q="),
     "title": Column(Words("名称", "Title")),
     "lead": Column(Words("承担单位", "Lead")),
     "programme": Column(Words("计划", "Programme")),
@@ -146,16 +157,16 @@ COLUMNS: dict[str, Column] = {
     "monitor": Column(Words("监控源", "Monitor")),
     "event_type": Column(Words("事件类型", "Event type")),
     "event_name": Column(Words("事件", "Event")),
-    "event_id": Column(Words("事件编号", "Event id")),
-    "event_source": Column(Words("来源", "Source")),
+    "event_id": Column(Words("事件编号", "Event id"), page="search?q="),
+    "event_source": Column(Words("来源", "Source"), page="search?q="),
     "connector": Column(Words("连接器", "Connector")),
     "name": Column(Words("文件", "File")),
-    "step": Column(Words("步骤", "Step")),
-    "topic": Column(Words("主题", "Topic")),
+    "step": Column(Words("步骤", "Step"), page="way/step/"),
+    "topic": Column(Words("主题", "Topic"), page="way/topic/"),
     "partition": Column(Words("分区", "Partition")),
     "record_offset": Column(Words("位移", "Offset")),
     "next_offset": Column(Words("下一位移", "Next offset")),
-    "partner": Column(Words("合作方", "Partner")),
+    "partner": Column(Words("合作方", "Partner"), page="partners/"),
     "protocol": Column(Words("方式", "Protocol")),
     "types": Column(Words("事件类型", "Event types")),
     # how it stands

@@ -41,6 +41,7 @@ CIRCUITS = stat(
     Words("只收到探测的端点；其余订阅不受影响。", "They get nothing but probes; other subscriptions are not affected."),
     Prom("sum(dujiang_delivery_circuits_open)"),
     levels=NOTICE,
+    page="subscriptions",
 )
 DEAD = stat(
     Words("死信", "Dead letters"),
@@ -50,6 +51,7 @@ DEAD = stat(
     ),
     Prom("sum(increase(dujiang_delivery_dead_letters_total[$__range])) or vector(0)"),
     levels=ALARM,
+    page="subscriptions",
 )
 WITHHELD = stat(
     Words("未予投递", "Withheld"),
@@ -105,6 +107,7 @@ SUBSCRIBERS = table(
         f" FROM v_subscription WHERE {found('partner', 'types', 'purpose', 'approver')}"
         " ORDER BY behind_s DESC, partner, created_at, subscription_id LIMIT 200"
     ),
+    page="subscriptions",
 )
 
 DASHBOARD = Dashboard(

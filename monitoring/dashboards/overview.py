@@ -7,23 +7,27 @@ OVERDUE = stat(
     Words("有里程碑或验收申请已过期限的项目。", "Projects with a milestone or an application for acceptance past its limit."),
     Sql("SELECT count(*) AS projects FROM v_listed_project WHERE is_overdue"),
     levels=NOTICE,
+    page="projects?claim=overdue",
 )
 AT_RISK = stat(
     Words("有风险项目", "Projects at risk"),
     Words("执行中、30 天内有里程碑到期且未报告。", "Executing, with a milestone due within 30 days and not reported."),
     Sql("SELECT count(DISTINCT project_id) AS projects FROM v_due_milestone WHERE is_at_risk"),
     levels=NOTICE,
+    page="projects?claim=at_risk",
 )
 CLOSING = stat(
     Words("即将截止的征集", "Calls closing soon"),
     Words("14 天内截止的征集。", "Calls that close within 14 days."),
     Sql("SELECT count(*) AS calls FROM v_call WHERE phase = 'closing_soon'"),
+    page="calls?phase=closing_soon",
 )
 FIRING = stat(
     Words("触发中的告警", "Alerts firing"),
     Words("监控源认为仍在发生的告警。", "Alerts that their monitor says go on."),
     Sql("SELECT count(*) AS alerts FROM v_alert WHERE condition = 'firing'"),
     levels=NOTICE,
+    page="alerts",
 )
 LATE = stat(
     Words("确认超时的告警", "Alerts nobody took"),
@@ -33,12 +37,14 @@ LATE = stat(
     ),
     Sql("SELECT count(*) AS alerts FROM v_alert WHERE is_acknowledged_late"),
     levels=ALARM,
+    page="alerts",
 )
 QUARANTINE = stat(
     Words("隔离区待处理", "Waiting in quarantine"),
     Words("无法处理、等待修复或搁置的记录。", "Records that cannot work as they are and wait for repair or a decision."),
     Sql("SELECT count(*) AS records FROM v_quarantine WHERE state = 'waiting'"),
     levels=NOTICE,
+    page="quarantine",
 )
 STATES = bars(
     Words("项目按状态", "Projects by state"),

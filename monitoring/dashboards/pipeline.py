@@ -102,12 +102,14 @@ PAUSED = stat(
     Words("坏记录成批出现而暂停的分区。", "Partitions that the breaker paused since bad records came in a flood."),
     Prom(f"sum(dujiang_breaker_open{_STEP}) or vector(0)"),
     levels=ALARM,
+    page="way",
 )
 UNBALANCED = stat(
     Words("账目不平", "Unaccounted records"),
     Words("必须为 0；否则有丢失或重复，是平台的缺陷。", "Must be 0; anything else is a loss or a double count, and ours."),
     Prom(f"sum(abs(dujiang_ledger_unbalanced_records{_STEP}))"),
     levels=ALARM,
+    page="way",
 )
 TIMERS_LATE = stat(
     Words("过期未生效的定时器", "Timers late"),
@@ -120,6 +122,7 @@ QUARANTINED = stat(
     Words("所示时段内进入隔离区的记录。", "Records set aside within the time shown."),
     Prom(f"sum(increase(dujiang_quarantined_total{_STEP}[$__range])) or vector(0)"),
     levels=NOTICE,
+    page="quarantine",
 )
 OLDEST_PARKED = stat(
     Words("最早的暂存事件", "Oldest parked event"),
@@ -167,6 +170,7 @@ LEDGER = table(
         "SELECT step, topic, passed, applied, duplicate, superseded, rejected, quarantined, gap, waiting, unaccounted, moved_at"
         " FROM v_ledger ORDER BY step, topic"
     ),
+    page="way",
 )
 DEPENDENCIES = lines(
     Words("Kafka 与 PostgreSQL", "Kafka and PostgreSQL"),

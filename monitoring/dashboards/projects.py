@@ -9,12 +9,14 @@ SILENT = stat(
     Words("执行中、一年以上没有报告。", "Executing, and not reported for over a year."),
     Sql("SELECT count(*) AS projects FROM v_listed_project WHERE is_silent"),
     levels=NOTICE,
+    page="projects?claim=silent",
 )
 UNDERSPENT = stat(
     Words("拨付不足的项目", "Underspent projects"),
     Words("已到验收或以后，拨付不到合同的一半。", "In acceptance or later, with less than half of the contract paid."),
     Sql("SELECT coalesce(sum(underspent), 0)::bigint AS projects FROM v_project_count"),
     levels=NOTICE,
+    page="projects?claim=underspent",
 )
 WAITING = stat(
     Words("等待前序的事件", "Parked events"),
@@ -31,6 +33,7 @@ OVERDUE = table(
         "SELECT project_id, title, lead, programme, state, overdue_days FROM v_listed_project"
         f" WHERE is_overdue AND {_MINE} ORDER BY overdue_from, project_id LIMIT 200"
     ),
+    page="projects?claim=overdue",
 )
 MILESTONES = table(
     Words("90 天内到期的里程碑", "Milestones due within 90 days"),
@@ -54,6 +57,7 @@ UNACCEPTED = table(
         " FROM v_listed_project WHERE state = 'acceptance_pending' AND end_on <= (now() AT TIME ZONE 'UTC')::date"
         f" AND {_MINE} ORDER BY v_listed_project.end_on, project_id LIMIT 200"
     ),
+    page="projects?state=acceptance_pending",
 )
 EXTENSIONS = table(
     Words("延期申请", "Extensions"),
@@ -97,6 +101,7 @@ STUCK = table(
         " ORDER BY l.moved_at LIMIT 1) p ON true ORDER BY longest_s DESC NULLS LAST"
     ),
     width=12,
+    page="projects",
 )
 APPLICATIONS = table(
     Words("等得最久的申报与评审", "Applications and reviews that wait longest"),
@@ -106,6 +111,7 @@ APPLICATIONS = table(
         f" WHERE state IN ('applied', 'returned', 'under_review', 'reserve') AND {_MINE}"
         " ORDER BY moved_at, project_id LIMIT 200"
     ),
+    page="projects?state=under_review",
 )
 CALLS = table(
     Words("14 天内截止的征集", "Calls that close within 14 days"),
@@ -123,6 +129,7 @@ CALLS = table(
         " RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW EXCLUDE GROUP)) c"
         " WHERE c.phase = 'closing_soon' ORDER BY c.closes_at, c.call_id"
     ),
+    page="calls?phase=closing_soon",
 )
 
 DASHBOARD = Dashboard(

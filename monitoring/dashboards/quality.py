@@ -17,6 +17,7 @@ PUBLISHERS = table(
         " LEFT JOIN (SELECT event_source, count(*) AS records FROM v_quarantine WHERE state = 'waiting' GROUP BY 1) q"
         f" USING (event_source) WHERE {found('e.event_source')} ORDER BY e.last_recorded_at, e.event_source LIMIT 200"
     ),
+    page="partners",
 )
 CAUSES = table(
     Words("隔离区按原因", "Quarantine by cause"),
@@ -25,16 +26,16 @@ CAUSES = table(
         "SELECT reason, event_source, event_type, count(*) AS records, min(first_failed_at) AS first_failed_at"
         " FROM v_quarantine WHERE state = 'waiting' GROUP BY 1, 2, 3 ORDER BY records DESC, reason, event_source LIMIT 200"
     ),
+    page="quarantine",
 )
 RECORDS = table(
     Words("隔离区的记录", "Records in quarantine"),
-    Words(
-        "最早的在前；用 dujiang quarantine show 看全部内容。", "The earliest first; `dujiang quarantine show` shows everything."
-    ),
+    Words("最早的在前；全部内容与修复在控制台。", "The earliest first; the console shows everything, and repairs."),
     Sql(
         "SELECT reason, event_source, event_id, topic, partition, record_offset, pointer, age_s FROM v_quarantine"
         f" WHERE state = 'waiting' AND {found('reason', 'event_source', 'event_id')} ORDER BY first_failed_at, id LIMIT 200"
     ),
+    page="quarantine?state=waiting",
 )
 REJECTIONS = table(
     Words("规则驳回", "Refused by the rules"),

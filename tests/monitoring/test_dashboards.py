@@ -1,6 +1,7 @@
 """Dashboards: fresh, whole, described, and every query answers."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +11,9 @@ import psycopg
 import pytest
 import yaml
 
+from gateway.console.pages.frame import PAGES
 from monitoring.dashboards import DASHBOARDS
-from monitoring.dashboards.built import as_json, parsed
+from monitoring.dashboards.built import CONSOLE_SQL, as_json, parsed
 from monitoring.dashboards.declared import COLUMNS, GRID, Dashboard, Panel, Prom, Sql
 from tests.monitoring.grafana import promql_of, read, sql_of
 from tests.monitoring.promtool import ROOT, run_promtool
@@ -90,6 +92,35 @@ def test_a_table_leads_from_an_entity_to_its_story() -> None:
         for link in part["value"]
     ]
     assert ("project_id", "/d/dujiang-story?var-subject=${__value.raw:percentencode}") in links
+    assert ("project_id", "${console:raw}/projects/${__value.raw:percentencode}") in links
+
+
+def test_links_to_the_console_name_pages_that_it_has() -> None:
+    text = "".join(as_json(dashboard) for dashboard in DASHBOARDS)
+    named = set(re.findall(r"\$\{console:raw\}/([a-z]*)", text))
+    assert named <= {path for _, path in PAGES} | {"search"}
+    assert {"", "projects", "calls", "alerts", "quarantine", "way", "partners", "subscriptions"} <= named
+
+
+@pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda dashboard: dashboard.uid)
+def test_every_dashboard_leads_to_the_console(dashboard: Dashboard) -> None:
+    written = json.loads(as_json(dashboard))
+    assert "${console:raw}/" in [link.get("url") for link in written["links"]]
+    [variable] = [one for one in written["templating"]["list"] if one["name"] == "console"]
+    assert (variable["datasource"]["uid"], variable["query"], variable["hide"]) == ("postgres", CONSOLE_SQL, 2)
+
+
+@pytest.mark.services
+def test_the_console_s_address_is_a_setting_of_the_reading_role(reader: psycopg.Connection[Any]) -> None:
+    assert read(reader, CONSOLE_SQL) == [{"console": "http://127.0.0.1:8690/console"}]
+    with reader.cursor() as cursor:
+        cursor.execute("SELECT set_config('dujiang.console_url', 'https://console.example.cn', false)")
+    try:
+        assert read(reader, CONSOLE_SQL) == [{"console": "https://console.example.cn/console"}]
+    finally:
+        with reader.cursor() as cursor:
+            cursor.execute("RESET dujiang.console_url")
+    assert read(reader, CONSOLE_SQL) == [{"console": "http://127.0.0.1:8690/console"}]
 
 
 def test_dashboards_and_rules_read_what_is_counted_and_leave_nothing_out(rules: list[dict[str, Any]]) -> None:
