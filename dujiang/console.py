@@ -71,6 +71,7 @@ def _base(settings: Settings, services: Services, *, is_secure: bool) -> Base:
         clock=SystemClock(),
         limits=Limits(timedelta(hours=chosen.session_hours), timedelta(minutes=chosen.idle_minutes)),
         zone=_zone(chosen.time_zone),
+        grafana_url=chosen.grafana_url,
         hosts=hosts | ({host} if host else frozenset()),
         is_secure=is_secure,
     )

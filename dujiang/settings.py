@@ -94,6 +94,11 @@ class Console(_Group):
     )
     session_hours: int = Field(12, ge=1, le=168, description="hours until a person signs in again")
     idle_minutes: int = Field(60, ge=5, le=1_440, description="minutes without a page or a deed until a session ends")
+    grafana_url: str = Field(
+        "",
+        pattern=r"^(https?://[A-Za-z0-9.:\[\]/_-]+)?$",
+        description="where people reach Grafana, for links from a step to its figures; empty: no links",
+    )
     time_zone: str = Field("Asia/Shanghai", description="zone in which instants are shown (IANA name)")
 
 

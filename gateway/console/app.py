@@ -45,7 +45,8 @@ class Base:
 
     dsn: of the role that may write the console's own tables and quarantine's settling. reader_dsn: of a role that may read
     the views. publish: returns once all in-sync replicas have the messages. ends: every partition's end offset.
-    tell: an entity's story by the rules. parts: steps and sinks as declared. hosts: names it answers to.
+    tell: an entity's story by the rules. parts: steps and sinks as declared. grafana_url: empty where there is none.
+    hosts: names it answers to.
     """
 
     dsn: str
@@ -58,6 +59,7 @@ class Base:
     clock: Clock
     limits: Limits
     zone: ZoneInfo
+    grafana_url: str
     hosts: frozenset[str]
     is_secure: bool
 
@@ -87,6 +89,7 @@ async def opened(base: Base) -> AsyncIterator[FastAPI]:
         parts=base.parts,
         clock=base.clock,
         zone=base.zone,
+        grafana_url=base.grafana_url,
     )
     screens = Screens(house)
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, telemetry=NO_TELEMETRY)

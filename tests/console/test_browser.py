@@ -28,9 +28,12 @@ PAGES = (
     "/quarantine",
     "/quarantine/1",
     "/way",
+    "/way/topic/research.project.event",
+    "/way/step/projects",
     "/works",
     "/search?q=pump",
     "/partners",
+    "/partners/institute",
     "/subscriptions",
     f"/subscriptions/{HOOK}",
 )
@@ -158,6 +161,28 @@ def test_way_leads_to_topic_and_step(enter: Enter) -> None:
     page.get_by_role("link", name="projects", exact=True).first.click()
     expect(page.locator("h1")).to_have_text("projects")
     expect(page.locator("tbody")).to_contain_text("research.project.event")
+
+
+def test_partner_s_page_names_its_keys_and_subscriptions(enter: Enter, bureau: Bureau) -> None:
+    bureau.rows(
+        "INSERT INTO partner_token (digest, prefix, partner_id, scopes, issued_at, issued_by, expires_at) VALUES"
+        " ('\\x01', 'djt_live', 'institute', '{publish:*}', now(), 'tests', now() + interval '9 days 1 hour'),"
+        " ('\\x02', 'djt_past', 'institute', '{}', now(), 'tests', now() - interval '1 day'),"
+        " ('\\x03', 'djt_other', 'other', '{}', now(), 'tests', now() + interval '9 days') RETURNING 1"
+    )
+    bureau.rows(
+        "INSERT INTO partner_key (partner_id, kid, algorithm, jwk, added_at, added_by, expires_at) VALUES"
+        " ('institute', '2026-1', 'EdDSA', '{}', now(), 'tests', now() + interval '90 days') RETURNING 1"
+    )
+    page = enter("institute", "/partners/institute")
+    credentials = page.locator("section", has_text="Tokens and keys in force").locator("tbody tr")
+    expect(credentials).to_have_count(2)
+    expect(credentials.nth(0)).to_contain_text("djt_live")
+    expect(credentials.nth(0)).to_contain_text("in 9 d")
+    expect(credentials.nth(1)).to_contain_text("EdDSA")
+    assert "djt_other" not in page.locator("#main").inner_text()
+    page.get_by_role("link", name="institute", exact=True).click()
+    expect(page).to_have_url(f"{bureau.url}/subscriptions/{HOOK}")
 
 
 def test_partners_user_sees_its_own_alone(enter: Enter, bureau: Bureau) -> None:

@@ -15,10 +15,11 @@ from engine.errors import TransientFault
 from engine.ledger import Account
 from gateway.console import markup, pieces
 from gateway.console.deeds import SILENCE_DAYS_MAX
-from gateway.console.pages import now, partners, projects
+from gateway.console.pages import now, partners, projects, way
 from gateway.console.pages.alerts import SILENCE_HOURS
 from gateway.console.pages.quarantine import line_of, pretty_json
-from gateway.console.queries import Beat, Column, Needs, PartnerRow
+from gateway.console.pages.way import Part
+from gateway.console.queries import Beat, Cause, Column, Needs, PartnerRow
 from gateway.console.reads import FRESH_S, REST, Kept
 from gateway.console.rights import Role
 from gateway.console.sampler import Flow, Sampler
@@ -141,9 +142,10 @@ def test_what_is_no_good_json_is_shown_as_it_came(text: str) -> None:
 def test_needs_are_what_is_not_nought_the_most_urgent_first() -> None:
     needs = Needs(1, 3, 1, 4, NOW, 0, 2)
     board = [Column("executing", 10, 5, 1, 0, 0), Column("contracted", 2, 1, 0, 0, 0)]
-    found = now.wants(needs, board, lag=7, unaccounted=0)
+    found = now.wants(needs, board, lag=7, unaccounted=0, mine=2)
     assert [(need.number, need.word) for need in found] == [
         (1, "need.late_alerts"),
+        (2, "need.mine"),
         (2, "need.open_alerts"),
         (4, "need.quarantined"),
         (6, "need.overdue"),
@@ -162,6 +164,19 @@ def test_rates_leave_out_the_tick_under_way() -> None:
     ]
     found = now.rates_by_duty(beats, NOW)
     assert (found[2][-1], sum(found[2]), sum(found[3])) == (3.0, 3.0, 0.0)
+
+
+# --- the data's way ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("grafana_url", "leads"), [("", False), ("https://grafana.example.cn", True), ("https://example.cn/grafana/", True)]
+)
+def test_step_leads_to_its_figures_where_grafana_is_known(grafana_url: str, leads: bool) -> None:
+    part = Part("projects", "step", ("research.project.event",), (), "project_status")
+    found = way.step_section(SAY, part, grafana_url)
+    assert (f'href="{grafana_url.rstrip("/")}/d/dujiang-pipeline?var-step=projects"' in found) is leads
+    assert ("Grafana" in found) is leads
 
 
 # --- partners ---------------------------------------------------------------------------------------------------------------
@@ -183,6 +198,14 @@ def test_partner_that_broke_its_rhythm_is_marked_and_one_without_says_nothing() 
     assert "silent" not in kept
     assert "Promised rhythm" not in quiet
     assert partners.list_section(SAY, [row(3_600, None, True)], []).count("silent for longer than promised") == 1
+
+
+def test_cause_in_quarantine_leads_a_person_of_the_bureau_to_its_records() -> None:
+    row = PartnerRow("a", "A", ["publish:*"], ["/partners/a"], 1, 1, 0, None, None, None, False)
+    cause = Cause("data_invalid", "/partners/a/b", None, 3, NOW)
+    leads = 'href="/console/quarantine?reason=data_invalid&amp;source=%2Fpartners%2Fa%2Fb"'
+    assert leads in partners.sheet(SAY, row, [], [cause])
+    assert "href" not in partners.sheet(SAY, row, [], [cause], is_own=True)
 
 
 # --- the story --------------------------------------------------------------------------------------------------------------

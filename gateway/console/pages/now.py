@@ -36,13 +36,14 @@ def duty_of(topic: str) -> int:
     return DUTIES.get(topic.partition(".")[0], 5)
 
 
-def wants(needs: Needs, board: Iterable[Column], lag: int, unaccounted: int) -> list[Need]:
-    """All that is not nought, the most urgent first."""
+def wants(needs: Needs, board: Iterable[Column], lag: int, unaccounted: int, mine: int = 0) -> list[Need]:
+    """All that is not nought, the most urgent first. `mine`: alerts assigned to whoever looks."""
     columns = list(board)
     found = [
         Need(unaccounted, "need.unaccounted", "bad", address("way")),
         Need(needs.paused_partitions, "need.paused", "bad", address("way")),
         Need(needs.late_alerts, "need.late_alerts", "bad", address("alerts")),
+        Need(mine, "need.mine", "warn", address("alerts", show="mine")),
         Need(needs.open_alerts - needs.late_alerts, "need.open_alerts", "warn", address("alerts")),
         Need(needs.quarantined, "need.quarantined", "warn", address("quarantine"), needs.quarantined_since),
         Need(sum(column.overdue for column in columns), "need.overdue", "warn", address("projects", claim="overdue")),

@@ -1,12 +1,15 @@
-"""Partners: who may publish, what, how much, and what came from them lately. A partner's own user sees its own alone."""
+"""Partners: who may publish, what, how much, by which keys, what came from them lately and what they are sent.
+
+A partner's own user sees its own alone.
+"""
 
 from collections.abc import Iterable, Sequence
 
 from gateway.console import queries
-from gateway.console.markup import Markup, join, link, tag
+from gateway.console.markup import Child, Markup, address, join, link, tag
 from gateway.console.pages.now import publishers_section
 from gateway.console.pieces import Head, badge, exactly, facts, section, table, when
-from gateway.console.queries import Beat, Cause, PartnerRow
+from gateway.console.queries import Beat, Cause, Credential, PartnerRow
 from gateway.console.words import Speech, number
 
 
@@ -42,9 +45,17 @@ def of_sources(beats: Iterable[Beat], sources: Iterable[str]) -> list[Beat]:
     return [beat for beat in beats if any(beat.source == source or beat.source.startswith(f"{source}/") for source in wanted)]
 
 
-def sheet(say: Speech, row: PartnerRow, beats: Sequence[Beat], causes: Sequence[Cause]) -> Markup:
-    """One partner: rights, limits, what it sent, what of it waits in quarantine."""
-    held = [(tag("code", cause.reason), cause.event_source, cause.event_type or "", number(cause.records)) for cause in causes]
+def sheet(say: Speech, row: PartnerRow, beats: Sequence[Beat], causes: Sequence[Cause], *, is_own: bool = False) -> Markup:
+    """One partner: rights, limits, what it sent, what of it waits in quarantine. `is_own`: its own user has no other pages."""
+    held = [
+        (
+            _cause(cause, is_own=is_own),
+            cause.event_source,
+            cause.event_type or "",
+            number(cause.records),
+        )
+        for cause in causes
+    ]
     heads = (Head(say("cause")), Head(say("publisher")), Head(say("event")), Head(say("records"), True))
     return join(
         facts(
@@ -61,6 +72,29 @@ def sheet(say: Speech, row: PartnerRow, beats: Sequence[Beat], causes: Sequence[
         publishers_section(say, beats),
         section(say("own_quarantine"), table(say("own_quarantine"), heads, held, empty=say("nothing"))),
     )
+
+
+def credentials_section(say: Speech, credentials: Sequence[Credential]) -> Markup:
+    """Tokens and keys in force; neither a token nor a private key is kept anywhere."""
+    rows = [
+        (
+            say(f"credential.{one.kind}"),
+            tag("code", one.name),
+            one.note,
+            exactly(say, one.added_at),
+            when(say, one.expires_at),
+        )
+        for one in credentials
+    ]
+    heads = tuple(Head(say(word)) for word in ("kind", "credential_name", "limited_to", "added", "expires_one"))
+    return section(say("credentials"), table(say("credentials"), heads, rows, empty=say("credentials_none")))
+
+
+def _cause(cause: Cause, *, is_own: bool) -> Child:
+    reason = tag("code", cause.reason)
+    if is_own:
+        return reason
+    return tag("a", reason, href=address("quarantine", reason=cause.reason, source=cause.event_source or "-"))
 
 
 def _promise(say: Speech, row: PartnerRow) -> str:

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
+from urllib.parse import urlencode
 
 from gateway.console.markup import Markup, address, join, link, tag
 from gateway.console.pages.now import recent_rate
@@ -232,12 +233,14 @@ def topic_section(say: Speech, topic: Topic, parts: Sequence[Part], ends: Mappin
     )
 
 
-def step_section(say: Speech, part: Part) -> Markup:
-    """A step as declared."""
+def step_section(say: Speech, part: Part, grafana_url: str) -> Markup:
+    """A step as declared, and the way to its figures."""
+    figures = f"{grafana_url.rstrip('/')}/d/dujiang-pipeline?{urlencode({'var-step': part.name})}" if grafana_url else None
     return facts(
         (
             (say("reads_from"), join(*(join(link(topic, "way", "topic", topic), " ") for topic in part.reads))),
             (say("stores"), tag("code", part.table)),
             (say("events"), join(*(join(link(topic, "way", "topic", topic), " ") for topic in part.derives)) or None),
+            (say("figures"), tag("a", say("in_grafana"), href=figures) if figures else None),
         )
     )

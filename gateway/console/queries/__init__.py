@@ -34,7 +34,7 @@ from gateway.console.queries.now import (
     news,
     pulse,
 )
-from gateway.console.queries.partners import PartnerRow, kept_partners
+from gateway.console.queries.partners import Credential, PartnerRow, kept_credentials, kept_partners
 from gateway.console.queries.projects import (
     CLAIMS,
     Column,
@@ -92,6 +92,7 @@ __all__ = [
     "Cause",
     "ClosingCall",
     "Column",
+    "Credential",
     "Deed",
     "Endpoint",
     "Found",
@@ -128,6 +129,7 @@ __all__ = [
     "kept_assigned_to",
     "kept_assignments",
     "kept_attempts",
+    "kept_credentials",
     "kept_deeds",
     "kept_endpoint",
     "kept_events",

@@ -1,12 +1,14 @@
 """Who may publish."""
 
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from psycopg import Cursor
 
 from gateway.console.queries.rows import rows
 from gateway.hearing import GRACE
+
+CREDENTIALS_MAX: Final = 100
 
 
 class PartnerRow(NamedTuple):
@@ -23,6 +25,31 @@ class PartnerRow(NamedTuple):
     promised_s: int | None
     heard_at: datetime | None
     is_silent: bool
+
+
+class Credential(NamedTuple):
+    """What a partner may show to be let in. kind: token or key. note: the key's algorithm, or what the token is kept to."""
+
+    kind: str
+    name: str
+    note: str
+    added_at: datetime
+    expires_at: datetime
+
+
+def kept_credentials(cursor: Cursor[Any], partner_id: str) -> list[Credential]:
+    """Those in force, the first to expire first: a token by the beginning that its list names, a key by its kid."""
+    return rows(
+        cursor,
+        Credential,
+        f"""SELECT 'token' AS kind, prefix AS name, array_to_string(scopes, ', ') AS note, issued_at AS added_at, expires_at
+            FROM partner_token WHERE partner_id = %(id)s AND revoked_at IS NULL AND expires_at > now()
+            UNION ALL
+            SELECT 'key', kid, algorithm, added_at, expires_at
+            FROM partner_key WHERE partner_id = %(id)s AND revoked_at IS NULL AND expires_at > now()
+            ORDER BY expires_at, name LIMIT {CREDENTIALS_MAX}""",  # noqa: S608 - our own constant
+        {"id": partner_id},
+    )
 
 
 def kept_partners(cursor: Cursor[Any], partner_id: str | None = None) -> list[PartnerRow]:

@@ -12,7 +12,7 @@ from gateway.console.deeds import DeedRefused
 from gateway.console.markup import Markup, join, tag
 from gateway.console.pages import alerts, frame
 from gateway.console.pages.story import story_section
-from gateway.console.queries import AlertFilter, AlertRow
+from gateway.console.queries import AlertFilter, AlertRow, Assignment, Page
 from gateway.console.rights import Right, User
 from gateway.console.screens.house import LIVE_S, House, Visit, button, field, html, page_at
 from gateway.console.words import Speech
@@ -40,15 +40,7 @@ class AlertScreens:
             drawn: list[str] = []
 
             async def build(say: Speech) -> Markup:
-                keys = None
-                if chosen.show == "mine":
-                    keys = await self._house.own.read(lambda cursor: queries.kept_assigned_to(cursor, visit.user.name))
-                page = await self._house.views.read(lambda cursor: queries.alerts(cursor, chosen, keys))
-                shown = [row.alert_key for row in page.rows]
-                assigned = await self._house.own.read(lambda cursor: queries.kept_assignments(cursor, shown))
-                if chosen.show == "mine":
-                    mine = [row for row in page.rows if alerts.assignee(row, assigned) == visit.user.name]
-                    page = page._replace(rows=mine)
+                page, assigned = await listed(self._house, visit.user, chosen)
                 drawn[:] = [row.alert_key for row in page.rows]
                 return alerts.list_section(say, page, assigned)
 
@@ -159,6 +151,19 @@ class AlertScreens:
     async def _say(self, user: User, kind: str, key: str, field: ui.input) -> None:
         await self._house.deeds.comment(user, kind, key, field.value or "")
         field.set_value("")
+
+
+async def listed(house: House, user: User, chosen: AlertFilter) -> tuple[Page[AlertRow], dict[str, Assignment]]:
+    """Alerts, and whose they are; with `mine` the user's own alone."""
+    keys = None
+    if chosen.show == "mine":
+        keys = await house.own.read(lambda cursor: queries.kept_assigned_to(cursor, user.name))
+    page = await house.views.read(lambda cursor: queries.alerts(cursor, chosen, keys))
+    shown = [row.alert_key for row in page.rows]
+    assigned = await house.own.read(lambda cursor: queries.kept_assignments(cursor, shown))
+    if chosen.show == "mine":
+        page = page._replace(rows=[row for row in page.rows if alerts.assignee(row, assigned) == user.name])
+    return page, assigned
 
 
 def _spans(say: Speech) -> ui.select:

@@ -75,10 +75,12 @@ class House:
         parts: tuple[way.Part, ...],
         clock: Clock,
         zone: ZoneInfo,
+        grafana_url: str = "",
     ) -> None:
         self.views, self.own, self.kept, self.sampler = views, own, kept, sampler
         self.deeds, self.orders = deeds, orders
         self.user_of, self.tell, self.parts, self.clock, self.zone = user_of, tell, parts, clock, zone
+        self.grafana_url = grafana_url
 
     # --- what pages ask ---
 

@@ -11,6 +11,9 @@ from engine.errors import Fault
 from gateway.console import queries
 from gateway.console.markup import Markup, join, tag
 from gateway.console.pages import now
+from gateway.console.queries import AlertFilter
+from gateway.console.rights import Right, User
+from gateway.console.screens.alerts import listed
 from gateway.console.screens.house import LIVE_S, House, Visit, html, page_at
 from gateway.console.screens.projects import kept_board
 from gateway.console.words import Speech
@@ -32,18 +35,27 @@ class NowScreens:
         with self._house.page(visit, "now", "now.title") as say:
             if not self._house.may(visit, say):
                 return
-            await self._house.live(visit, self._needs, LIVE_S)
+            await self._house.live(visit, lambda say: self._needs(say, visit.user), LIVE_S)
             await self._chart(visit, say)
             await self._house.live(visit, self._now_lists, LIVE_S)
 
-    async def _needs(self, say: Speech) -> Markup:
+    async def _needs(self, say: Speech, user: User) -> Markup:
         needs, board = await asyncio.gather(
             self._house.kept.get("needs", lambda: self._house.views.read(queries.needs)), kept_board(self._house)
         )
         sample = self._house.sampler.latest
         behind = sum(flow.account.lag for flow in self._house.sampler.flows() if flow.is_behind)
-        found = now.wants(needs.value, board.value, behind, sample.unaccounted if sample else 0)
+        mine = await self._mine(user)
+        found = now.wants(needs.value, board.value, behind, sample.unaccounted if sample else 0, mine)
         return now.needs_section(say, found)
+
+    async def _mine(self, user: User) -> int:
+        """Alerts that are assigned to whoever looks."""
+        if not user.may(Right.HANDLE_ALERTS):
+            return 0
+        ask = lambda: listed(self._house, user, AlertFilter("mine"))  # noqa: E731
+        page, _ = (await self._house.kept.get(("mine", user.name), ask)).value
+        return len(page.rows)
 
     async def _now_lists(self, say: Speech) -> Markup:
         beats = await self._house.pulse()

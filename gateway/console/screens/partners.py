@@ -4,8 +4,9 @@ from starlette.requests import Request
 
 from gateway.console import queries
 from gateway.console.markup import Markup, join
-from gateway.console.pages import frame, partners
+from gateway.console.pages import frame, partners, subscriptions
 from gateway.console.pieces import notice
+from gateway.console.queries import SubscriptionFilter
 from gateway.console.rights import Right
 from gateway.console.screens.house import CALM_S, House, page_at
 from gateway.console.words import Speech
@@ -49,6 +50,13 @@ class PartnerScreens:
                     for source in rows[0].sources
                     for cause in await self._house.views.read(lambda cursor, source=source: queries.causes(cursor, source))  # type: ignore[misc]
                 ]
-                return join(frame.title(rows[0].name), partners.sheet(say, rows[0], beats, causes))
+                credentials = await self._house.own.read(lambda cursor: queries.kept_credentials(cursor, key))
+                held = await self._house.views.read(lambda cursor: queries.subscriptions(cursor, SubscriptionFilter(), key))
+                return join(
+                    frame.title(rows[0].name),
+                    partners.sheet(say, rows[0], beats, causes, is_own=not visit.user.may(Right.SEE_ALL)),
+                    subscriptions.list_section(say, held, SubscriptionFilter(words=key)),
+                    partners.credentials_section(say, credentials),
+                )
 
             await self._house.live(visit, build, CALM_S)

@@ -77,6 +77,6 @@ class WayScreens:
                 sample, flows = self._house.sampler.latest, self._house.sampler.flows()
                 is_known = sample is not None and sample.ends is not None
                 account = way.account_section(say, flows, is_lag_known=is_known, only=key)
-                return join(frame.title(key), way.step_section(say, part), account)
+                return join(frame.title(key), way.step_section(say, part, self._house.grafana_url), account)
 
             await self._house.live(visit, build, LIVE_S)
