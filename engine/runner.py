@@ -113,9 +113,13 @@ class Runner:
         try:
             if self._lost:
                 self._reset()
+            began = time.perf_counter()
             records = self._intake.take(self._batch_max, self._options.batch.poll_s)
+            self._phase("poll", began)
             work = self._decided(records) if records and not self._lost else None
+            began = time.perf_counter()
             self._land()
+            self._phase("wait", began)
             if work is not None and not self._lost:
                 self._launch(work)
             self._tend()
@@ -160,7 +164,7 @@ class Runner:
                 if self._lost or self._stop.is_set():
                     self._lost = True
                     return None
-        self._metrics.phase_seconds.labels(self.status.name, "decide").observe(time.perf_counter() - began)
+        self._phase("decide", began)
         self._metrics.batch_records.labels(self.status.name).observe(len(kept))
         passing("decided")
         return work
@@ -250,7 +254,7 @@ class Runner:
         if work.messages:
             self._publisher.publish(work.messages, self._abandon.is_set)
             self._metrics.derived.labels(self.status.name).inc(len(work.messages))
-            self._metrics.phase_seconds.labels(self.status.name, "publish").observe(time.perf_counter() - began)
+            self._phase("publish", began)
         passing("published")
         began = time.perf_counter()
         with self._writing.transaction() as cursor:
@@ -261,7 +265,7 @@ class Runner:
             ledger.book(cursor, self._handler.name, work.outcomes)
             passing("stored")
         work.committed_s = self._clock.now().timestamp()
-        self._metrics.phase_seconds.labels(self.status.name, "store").observe(time.perf_counter() - began)
+        self._phase("store", began)
         passing("committed")
 
     def _land(self, seconds_max: float | None = None) -> None:
@@ -353,6 +357,7 @@ class Runner:
         """Nothing is taken from them until `_reset` has read the ledger: in here the client can be asked nothing."""
         self._intake.hold()
         self._lost = True
+        self._metrics.rebalances.labels(self.status.name).inc()
         self._log.info("assigned", partitions=[f"{topic} p{partition}" for topic, partition in places])
 
     def _place(self, places: Sequence[Place]) -> dict[Place, int]:
@@ -434,6 +439,7 @@ class Runner:
         self.status.lag = lag
         for (topic, partition), behind in lag.items():
             self._metrics.lag_records.labels(self.status.name, topic, str(partition)).set(behind)
+        self._metrics.assigned_partitions.labels(self.status.name).set(len(committed))
         self._metrics.cached_entities.labels(self.status.name).set(self._handler.remembered)
         if self.status.paused:
             self._breakers.settle()
@@ -448,6 +454,9 @@ class Runner:
         for account in found:
             self._metrics.unbalanced_records.labels(self.status.name, account.topic).set(account.unaccounted)
         self._metrics.timers_overdue.labels(self.status.name).set(late)
+
+    def _phase(self, name: str, began: float) -> None:
+        self._metrics.phase_seconds.labels(self.status.name, name).observe(time.perf_counter() - began)
 
     def _trouble(self, fault: Fault) -> None:
         is_environment = isinstance(fault, EnvironmentFault)

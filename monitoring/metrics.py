@@ -50,7 +50,8 @@ class EngineMetrics:
         )
         self.phase_seconds = Histogram(
             "dujiang_batch_phase_seconds",
-            "Time of a batch by phase: decide (decode, load, rule), publish (derived events acknowledged), store, wait",
+            "Time by phase: poll (for records), decide (decode, load, rule), wait (for the batch before to be written);"
+            " beside them, in the writer's thread, publish (derived events acknowledged), store",
             ["step", "phase"],
             buckets=_PHASE_S,
             registry=registry,
@@ -66,6 +67,12 @@ class EngineMetrics:
             "Records in the log that are not committed yet",
             ["step", "topic", "partition"],
             registry=registry,
+        )
+        self.assigned_partitions = Gauge(
+            "dujiang_assigned_partitions", "Partitions that the step has of the broker now", ["step"], registry=registry
+        )
+        self.rebalances = Counter(
+            "dujiang_rebalances", "How often the broker gave the step partitions anew", ["step"], registry=registry
         )
         self.faults = Counter(
             "dujiang_faults",

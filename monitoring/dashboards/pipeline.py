@@ -79,8 +79,9 @@ BATCH = lines(
 PHASES = lines(
     Words("各阶段占用的时间", "Where the time goes"),
     Words(
-        "每秒中有多少秒用于决定（处理器）、发布（Kafka）、存储（PostgreSQL）。",
-        "Seconds of each second spent deciding (processor), publishing (Kafka), storing (PostgreSQL).",
+        "每秒中有多少秒用于取数（poll，空闲）、决定（处理器）、等待上一批写完（wait）；另一线程同时发布（Kafka）与存储（PostgreSQL）。",
+        "Seconds of each second: poll (idle), decide (processor), wait (for the batch before); beside them, in a thread of its"
+        " own, publish (Kafka) and store (PostgreSQL). Much wait: the database is the brake; much decide: the processor.",
     ),
     Prom(f"sum by (step, phase) (rate(dujiang_batch_phase_seconds_sum{_STEP}[$__rate_interval]))", "{{step}} {{phase}}"),
     unit="percentunit",
@@ -172,6 +173,24 @@ LEDGER = table(
     ),
     page="way",
 )
+ASSIGNED = lines(
+    Words("分得的分区", "Partitions held"),
+    Words(
+        "每个步骤现有的分区数，各工作进程合计。",
+        "Partitions that each step has, all workers together; the number of its topics' partitions.",
+    ),
+    Prom(f"sum by (step) (dujiang_assigned_partitions{_STEP})", "{{step}}"),
+    unit="short",
+)
+REBALANCES = lines(
+    Words("重新分配", "Rebalances"),
+    Words(
+        "五分钟内分区被重新分配的次数；进程启停时出现几次属正常。",
+        "How often partitions were given anew within five minutes; a few when a worker comes or goes.",
+    ),
+    Prom(f"sum by (step) (increase(dujiang_rebalances_total{_STEP}[5m]))", "{{step}}"),
+    unit="short",
+)
 DEPENDENCIES = lines(
     Words("Kafka 与 PostgreSQL", "Kafka and PostgreSQL"),
     Words(
@@ -223,7 +242,7 @@ DASHBOARD = Dashboard(
             Words("定时器、熔断、账本与读取副本", "Timers, breaker, ledger and copies"),
             (TIMERS_NEXT, BREAKERS, LEDGER, READINGS, READING_AGE),
         ),
-        Row(Words("依赖", "What it stands on"), (DEPENDENCIES, DEPENDENCY_FAILURES)),
+        Row(Words("依赖", "What it stands on"), (DEPENDENCIES, DEPENDENCY_FAILURES, ASSIGNED, REBALANCES)),
     ),
     (Variable("step", Words("步骤", "Step"), "steps"),),
     hours=6,

@@ -32,6 +32,7 @@ from tests.sinks.webhooks.conftest import Post
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 
 SECONDS_MAX = 90
+PHASES = ("poll", "decide", "wait", "publish", "store")  # as the catalogue names them
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +64,7 @@ def test_every_panel_and_rule_has_data_from_a_running_platform(
         for query in panel.queries
         if isinstance(query, Prom)
     } | {f"rule {rule['record']}": rule["record"] for rule in rules if "record" in rule}
+    queries |= {phase: f'dujiang_batch_phase_seconds_count{{phase="{phase}"}}' for phase in PHASES}
     with _prometheus(prometheus_program, rule_files, ports, tmp_path) as address:
         silent = dict(queries)
         number = 0
