@@ -282,6 +282,7 @@ WORDS: Final[dict[str, Text]] = {
         ("found.call", "Call", "征集"),
         ("found.alert", "Alert", "告警"),
         ("found.partner", "Partner", "合作方"),
+        ("found.subscription", "Subscription", "订阅"),
         ("found.record", "Quarantined record", "隔离记录"),
         ("thing.user", "user", "用户"),
         ("thing.record", "record", "记录"),

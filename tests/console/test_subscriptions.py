@@ -52,6 +52,26 @@ def cursor(ask: Ask, database: str) -> Iterator[Cursor[Any]]:
         yield found
 
 
+@pytest.mark.services
+@pytest.mark.parametrize("words", [str(HOOK), "AUDIT of funds", "institut"])
+def test_search_finds_a_subscription_by_id_purpose_and_partner(cursor: Cursor[Any], words: str) -> None:
+    [found] = queries.kept_found(cursor, words)
+    assert found == ("subscription", str(HOOK), "audit of funds", "institute", "enabled")
+
+
+@pytest.mark.services
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [("/partners/a", ["a"]), ("/partners/a/lab", ["a"]), ("/partners/ab", []), ("/partners", [])],
+)
+def test_search_for_a_source_finds_whoever_speaks_as_it(cursor: Cursor[Any], source: str, found: list[str]) -> None:
+    cursor.execute(
+        "INSERT INTO partner (partner_id, name, scopes, sources, events_per_s, burst_events, events_per_day, changed_by)"
+        " VALUES ('a', 'Works', '{publish:*}', '{/partners/a}', 1, 1, 1, 'tests')"
+    )
+    assert [item.key for item in queries.kept_found(cursor, source)] == found
+
+
 @pytest.fixture
 def order(ask: Ask, database: str) -> Iterator[Callable[..., Any]]:
     """`order("pause", OPERATOR, HOOK, "why")`."""

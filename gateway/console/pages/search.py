@@ -7,8 +7,15 @@ from gateway.console.pieces import Head, badge, filters, notice, section, table,
 from gateway.console.queries import Found
 from gateway.console.words import Speech
 
-_FAMILY = {"project": "state", "call": "phase", "alert": "condition", "record": "held"}
-_PAGE = {"project": "projects", "call": "calls", "alert": "alerts", "record": "quarantine", "partner": "partners"}
+_FAMILY = {"project": "state", "call": "phase", "alert": "condition", "record": "held", "subscription": "sub_state"}
+_PAGE = {
+    "project": "projects",
+    "call": "calls",
+    "alert": "alerts",
+    "record": "quarantine",
+    "partner": "partners",
+    "subscription": "subscriptions",
+}
 
 
 def form(say: Speech, words: str) -> Markup:

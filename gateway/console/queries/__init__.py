@@ -49,7 +49,7 @@ from gateway.console.queries.projects import (
 )
 from gateway.console.queries.quarantine import Cause, HeldFilter, HeldRow, HeldSheet, causes, held, kept_held
 from gateway.console.queries.rows import FOUND_MAX, LIST_MAX, Page
-from gateway.console.queries.search import Found, find_key, find_words, kept_found_partners
+from gateway.console.queries.search import Found, find_key, find_words, kept_found
 from gateway.console.queries.story import STORY_EVENTS_MAX, kept_events
 from gateway.console.queries.subscriptions import (
     Attempt,
@@ -133,7 +133,7 @@ __all__ = [
     "kept_deeds",
     "kept_endpoint",
     "kept_events",
-    "kept_found_partners",
+    "kept_found",
     "kept_held",
     "kept_letters",
     "kept_partners",

@@ -8,7 +8,7 @@ from gateway.console.queries.rows import FOUND_MAX, rows
 
 
 class Found(NamedTuple):
-    """Something that a search found. kind: project, call, alert, partner, record."""
+    """Something that a search found. kind: project, call, alert, partner, subscription, record."""
 
     kind: str
     key: str
@@ -48,13 +48,17 @@ def find_words(cursor: Cursor[Any], words: str) -> list[Found]:
     )
 
 
-def kept_found_partners(cursor: Cursor[Any], words: str) -> list[Found]:
-    """Partners with these letters in id or name."""
+def kept_found(cursor: Cursor[Any], words: str) -> list[Found]:
+    """Partners with these letters in id or name, or that speak as this source; subscriptions by id, partner or purpose."""
     return rows(
         cursor,
         Found,
-        f"""SELECT 'partner' AS kind, partner_id AS key, name AS title, '' AS note, '' AS state FROM partner
-            WHERE strpos(lower(concat_ws(' ', partner_id, name)), lower(%(words)s)) > 0
-            ORDER BY partner_id LIMIT {FOUND_MAX}""",  # noqa: S608
+        f"""(SELECT 'partner' AS kind, partner_id AS key, name AS title, '' AS note, '' AS state FROM partner
+             WHERE strpos(lower(concat_ws(' ', partner_id, name)), lower(%(words)s)) > 0
+                   OR EXISTS (SELECT 1 FROM unnest(sources) AS s WHERE starts_with(%(words)s || '/', s || '/'))
+             ORDER BY partner_id LIMIT {FOUND_MAX})
+            UNION ALL (SELECT 'subscription', subscription_id::text, coalesce(purpose, ''), owner, state FROM subscription
+             WHERE strpos(lower(concat_ws(' ', subscription_id, owner, purpose)), lower(%(words)s)) > 0
+             ORDER BY owner, subscription_id LIMIT {FOUND_MAX})""",  # noqa: S608
         {"words": words},
     )

@@ -33,9 +33,7 @@ class SearchScreens:
                 return
             found = await self._house.guarded(say, self._house.views.read(lambda cursor: queries.find_key(cursor, words)))
             others, is_complete = await self._others(words)
-            registered = await self._house.guarded(
-                say, self._house.own.read(lambda cursor: queries.kept_found_partners(cursor, words))
-            )
+            registered = await self._house.guarded(say, self._house.own.read(lambda cursor: queries.kept_found(cursor, words)))
             keys = {(item.kind, item.key) for item in found or ()}
             more = [item for item in (*(registered or ()), *others) if (item.kind, item.key) not in keys]
             html(search.found_section(say, [*(found or ()), *more], is_complete=is_complete))
