@@ -417,6 +417,20 @@ def test_keyboard_reaches_content_and_pages(enter: Enter) -> None:
     assert page.evaluate("document.activeElement.closest('#main') !== null")
 
 
+def test_a_deed_needs_no_mouse(enter: Enter) -> None:
+    page = enter("operator", "/alerts/am%2F2")
+    page.get_by_label("Comment").wait_for()
+    for _ in range(60):  # through the header, the filters and the other deeds
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.getAttribute('aria-label') ?? ''").startswith("Comment"):
+            break
+    page.keyboard.type("by keyboard alone")
+    page.keyboard.press("Tab")
+    expect(page.locator(":focus")).to_have_text("Add comment")
+    page.keyboard.press("Enter")
+    expect(page.locator(".news q", has_text="by keyboard alone")).to_be_visible()
+
+
 @pytest.mark.parametrize("path", PAGES)
 def test_narrow_screen_needs_no_sideways_scrolling(enter: Enter, path: str) -> None:
     page = enter("steward", path, viewport={"width": 360, "height": 740})

@@ -119,6 +119,14 @@ def test_neither_password_nor_cookie_is_kept(cursor: Cursor[Any], li: str) -> No
 
 
 @pytest.mark.parametrize(
+    "order", ["UPDATE console_deed SET done_by = 'x'", "DELETE FROM console_deed", "TRUNCATE console_deed"]
+)
+def test_no_deed_can_be_altered_or_removed(cursor: Cursor[Any], li: str, order: str) -> None:
+    with pytest.raises(psycopg.errors.RaiseException, match="console_deed is only added to"):
+        cursor.execute(order)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
     ("name", "role", "password", "partner", "why"),
     [
         ("Li", Role.VIEWER, PASSWORD, None, "is no user's name"),
