@@ -53,7 +53,8 @@ def run_partner_topic(
     chosen = settings.connectors.kafka_topic
     prometheus = CollectorRegistry()
     registry, publisher = registry_of(settings), BatchPublisher(settings.kafka_options(services.bootstrap))
-    partner = _Registered(Database(services.dsn, "dujiang connector rights"), chosen.partner, registry, SystemClock())
+    clock = SystemClock()
+    partner = _Registered(Database(services.dsn, "dujiang connector rights"), chosen.partner, registry, clock)
     parts = Parts(
         settings=chosen,
         registry=registry,
@@ -61,6 +62,7 @@ def run_partner_topic(
         connect=lambda: psycopg.connect(services.dsn, application_name="dujiang connector", options="-c timezone=UTC"),
         rights=partner.judge,
         heard=partner.heard,
+        clock=clock,
         metrics=ConnectorMetrics(prometheus),
     )
     try:

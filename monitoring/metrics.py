@@ -183,13 +183,27 @@ class ConnectorMetrics:
             ["partner", "topic"],
             registry=registry,
         )
+        self._event_age_seconds = Histogram(
+            "dujiang_connector_event_age_seconds",
+            "From an event's own time to when our Kafka has it, of what a partner published in a topic of its own",
+            ["partner", "topic"],
+            buckets=_LATENESS_S,
+            registry=registry,
+        )
 
     def begin(self, partner: str, topic: str) -> None:
         """Its series begin at 0 and not with the first record or fault: a rate never sees a counter's first value."""
         self.published.labels(partner, topic)
+        self._event_age_seconds.labels(partner, topic)
         self.last_carried_timestamp_seconds.labels(partner, topic)
         for kind in ("transient", "environment"):
             self.faults.labels(partner, topic, kind)
+
+    def event_ages_s(self, partner: str, topic: str, ages_s: Sequence[float]) -> None:
+        """How old a batch's events were when Kafka had them."""
+        age = self._event_age_seconds.labels(partner, topic)
+        for age_s in ages_s:
+            age.observe(age_s)
 
 
 class AlertmanagerMetrics:

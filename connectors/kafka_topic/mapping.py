@@ -33,15 +33,22 @@ class Given(NamedTuple):
         return f"{self.topic} p{self.partition}@{self.offset}"
 
 
-def answer(record: Given, judge: Judge) -> Message | Refused:
-    """The event for our topic, keyed by its entity; or what is wrong with the record."""
+class Accepted(NamedTuple):
+    """The event for our topic, keyed by its entity; `time` is the event's own."""
+
+    message: Message
+    time: datetime | None
+
+
+def answer(record: Given, judge: Judge) -> Accepted | Refused:
+    """What we take of the record, or what is wrong with it."""
     try:
         event = kafka_binding.decode(record.headers, record.value)
     except CloudEventError as error:
         return Refused(error.reason, error.message, error.pointer, record.place)
     judged = judge(event)
     if isinstance(judged, Message):
-        return judged
+        return Accepted(judged, event.time)
     key = event.subject if event.subject is not None and is_subject(event.subject) else ""
     return Refused(judged.reason, judged.message, judged.pointer, record.place, key)
 

@@ -5,21 +5,23 @@ lost, since a position never moves before Kafka has what stands below it.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import datetime
 from threading import Event
 from typing import Any
 
 import structlog
 
-from connectors.kafka_topic.mapping import Given, Judge, answer, finding
+from connectors.kafka_topic.mapping import Accepted, Given, Judge, answer, finding
 from connectors.kafka_topic.positions import Move, Positions, opened
 from connectors.kafka_topic.settings import KafkaTopicSettings
 from connectors.kafka_topic.source import Bounds, Feed
 from engine import failpoints
+from engine.clock import Clock
 from engine.errors import EnvironmentFault, Fault
-from engine.filedrop import Outbox, Refused
+from engine.filedrop import Outbox
 from engine.filedrop.books import AlreadyRunning, Connect
 from engine.kafka import Message
 from monitoring.metrics import ConnectorMetrics
@@ -73,6 +75,7 @@ class Parts:
     connect: Connect
     rights: Callable[[], Judge]
     heard: Callable[[], None]
+    clock: Clock
     metrics: ConnectorMetrics
     health: Health = field(default_factory=Health)
     open_feed: Callable[[KafkaTopicSettings], AbstractContextManager[Feed]] = Feed
@@ -167,16 +170,20 @@ def _take(parts: Parts, records: list[Given], positions: Positions, at: dict[int
     judge = parts.rights()
     messages: list[Message] = []
     moves: dict[int, Move] = {}
+    times: list[datetime] = []
     refusals: Counter[str] = Counter()
     for record in records:
         judged = answer(record, judge)
-        is_refused = isinstance(judged, Refused)
-        if isinstance(judged, Refused):
+        is_taken = isinstance(judged, Accepted)
+        if isinstance(judged, Accepted):
+            messages.append(judged.message)
+            if judged.time is not None:
+                times.append(judged.time)
+        else:
             refusals[judged.reason] += 1
-            judged = finding(parts.registry, parts.settings.partner, record, judged)
-        messages.append(judged)
+            messages.append(finding(parts.registry, parts.settings.partner, record, judged))
         before = moves.get(record.partition, Move(at[record.partition], 0, 0, 0))
-        counts = (before.published + (not is_refused), before.refused + is_refused)
+        counts = (before.published + is_taken, before.refused + (not is_taken))
         moves[record.partition] = Move(before.before, record.offset + 1, *counts)
     failpoints.passing("decided")
     parts.publisher.publish(messages)
@@ -188,14 +195,16 @@ def _take(parts: Parts, records: list[Given], positions: Positions, at: dict[int
     at.update({partition: move.after for partition, move in moves.items()})
     done.published += len(records) - refusals.total()
     done.refused += refusals
-    _count(parts, len(records) - refusals.total(), refusals)
+    _count(parts, len(records) - refusals.total(), times, refusals)
     if refusals:
         log.warning("connector_refused", topic=parts.settings.topic, records=refusals.total(), reasons=sorted(refusals))
 
 
-def _count(parts: Parts, published: int, refusals: Counter[str]) -> None:
-    metrics, of_topic = parts.metrics, (parts.settings.partner, parts.settings.topic)
+def _count(parts: Parts, published: int, times: Sequence[datetime], refusals: Counter[str]) -> None:
+    metrics, of_topic, now = parts.metrics, (parts.settings.partner, parts.settings.topic), parts.clock.now()
     metrics.published.labels(*of_topic).inc(published)
+    # A clock that is ahead makes nothing fresher than fresh.
+    metrics.event_ages_s(*of_topic, [max(0.0, (now - time).total_seconds()) for time in times])
     for reason, records in refusals.items():
         metrics.refused.labels(*of_topic, reason).inc(records)
     metrics.last_carried_timestamp_seconds.labels(*of_topic).set_to_current_time()

@@ -54,12 +54,15 @@ DELIVERED = stat(
 FRESH = stat(
     Words("一天内报送", "Reported within a day"),
     Words(
-        "目标：30 天内每个合作方 95% 的事件在发生后一天内收到。此处为全部合作方。",
-        "Objective: 95% of each partner's events accepted within a day of happening, over 30 days. Here: of all partners.",
+        "目标：30 天内每个合作方 95% 的事件在发生后一天内收到，无论经网关还是经其自有 Kafka 主题。此处为全部合作方。",
+        "Objective: 95% of each partner's events accepted within a day of happening, over 30 days, through the gateway or from"
+        " a Kafka topic of its own. Here: of all partners.",
     ),
     Prom(
-        'sum(increase(dujiang_gateway_event_age_seconds_bucket{le=~"86400|86400[.]0"}[$__range]))'
-        " / sum(increase(dujiang_gateway_event_age_seconds_count[$__range]))"
+        'sum(increase(dujiang_gateway_event_age_seconds_bucket{le=~"86400|86400[.]0"}[$__range])'
+        ' or increase(dujiang_connector_event_age_seconds_bucket{le=~"86400|86400[.]0"}[$__range]))'
+        " / sum(increase(dujiang_gateway_event_age_seconds_count[$__range])"
+        " or increase(dujiang_connector_event_age_seconds_count[$__range]))"
     ),
     unit="percentunit",
 )

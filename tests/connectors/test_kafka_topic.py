@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
@@ -22,7 +22,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from msgspec import structs
 from prometheus_client.parser import text_string_to_metric_families
 
-from connectors.kafka_topic.mapping import Given, answer, finding
+from connectors.kafka_topic.mapping import Accepted, Given, answer, finding
 from dujiang.embedded.ports import free_port
 from dujiang.partner_topic import judge_for
 from engine.clock import FakeClock
@@ -64,9 +64,11 @@ class TestJudged:
         return judge_for(Identity(PARTNER, (), datetime.max.replace(tzinfo=UTC)), default_registry(), FakeClock(NOW))
 
     def test_sound_event_becomes_a_record_of_our_topic_keyed_by_its_entity(self, judge: Any) -> None:
-        message = answer(given(event()), judge)
-        assert isinstance(message, Message)
+        accepted = answer(given(event()), judge)
+        assert isinstance(accepted, Accepted)
+        message = accepted.message
         assert (message.topic, message.key) == ("research.project.event", b"P-1")
+        assert accepted.time == datetime(2026, 2, 28, 10, tzinfo=UTC)
         assert json.loads(message.value or b"") == event() | {"recordedtime": "2026-03-01T08:00:00Z"}
 
     def test_binary_event_is_the_same_one(self, judge: Any) -> None:
@@ -75,10 +77,11 @@ class TestJudged:
         del members["datacontenttype"]
         headers = [(f"ce_{name}", value.encode()) for name, value in members.items()] + [("content-type", b"application/json")]
         binary, structured = answer(given(data, headers), judge), answer(given(event()), judge)
-        assert isinstance(binary, Message)
-        assert isinstance(structured, Message)
-        assert json.loads(binary.value or b"") == json.loads(structured.value or b"")
-        assert structs.replace(binary, value=b"") == structs.replace(structured, value=b"")
+        assert isinstance(binary, Accepted)
+        assert isinstance(structured, Accepted)
+        assert binary.time == structured.time
+        assert json.loads(binary.message.value or b"") == json.loads(structured.message.value or b"")
+        assert structs.replace(binary.message, value=b"") == structs.replace(structured.message, value=b"")
 
     @pytest.mark.parametrize(
         ("value", "reason", "pointer"),
@@ -337,6 +340,22 @@ class TestOnServices:
             assert figures["dujiang_connector_refused_records_total"] == 1
             assert 0 <= time.time() - figures["dujiang_connector_last_carried_timestamp_seconds"] < 60
 
+    def test_one_that_goes_on_tells_how_old_what_it_took_was(self, door: Door) -> None:
+        hour_ago, week_ago = (
+            (datetime.now(UTC) - timedelta(hours=hours)).strftime("%Y-%m-%dT%H:%M:%SZ") for hours in (1, 7 * 24)
+        )
+        refused = event(4, data={}, time=week_ago)
+        door.fill(event(1, time=hour_ago), event(2, time=hour_ago), event(3, time=week_ago), refused)
+        with door.running() as url:
+            door.stage.until(lambda: told(url)[1].get("dujiang_connector_event_age_seconds_count") == 3)
+            with urlopen(f"{url}/metrics", timeout=10) as answered:  # noqa: S310
+                families = list(text_string_to_metric_families(answered.read().decode()))
+        name = "dujiang_connector_event_age_seconds"
+        samples = [sample for family in families for sample in family.samples if sample.name == f"{name}_bucket"]
+        assert {(sample.labels["partner"], sample.labels["topic"]) for sample in samples} == {("institute-7", door.topic)}
+        within = {float(sample.labels["le"]): sample.value for sample in samples}
+        assert [within[le] for le in (600, 6 * 3600, 86_400, 30 * 86_400)] == [0, 2, 2, 3]
+
     def test_one_that_waits_says_for_what(self, door: Door) -> None:
         door.fill(event(1))
         with door.running(DUJIANG_CONNECTORS__KAFKA_TOPIC__PARTNER="nobody") as url:
@@ -346,6 +365,7 @@ class TestOnServices:
             assert "no partner 'nobody' is registered" in ready[1]["fault"]
             assert figures["dujiang_connector_lag_records"] == 1
             assert figures["dujiang_connector_published_records_total"] == 0
+            assert "dujiang_connector_event_age_seconds_count" in figures  # and 0: a rate sees the first batch, too
 
 
 def told(url: str) -> tuple[tuple[int, Any], dict[str, float]]:

@@ -59,6 +59,13 @@ def _ages(fresh: str, total: str) -> Series:
     return stale | _delays("dujiang_gateway_event_age_seconds", 'partner="b",', "86400.0", total, total)
 
 
+def _own_topic(fresh: str, total: str) -> Series:
+    """Of the stale partner's own topics, alike; each has a connector."""
+    return _delays("dujiang_connector_event_age_seconds", 'partner="a",topic="t",', "86400.0", fresh, total) | _delays(
+        "dujiang_connector_event_age_seconds", 'partner="a",topic="u",', "86400.0", fresh, total
+    )
+
+
 def _rhythm(partner: str, promised_s: int, heard_s: str, gateway: str = "one") -> Series:
     """What a gateway says of a partner's promise."""
     labels = f'{{partner="{partner}",instance="{gateway}"}}'
@@ -348,12 +355,33 @@ CASES = [
         _ages("0+60x400", "0+100x400"),
         _ages("0+60x360 21600+100x40", "0+100x400"),
     ),
+    Case(  # it publishes into topics of its own alone
+        "DujiangFreshnessBudgetBurnsFast",
+        {"partner": "a"},
+        "400m",
+        _own_topic("0+60x400", "0+100x400"),
+        _own_topic("0+60x360 21600+100x40", "0+100x400"),
+    ),
+    Case(  # 35% by both ways together, and 20%; by the gateway's word alone it would be the other way round
+        "DujiangFreshnessBudgetBurnsFast",
+        {"partner": "a"},
+        "400m",
+        _ages("0+80x400", "0+80x400") | _own_topic("0+25x400", "0+60x400"),
+        _ages("0+20x400", "0+40x400") | _own_topic("0+70x400", "0+80x400"),
+    ),
     Case(
         "DujiangFreshnessBudgetBurns",
         {"partner": "a"},
         "480m",
         _ages("0+90x480", "0+100x480"),
         _ages("0+96x480", "0+100x480"),
+    ),
+    Case(
+        "DujiangFreshnessBudgetBurns",
+        {"partner": "a"},
+        "480m",
+        _own_topic("0+90x480", "0+100x480"),
+        _own_topic("0+96x480", "0+100x480"),
     ),
 ]
 
