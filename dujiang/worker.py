@@ -16,7 +16,8 @@ from engine import failpoints
 from engine.clock import SystemClock
 from engine.host import build_app, run_app
 from engine.runner import Runner
-from monitoring.metrics import ReadingMetrics
+from monitoring.metrics import AlertMetrics, ReadingMetrics
+from sinks.status.attention import keep_counted
 from sinks.status.reading import keep_fresh
 
 log = structlog.get_logger()
@@ -47,8 +48,11 @@ def _run(settings: Settings, services: Services, runners: list[Runner], metrics:
         data_dir=str(settings.data_dir / "faust"),
     )
     log.info("worker", steps=settings.worker.steps, health=f"http://{settings.worker.http_host}:{port}/health/ready")
+    # These end with the process: what is cut off is rolled back, and the next process does it.
     if "projects" in settings.worker.steps:
-        # Ends with the process: a pass that is cut off is rolled back, and the next process makes it.
-        arguments = services.dsn, Event(), ReadingMetrics(metrics)
-        Thread(target=keep_fresh, args=arguments, name="reading copy", daemon=True).start()
+        copying = services.dsn, Event(), ReadingMetrics(metrics)
+        Thread(target=keep_fresh, args=copying, name="reading copy", daemon=True).start()
+    if "alerts" in settings.worker.steps:
+        counting = services.dsn, Event(), AlertMetrics(metrics)
+        Thread(target=keep_counted, args=counting, name="alert counts", daemon=True).start()
     run_app(app)

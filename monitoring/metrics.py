@@ -149,6 +149,24 @@ class ReadingMetrics:
         )
 
 
+class AlertMetrics:
+    """Of infrastructure alerts, as a worker that runs `alerts` finds them every ten seconds."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.firing = Gauge(
+            "dujiang_alerts_firing",
+            "Alerts that their monitor says go on, silenced ones included; every such worker tells of all",
+            ["severity"],
+            registry=registry,
+        )
+        self.overdue = Gauge(
+            "dujiang_alerts_overdue",
+            "Of these, open ones that nobody acknowledged within the limit of their severity; a silence lets nobody be late",
+            ["severity"],
+            registry=registry,
+        )
+
+
 class ConnectorMetrics:
     """Of `dujiang connector kafka`, which goes on until it is stopped."""
 

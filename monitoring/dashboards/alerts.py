@@ -1,6 +1,6 @@
 """Infrastructure alerts: the three axes side by side, what nobody took, what makes noise, which monitor fell silent."""
 
-from monitoring.dashboards.declared import SEARCH, Dashboard, Row, Sql, Words, found, table
+from monitoring.dashboards.declared import SEARCH, Dashboard, Prom, Row, Sql, Words, found, lines, table
 
 OPEN = table(
     Words("未结束的告警", "Open alerts"),
@@ -53,12 +53,30 @@ EXPIRED = table(
     ),
 )
 
+FIRING = lines(
+    Words("触发中的告警", "Alerts firing"),
+    Words("按级别，含被静默的。", "By severity, silenced ones included."),
+    Prom("max by (severity) (dujiang_alerts_firing)", "{{severity}}"),
+    unit="short",
+)
+OVERDUE = lines(
+    Words("无人按时确认的告警", "Alerts nobody took in time"),
+    Words(
+        "触发中、无人确认且已超过级别期限（紧急 15 分钟、高 1 小时、警告 1 天）；不为 0 超过一分钟时告警。",
+        "Firing, open and past the limit of their severity (critical 15 minutes, high 1 hour, warning 1 day); an alert fires"
+        " when it is not 0 for a minute.",
+    ),
+    Prom("max by (severity) (dujiang_alerts_overdue)", "{{severity}}"),
+    unit="short",
+)
+
 DASHBOARD = Dashboard(
     "dujiang-alerts",
     Words("基础设施告警", "Infrastructure alerts"),
     Words("条件、处置、抑制三个维度并列。", "Condition, handling and suppression side by side."),
     (
         Row(Words("现在", "Now"), (OPEN, EXPIRED)),
+        Row(Words("走势", "How it went"), (FIRING, OVERDUE)),
         Row(Words("噪声", "Noise"), (PER_INCIDENT, NOISY, FLAPPING)),
     ),
     (SEARCH,),

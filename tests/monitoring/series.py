@@ -20,6 +20,7 @@ def catalogue() -> dict[str, str]:
         metrics.EngineMetrics(registry),
         metrics.DependencyMetrics(registry),
         metrics.ReadingMetrics(registry),
+        metrics.AlertMetrics(registry),
         metrics.ConnectorMetrics(registry),
         metrics.AlertmanagerMetrics(registry),
         metrics.GatewayMetrics(registry),

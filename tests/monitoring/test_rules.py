@@ -83,6 +83,11 @@ def _copy(true_at: str, took: str) -> Series:
     }
 
 
+def _overdue(severity: str, alerts: str, worker: str = "a") -> Series:
+    """Alerts that nobody took in time."""
+    return {f'dujiang_alerts_overdue{{severity="{severity}",instance="{worker}"}}': alerts}
+
+
 THEIRS = {"partner": "institute-7", "topic": "t"}
 _THEIR = 'dujiang_connector_{}{{partner="institute-7",topic="t"{}}}'
 _UP = 'dujiang_dependency_up{{job="{}",instance="{}",dependency="{}"}}'
@@ -209,6 +214,13 @@ CASES = [
         "6m",
         {_UP.format("worker", "a", "kafka"): "1 0x6", _FAILED.format("worker", "a", "kafka"): "0+12x7"},
         {_UP.format("worker", "a", "postgresql"): "1 0x6", _FAILED.format("worker", "a", "postgresql"): "0+12x7"},
+    ),
+    Case(  # as two workers tell it; one was asked before somebody acknowledged the high one
+        "DujiangAlertsOverdue",
+        {},
+        "3m",
+        _overdue("critical", "0 1x3") | _overdue("high", "0 0x3") | _overdue("high", "0 1x3", "b"),
+        _overdue("critical", "1 0x3") | _overdue("high", "0x4"),
     ),
     Case("DujiangReadingCopyOld", {"copy": "project"}, "20m", _copy("0x20", "2x20"), _copy("0+60x20", "2x20")),
     Case("DujiangReadingCopyOld", {"copy": "project"}, "20m", _copy("0x20", "2x20"), _copy("0x20", "300x20")),  # it rests
