@@ -1,4 +1,5 @@
-"""A large bureau straight into PostgreSQL: projects, calls, alerts, a year of events, quarantine, timers, subscriptions, works.
+"""A large bureau straight into PostgreSQL: projects, calls, alerts, a year of events, quarantine, timers, partners,
+subscriptions, works.
 
 Four projects in ten are active, each with four milestones; events come evenly over the year. One subscription in ten is behind,
 one in twenty has dead letters, and SUBSCRIPTION has the longest trace.
@@ -12,6 +13,7 @@ from psycopg import Connection
 from sinks.status.reading import refresh
 
 SUBSCRIPTION = UUID("00000000-0000-4000-8000-000000000007")
+PARTNERS = 300
 PARTNER = "partner-7"  # its owner
 
 PROJECTS_SQL = """
@@ -69,8 +71,15 @@ TIMERS_SQL = """
 INSERT INTO timer (step, key, partition, due_at)
 SELECT 'projects', project_id, 0, now() + interval '1 day' FROM project_status
 WHERE state IN ('executing', 'acceptance_pending')"""
-
-
+PARTNERS_SQL = """
+INSERT INTO partner (partner_id, name, scopes, sources, events_per_s, burst_events, events_per_day, changed_by)
+SELECT 'partner-' || n, 'Partner ' || n, '{publish:*,subscribe:*}', ARRAY['/partners/' || n], 100, 5000, 1000000, 'benchmarks'
+FROM generate_series(0, %(count)s - 1) n"""
+TOKENS_SQL = """
+INSERT INTO partner_token (digest, prefix, partner_id, scopes, issued_at, issued_by, expires_at)
+SELECT sha256((partner_id || ' ' || n)::bytea), partner_id || ' ' || n, partner_id, '{}', now(), 'benchmarks',
+    now() + interval '90 days'
+FROM partner, generate_series(1, 2) n"""
 SUBSCRIPTIONS_SQL = """
 INSERT INTO subscription (subscription_id, owner, protocol, types, filters, sink, protocolsettings, config, start_at, purpose,
     legal_basis, approver, state, state_reason, state_by, state_since, created_at, changed_at)
@@ -114,6 +123,8 @@ def fill(
     connection.execute(EVENTS_SQL, {"count": events})
     connection.execute(QUARANTINE_SQL, {"count": held})
     connection.execute(TIMERS_SQL)
+    connection.execute(PARTNERS_SQL, {"count": PARTNERS})
+    connection.execute(TOKENS_SQL)
     connection.execute(SUBSCRIPTIONS_SQL, {"count": subscriptions})
     connection.execute(PROGRESS_SQL)
     connection.execute(POSITIONS_SQL)
