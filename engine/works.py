@@ -1,7 +1,7 @@
 """Long work as a row that people see: how far it is, and whether somebody asked it to stop.
 
 A work goes in steps that each are whole (a batch that is published and booked). Between two steps it says how far it is, at
-most every EVERY_S, and learns whether it was asked to stop, by the console or by Ctrl-C; nothing is cut off within a step.
+most every EVERY_S, and learns whether it was asked to stop, in the console, by a command or Ctrl-C; nothing is cut off within.
 """
 
 import threading
@@ -22,7 +22,7 @@ TITLE_CHARS_MAX: Final = 200
 
 
 class WorkStopped(Exception):
-    """Somebody asked for it. `by`: who, in the console; empty: at the terminal."""
+    """Somebody asked for it. `by`: who, in the console or by `dujiang works cancel`; empty: by Ctrl-C where it runs."""
 
     def __init__(self, by: str, done: int, total: int | None) -> None:
         super().__init__(by)

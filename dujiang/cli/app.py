@@ -18,6 +18,7 @@ from dujiang.cli.subscriptions import app as subscriptions
 from dujiang.cli.timers import app as timers
 from dujiang.cli.topics import app as topics
 from dujiang.cli.users import app as users
+from dujiang.cli.works import app as works
 
 app = typer.Typer(
     name="dujiang",
@@ -76,6 +77,7 @@ app.add_typer(topics, name="topics", rich_help_panel=_OPERATE)
 app.add_typer(quarantine, name="quarantine", rich_help_panel=_OPERATE)
 app.add_typer(breaker, name="breaker", rich_help_panel=_OPERATE)
 app.add_typer(timers, name="timers", rich_help_panel=_OPERATE)
+app.add_typer(works, name="works", rich_help_panel=_OPERATE)
 
 
 def main() -> None:

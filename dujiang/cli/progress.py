@@ -59,7 +59,7 @@ def so_far(done: int, total: int | None) -> str:
 
 @contextmanager
 def shown(dsn: str, kind: str, title: str, total: int | None, go_on: str) -> Iterator["Work"]:
-    """A work that this terminal shows and that Ctrl-C, or the console, ends cleanly. `go_on`: what to do then."""
+    """A work that this terminal shows; Ctrl-C, `works cancel` or the console ends it cleanly. `go_on`: what to do then."""
     from engine.clock import SystemClock
     from engine.works import WorkStopped, working
 
@@ -76,7 +76,7 @@ def shown(dsn: str, kind: str, title: str, total: int | None, go_on: str) -> Ite
             yield work
     except WorkStopped as stopped:
         line.end()
-        by = f" by {stopped.by} in the console" if stopped.by else ""
+        by = f" by {stopped.by}" if stopped.by else ""
         stderr.print(f"cancelled{by} after {so_far(stopped.done, stopped.total)}; {go_on}", soft_wrap=True)
         raise typer.Exit(CANCELLED_STATUS) from None
     finally:
