@@ -13,9 +13,16 @@ FILE_BYTES_MAX = 2_000_000_000
 
 
 def publish_file(
-    path: Path, publisher: BatchPublisher, registry: Registry, on_refused: Callable[[int, str], None]
+    path: Path,
+    publisher: BatchPublisher,
+    registry: Registry,
+    on_refused: Callable[[int, str], None],
+    reached: Callable[[int], None] = lambda _: None,
 ) -> tuple[int, int]:
-    """(published, refused). Refused events are told with their place and left out; the rest is acknowledged by Kafka."""
+    """(published, refused). Refused events are told with their place and left out; the rest is acknowledged by Kafka.
+
+    `reached` gets how many were looked at, after each batch, which is acknowledged by then: what it raises ends it whole.
+    """
     published = refused = 0
     pending: list[Message] = []
     for place, body in _events(path):
@@ -28,8 +35,17 @@ def publish_file(
             publisher.publish(pending)
             published += len(pending)
             pending = []
+            reached(published + refused)
     publisher.publish(pending)
-    return published + len(pending), refused
+    published += len(pending)
+    reached(published + refused)
+    return published, refused
+
+
+def is_array(path: Path) -> bool:
+    """One JSON array, of which nobody knows how many it holds before it is read. Raises OSError."""
+    with path.open("rb") as file:
+        return file.read(64).lstrip().startswith(b"[")
 
 
 def _message(event: CloudEvent, registry: Registry) -> Message:
@@ -43,10 +59,9 @@ def _events(path: Path) -> Iterator[tuple[int, bytes]]:
     """(line or position from 1, event) of a JSON-lines file or of one JSON array."""
     if path.stat().st_size > FILE_BYTES_MAX:
         raise ValueError(f"{path}: over {FILE_BYTES_MAX:,} bytes; split it")
+    as_array = is_array(path)
     with path.open("rb") as file:
-        head = file.read(64).lstrip()
-        file.seek(0)
-        if head.startswith(b"["):
+        if as_array:
             for position, item in enumerate(json.load(file), 1):
                 yield position, json.dumps(item, ensure_ascii=False).encode()
             return

@@ -67,6 +67,14 @@ def take_due(
     return [message(step, topic, key, due, registry) for key, due in sorted(cursor.fetchall(), key=lambda row: row[1])]
 
 
+def due(cursor: Cursor[Any], steps: Sequence[str], as_of: datetime) -> int:
+    """How many timers of these steps are due at or before `as_of`, with those that were published and have not taken effect."""
+    cursor.execute("SELECT count(*) FROM timer WHERE step = ANY(%s) AND due_at <= %s", (list(steps), as_of))
+    row = cursor.fetchone()
+    assert row is not None  # an aggregate always answers  # noqa: S101
+    return int(row[0])
+
+
 def overdue(cursor: Cursor[Any], step: str, now: datetime) -> int:
     """How many timers of a step, in all partitions, should have taken effect by now and have not."""
     cursor.execute("SELECT count(*) FROM timer WHERE step = %s AND due_at < %s", (step, now - OVERDUE_AFTER))

@@ -7,11 +7,15 @@ from typing import Annotated, Any
 import typer
 
 from dujiang.cli.context import AsJson, AsOf, instant_of, services_of, settings_with_logging
-from dujiang.cli.output import fail, line, speaks, stderr
+from dujiang.cli.output import fail, line, speaks
+
+_PUBLISH_ON = "what is published stays so; run the same command again: an event that comes twice counts once"
 
 
 def _refused(place: int, why: str) -> None:
-    stderr.print(f"line {place}: refused: {why}", soft_wrap=True, markup=False)
+    from dujiang.cli.progress import say
+
+    say(f"line {place}: refused: {why}")
 
 
 @speaks
@@ -19,15 +23,21 @@ def publish(
     file: Annotated[Path, typer.Argument(help="CloudEvents: JSON lines, or one JSON array.")],
     as_json: AsJson = False,
 ) -> None:
-    """Publish a file of CloudEvents to their topics. Ends with status 1 if any was refused; the others are published."""
-    from dujiang.publish import publish_file
+    """Publish a file of CloudEvents to their topics. Ends with status 1 if any was refused; the others are published.
+
+    A file of more than a batch is long work: Ctrl-C, `dujiang works cancel` or the console ends it after the batch under way.
+    """
+    from dujiang.cli.progress import lines_of, shown_if_long
+    from dujiang.publish import AT_ONCE_MAX, is_array, publish_file
     from dujiang.wiring import registry_of
     from engine.kafka import BatchPublisher
 
     settings = settings_with_logging()
     with services_of(settings) as services:
         publisher = BatchPublisher(settings.kafka_options(services.bootstrap))
-        published, refused = publish_file(file, publisher, registry_of(settings), _refused)
+        total = None if is_array(file) else lines_of(file)
+        with shown_if_long(services.dsn, "publish", file.name, total, AT_ONCE_MAX, _PUBLISH_ON) as reached:
+            published, refused = publish_file(file, publisher, registry_of(settings), _refused, reached)
     typer.echo(line({"published": published, "refused": refused}) if as_json else f"published {published}, refused {refused}")
     if refused:
         raise typer.Exit(1)
@@ -39,7 +49,11 @@ def replay(
     file: Annotated[Path, typer.Argument(help="Structured CloudEvents, one a line, in order of arrival.")],
     as_of: AsOf = None,
 ) -> None:
-    """Run the worker's rules over a file, without services, and print each entity as a reader at an instant sees it."""
+    """Run the worker's rules over a file, without services, and print each entity as a reader at an instant sees it.
+
+    Nothing is kept, so Ctrl-C may end it anywhere, and the console does not know of it.
+    """
+    from dujiang.cli.progress import lines_of, shown_here
     from dujiang.replay import replay as run
     from dujiang.wiring import STEPS, registry_of
 
@@ -49,7 +63,7 @@ def replay(
     instant = instant_of(as_of)
     settings = settings_with_logging()
     write = sys.stdout.buffer.write
-    with file.open("rb") as lines:
+    with file.open("rb") as raw, shown_here("replay", f"{subject} {file.name}", raw, lines_of(file)) as lines:
         for row in run(step, lines, registry_of(settings), instant, _refused):
             write(line(row).encode() + b"\n")
     sys.stdout.flush()
@@ -86,7 +100,7 @@ def ingest(
 ) -> None:
     """Run a connector over a file or folder: read, publish what is new, say what was refused and why.
 
-    Ctrl-C, or the console, ends it after the batch under way; run it again to go on.
+    Ctrl-C, `dujiang works cancel` or the console ends it after the batch under way; run it again to go on.
     """
     from dujiang.cli.progress import lines_of, shown
     from dujiang.ingest import NoSuchConnector, run_ingest, wish_for

@@ -2,7 +2,7 @@
 
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 PLAIN_EVERY_S: Final = 10.0
 CANCELLED_STATUS: Final = 130  # as a shell has it for a program that Ctrl-C ended
 READ_BYTES: Final = 1 << 20
+_ANEW: Final = "\r\x1b[K"
 
 
 class Line:
@@ -30,7 +31,7 @@ class Line:
 
     def __call__(self, step: "Step") -> None:
         if self._is_terminal:
-            self._out.write(f"\r\x1b[K{told(step)}")
+            self._out.write(f"{_ANEW}{told(step)}")
             self._is_drawn = True
         elif step.elapsed_s - self._said_s >= PLAIN_EVERY_S:
             self._said_s = step.elapsed_s
@@ -40,8 +41,16 @@ class Line:
     def end(self) -> None:
         """What comes next begins on a line of its own."""
         if self._is_drawn:
+            self._is_drawn = False
             self._out.write("\n")
             self._out.flush()
+
+
+def say(text: str) -> None:
+    """A line of its own on standard error, in the place of one that is drawn there; that comes back with the next step."""
+    if sys.stderr.isatty():
+        sys.stderr.write(_ANEW)
+    stderr.print(text, soft_wrap=True, markup=False)
 
 
 def told(step: "Step") -> str:
@@ -83,6 +92,44 @@ def shown(dsn: str, kind: str, title: str, total: int | None, go_on: str) -> Ite
         if before is not None:
             signal.signal(signal.SIGINT, before)
     line.end()
+
+
+@contextmanager
+def shown_if_long(
+    dsn: str, kind: str, title: str, total: int | None, at_once: int, go_on: str
+) -> Iterator[Callable[[int], None]]:
+    """The same, of which `reached` is given; but what one batch of `at_once` does has nothing to show and to end."""
+    if total is not None and total <= at_once:
+        yield lambda _: None
+        return
+    with shown(dsn, kind, title, total, go_on) as work:
+        yield work.reached
+
+
+@contextmanager
+def shown_here(kind: str, title: str, lines: Iterable[bytes], total: int | None) -> Iterator[Iterator[bytes]]:
+    """Lines, read while this terminal alone shows how far. For what keeps nothing: Ctrl-C ends it anywhere."""
+    from engine.clock import SystemClock
+    from engine.works import EVERY_S, Step
+
+    clock, line = SystemClock(), Line(sys.stderr, is_terminal=sys.stderr.isatty())
+
+    def read() -> Iterator[bytes]:
+        begun_s = told_s = clock.monotonic_s()
+        for done, one in enumerate(lines, 1):
+            yield one
+            now_s = clock.monotonic_s()
+            if now_s - told_s >= EVERY_S:
+                told_s = now_s
+                line(Step(kind, title, done, total, now_s - begun_s))
+        line.end()
+
+    try:
+        yield read()
+    except KeyboardInterrupt:
+        line.end()
+        stderr.print("cancelled; nothing is kept of it", soft_wrap=True)
+        raise typer.Exit(CANCELLED_STATUS) from None
 
 
 def lines_of(path: Path) -> int | None:

@@ -111,7 +111,8 @@ def replay_all(
 ) -> None:
     """Judge all waiting records of a reason by today's contract, as they are, and publish again those that are good now.
 
-    For after a contract was mended. Ctrl-C, or the console, ends it after the batch under way; run it again to go on.
+    For after a contract was mended. Ctrl-C, `dujiang works cancel` or the console ends it after the batch under way; run it
+    again to go on.
     """
     from dujiang.cli.progress import shown
     from dujiang.wiring import registry_of

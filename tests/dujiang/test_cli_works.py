@@ -1,14 +1,18 @@
 """Long work at the terminal: listed as the console lists it, and asked to stop from another one."""
 
+import json
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dujiang.publish import AT_ONCE_MAX
 from dujiang.user import user_name
 from engine.clock import FakeClock, SystemClock
+from engine.timers import FIRED_AT_ONCE_MAX
 from engine.works import EVERY_S, WorkStopped, working
 
 pytestmark = pytest.mark.services
@@ -53,6 +57,36 @@ def test_cancel_ends_a_work_after_its_step_and_is_on_record(stage: Any, on_stage
     assert stage.rows("SELECT state, done, cancel_asked_by FROM work") == [("cancelled", 4, user_name())]
     deeds = stage.rows("SELECT done_by, action, kind, subject FROM console_deed")
     assert deeds == [(user_name(), "cancel", "work", "1")]
+
+
+def test_file_of_more_than_a_batch_is_long_work_and_a_small_one_is_none(stage: Any, on_stage: Cli, tmp_path: Path) -> None:
+    event = {"specversion": "1.0", "source": "/partners/a", "type": "gov.stiib.research.review.started.v1"}
+    event |= {"time": "2026-01-01T00:00:00Z", "data": {}}
+    file = tmp_path / "many.jsonl"
+    lines = [json.dumps(event | {"id": f"e{number}", "subject": f"P-{number}"}) + "\n" for number in range(AT_ONCE_MAX + 1)]
+    file.write_text("".join(lines[:-1]))
+    assert on_stage("publish", file).out == f"published {AT_ONCE_MAX}, refused 0\n"
+    assert stage.rows("SELECT count(*) FROM work") == [(0,)]
+    file.write_text("".join(lines) + "no event\n")
+    said = on_stage("publish", file)
+    assert (said.status, said.out) == (1, f"published {AT_ONCE_MAX + 1}, refused 1\n")
+    assert stage.rows("SELECT kind, title, done, total, state FROM work") == [
+        ("publish", "many.jsonl", AT_ONCE_MAX + 2, AT_ONCE_MAX + 2, "done")
+    ]
+
+
+def test_firing_many_timers_is_long_work(stage: Any, on_stage: Cli) -> None:
+    count = FIRED_AT_ONCE_MAX + 1
+    stage.execute(
+        "INSERT INTO timer (step, key, partition, due_at)"
+        " SELECT 'projects', 'P-' || n, 0, '2026-01-01T00:00:00Z' FROM generate_series(1, %s) n",
+        count,
+    )
+    said = on_stage("timers", "advance", "--as-of", "2026-02-01T00:00:00Z", "--step", "projects")
+    assert (said.status, said.out) == (0, f"fired {count} timers\n"), said.err
+    assert stage.rows("SELECT kind, title, done, total, state FROM work") == [
+        ("timers_advance", "2026-02-01T00:00:00Z projects", count, count, "done")
+    ]
 
 
 def test_cancel_of_what_is_over_or_never_was_is_refused_and_leaves_no_deed(stage: Any, on_stage: Cli) -> None:

@@ -1,11 +1,13 @@
 """How far long work is, at a terminal and in a log."""
 
 import io
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer
 
-from dujiang.cli.progress import Line, lines_of, so_far, told
+from dujiang.cli.progress import CANCELLED_STATUS, Line, lines_of, shown_here, so_far, told
 from engine.works import Step
 
 
@@ -55,3 +57,15 @@ def test_records_of_a_folder_are_counted_by_line(tmp_path: Path) -> None:
     (tmp_path / ".hidden").write_text("4\n", encoding="utf-8")
     assert lines_of(tmp_path) == 3
     assert lines_of(tmp_path / "missing") is None
+
+
+def test_what_keeps_nothing_ends_anywhere_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit) as ended, shown_here("replay", "projects a.jsonl", [b"1", b"2"], 2) as lines:
+        _interrupted_after_one(lines)
+    assert ended.value.exit_code == CANCELLED_STATUS
+    assert capsys.readouterr().err == "cancelled; nothing is kept of it\n"
+
+
+def _interrupted_after_one(lines: Iterator[bytes]) -> None:
+    assert next(lines) == b"1"
+    raise KeyboardInterrupt
