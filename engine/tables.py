@@ -130,7 +130,7 @@ WORK = Table(
     "work",
     metadata,
     Column("id", BigInteger, Identity(), primary_key=True),
-    Column("kind", Text, nullable=False, comment="ingest, quarantine_replay"),
+    Column("kind", Text, nullable=False, comment="ingest, quarantine_replay, publish, timers_advance, delivery_replay"),
     Column("title", Text, nullable=False),
     Column("started_by", Text, nullable=False),
     _instant("started_at", nullable=False, now=True),

@@ -75,13 +75,7 @@ class Work:
 
     def begin(self, by: str) -> None:
         with self._database.transaction() as cursor:
-            cursor.execute(
-                "INSERT INTO work (kind, title, started_by, total) VALUES (%s, %s, %s, %s) RETURNING id",
-                (self._kind, self._title, by, self.total),
-            )
-            row = cursor.fetchone()
-            assert row is not None  # the statement inserts it  # noqa: S101
-            self._id = row[0]
+            self._id = add(cursor, self._kind, self._title, by, self.total)
 
     def end(self, state: str) -> None:
         with self._database.transaction() as cursor:
@@ -119,6 +113,17 @@ def working(
         tell(work.step())
     finally:
         database.close()
+
+
+def add(cursor: Cursor[Any], kind: str, title: str, by: str, total: int | None) -> int:
+    """A work that begins. Returns its id."""
+    cursor.execute(
+        "INSERT INTO work (kind, title, started_by, total) VALUES (%s, %s, %s, %s) RETURNING id",
+        (kind, title[:TITLE_CHARS_MAX], by, total),
+    )
+    row = cursor.fetchone()
+    assert row is not None  # the statement inserts it  # noqa: S101
+    return int(row[0])
 
 
 def ask_cancel(cursor: Cursor[Any], work_id: int, by: str, now: datetime) -> bool:

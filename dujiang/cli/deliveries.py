@@ -113,12 +113,15 @@ def replay(
     first: Annotated[int, typer.Argument(min=1, help="Number of the first delivery.")],
     last: Annotated[int, typer.Argument(min=1, help="Number of the last.")],
 ) -> None:
-    """Send again what was acknowledged, under the same numbers and ids, as far as the trace goes back."""
+    """Send again what was acknowledged, under the same numbers and ids, as far as the trace goes back.
+
+    It is long work: `dujiang works` shows how far it is; cancelled, it drops what is not sent again yet.
+    """
     from engine.subscriptions import deliveries
 
     with _database() as cursor:
         _known(cursor, subscription)
-        count = deliveries.replay(cursor, subscription, first, last)
+        count = deliveries.replay(cursor, subscription, first, last, getuser())
     wanted = max(last - first + 1, 0)
     rest = "" if count == wanted else f"; the other {wanted - count} wait already, were not acknowledged, or are too old"
     typer.echo(f"{count} sent again{rest}")

@@ -12,10 +12,12 @@ from uuid import UUID
 
 from psycopg import Cursor
 
+from engine import works
 from engine.database import NULL, copy_instant, copy_rows, copy_text, copy_texts
 from schemas.subscriptions import PUSHED, Place
 
 Outcome = Literal["acknowledged", "failed", "dead_lettered", "withheld"]
+REPLAY: Final = "delivery_replay"  # the kind of work
 REPLAY_MAX: Final = 10_000  # deliveries an order
 TRACE_ROWS_MAX: Final = 1_000
 FORGOTTEN_MAX: Final = 5_000
@@ -180,8 +182,10 @@ def settle(cursor: Cursor[Any], settlements: Sequence[Settlement]) -> None:
     done = [one for one in settlements if one.outcome != "failed"]
     if done:
         cursor.execute(
-            "DELETE FROM subscription_delivery d USING unnest(%s::uuid[], %s::bigint[]) AS v(id, number)"
-            " WHERE d.subscription_id = v.id AND d.number = v.number",
+            "WITH gone AS (DELETE FROM subscription_delivery d USING unnest(%s::uuid[], %s::bigint[]) AS v(id, number)"
+            " WHERE d.subscription_id = v.id AND d.number = v.number RETURNING d.work_id)"
+            " UPDATE work SET done = work.done + g.count"
+            " FROM (SELECT work_id, count(*) FROM gone WHERE work_id IS NOT NULL GROUP BY work_id) g WHERE work.id = g.work_id",
             (_array(one.subscription_id for one in done), _array(one.number for one in done)),
         )
 
@@ -289,8 +293,8 @@ def outstanding(cursor: Cursor[Any], subscription_id: UUID, held: Sequence[int],
     """What is not settled, in the order of numbers, but those `held` already."""
     cursor.execute(
         "SELECT number, topic, partition, record_offset, attempts, failures, first_at, retry_at, body,"
-        " EXISTS (SELECT FROM subscription_attempt a WHERE a.subscription_id = d.subscription_id AND a.number = d.number"
-        " AND a.outcome <> 'failed')"
+        " work_id IS NOT NULL OR EXISTS (SELECT FROM subscription_attempt a WHERE a.subscription_id = d.subscription_id"
+        " AND a.number = d.number AND a.outcome <> 'failed')"
         " FROM subscription_delivery d WHERE subscription_id = %s AND number <> ALL(%s) ORDER BY number LIMIT %s",
         (subscription_id, list(held), limit),
     )
@@ -306,6 +310,39 @@ def outstanding(cursor: Cursor[Any], subscription_id: UUID, held: Sequence[int],
         )
         for number, topic, partition, offset, attempts, failures, first, retry, body, is_repeat in cursor.fetchall()
     ]
+
+
+def is_outstanding(cursor: Cursor[Any], subscription_id: UUID, number: int) -> bool:
+    """False once it is settled, or its replay was cancelled."""
+    cursor.execute("SELECT FROM subscription_delivery WHERE subscription_id = %s AND number = %s", (subscription_id, number))
+    return cursor.rowcount == 1
+
+
+def follow_replays(cursor: Cursor[Any]) -> dict[UUID, list[int]]:
+    """Say of each replay that it goes on, or how it ended; of one that was asked to stop, drop what is not sent again yet.
+    Returns the numbers dropped of each subscription.
+
+    For the deliverer, at each look: a replay without it shows no sign of life, as any work without its process.
+    """
+    cursor.execute(
+        "UPDATE work w SET beat_at = now(), state = now_is.state,"
+        " ended_at = CASE WHEN now_is.state <> 'running' THEN now() END"
+        " FROM (SELECT id, CASE WHEN cancel_asked_by IS NOT NULL THEN 'cancelled'"
+        " WHEN EXISTS (SELECT FROM subscription_delivery d WHERE d.work_id = work.id) THEN 'running'"
+        " WHEN done < total THEN 'cancelled'"  # the rest went with its subscription
+        " ELSE 'done' END AS state FROM work WHERE kind = %s AND state = 'running') now_is"
+        " WHERE w.id = now_is.id RETURNING w.id, w.state",
+        (REPLAY,),
+    )
+    cancelled = [work_id for work_id, state in cursor.fetchall() if state == "cancelled"]
+    dropped: dict[UUID, list[int]] = {}
+    if cancelled:
+        cursor.execute(
+            "DELETE FROM subscription_delivery WHERE work_id = ANY(%s) RETURNING subscription_id, number", (cancelled,)
+        )
+        for subscription_id, number in cursor.fetchall():
+            dropped.setdefault(subscription_id, []).append(number)
+    return dropped
 
 
 def forget_attempts(cursor: Cursor[Any], before: datetime) -> int:
@@ -372,16 +409,26 @@ def discard(cursor: Cursor[Any], subscription_id: UUID, ids: Sequence[int], by: 
     return cursor.rowcount
 
 
-def replay(cursor: Cursor[Any], subscription_id: UUID, first: int, last: int, limit: int = REPLAY_MAX) -> int:
-    """Send again what was acknowledged, numbers `first` to `last`, as far as the trace goes back. Returns how many."""
+def replay(cursor: Cursor[Any], subscription_id: UUID, first: int, last: int, by: str, limit: int = REPLAY_MAX) -> int:
+    """Send again what was acknowledged, numbers `first` to `last`, as far as the trace goes back. Returns how many.
+
+    It is long work (engine/works.py), which the deliverer does: `follow_replays`. Of nothing there is none.
+    """
+    work_id = works.add(cursor, REPLAY, f"{subscription_id} {first}-{last}", by, 0)
     cursor.execute(
-        "INSERT INTO subscription_delivery (subscription_id, number, topic, partition, record_offset)"
-        " SELECT DISTINCT ON (number) subscription_id, number, topic, partition, record_offset FROM subscription_attempt"
+        "INSERT INTO subscription_delivery (subscription_id, number, topic, partition, record_offset, work_id)"
+        " SELECT DISTINCT ON (number) subscription_id, number, topic, partition, record_offset, %s::bigint"
+        " FROM subscription_attempt"
         " WHERE subscription_id = %s AND number BETWEEN %s AND %s AND outcome = 'acknowledged' ORDER BY number LIMIT %s"
         " ON CONFLICT DO NOTHING",
-        (subscription_id, first, last, limit),
+        (work_id, subscription_id, first, last, limit),
     )
-    return _ordered(cursor, subscription_id)
+    count = _ordered(cursor, subscription_id)
+    if count:
+        cursor.execute("UPDATE work SET total = %s WHERE id = %s", (count, work_id))
+    else:
+        cursor.execute("DELETE FROM work WHERE id = %s", (work_id,))
+    return count
 
 
 def redriven(cursor: Cursor[Any], subscription_ids: Iterable[UUID]) -> dict[UUID, int]:

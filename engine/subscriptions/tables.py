@@ -1,6 +1,6 @@
 """Tables of subscriptions and of what was delivered to them."""
 
-from sqlalchemy import BigInteger, Column, DateTime, ForeignKey, Identity, Index, Integer, LargeBinary, Table, Text, func
+from sqlalchemy import BigInteger, Column, DateTime, ForeignKey, Identity, Index, Integer, LargeBinary, Table, Text, func, text
 from sqlalchemy import UniqueConstraint as Unique
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
 
@@ -189,6 +189,8 @@ SUBSCRIPTION_DELIVERY = Table(
     _instant("retry_at"),
     Column("body", LargeBinary, comment="of a dead letter driven again; else the log has it"),
     _instant("planned_at", nullable=False, now=True),
+    Column("work_id", BigInteger, comment="the replay it is sent again for; null: none"),
+    Index(None, "work_id", postgresql_where=text("work_id IS NOT NULL")),
     postgresql_with={"fillfactor": "50"},
     comment="numbered and not settled yet: what a deliverer takes up again after a crash",
 )

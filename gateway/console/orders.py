@@ -79,7 +79,7 @@ class Orders:
         numbers = _numbers(first, last)
 
         def work(cursor: Cursor[Any]) -> int:
-            count = deliveries.replay(cursor, subscription_id, *numbers)
+            count = deliveries.replay(cursor, subscription_id, *numbers, user.name)
             if count:
                 detail = {"count": count, "first": numbers[0], "last": numbers[1]}
                 record(cursor, user.name, "replay_range", "subscription", str(subscription_id), detail)

@@ -159,10 +159,11 @@ def _add_sending(made: APIRouter, books: Deliveries) -> None:
         first: Annotated[int, Query(ge=1, le=NUMBER_MAX)],
         last: Annotated[int, Query(ge=1, le=NUMBER_MAX)],
     ) -> Response:
+        by = owner_of(caller_of(request.scope))
         count = await books.call(
             subscription_id,
             caller_of(request.scope),
-            lambda cursor: deliveries.replay(cursor, subscription_id, first, last),
+            lambda cursor: deliveries.replay(cursor, subscription_id, first, last, by),
         )
         return answer({"count": count}, 202)
 

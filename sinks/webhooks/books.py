@@ -64,6 +64,10 @@ class Books:
         """What is not settled, but the numbers `held`. Raises a fault."""
         return await self.call(lambda cursor: deliveries.outstanding(cursor, subscription_id, held, limit))
 
+    async def is_outstanding(self, subscription_id: UUID, number: int) -> bool:
+        """Whether it is still to be sent. Raises a fault."""
+        return await self.call(lambda cursor: deliveries.is_outstanding(cursor, subscription_id, number))
+
     async def snapshot(self, subscription_id: UUID) -> Snapshot:
         """As far as it is looked through. Raises a fault."""
         return await self.call(lambda cursor: snapshots.find(cursor, subscription_id))

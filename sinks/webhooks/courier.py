@@ -65,6 +65,8 @@ class DeliveryBooks(SnapshotBooks, Protocol):
 
     async def outstanding(self, subscription_id: UUID, held: Sequence[int], limit: int) -> list[Outstanding]: ...
 
+    async def is_outstanding(self, subscription_id: UUID, number: int) -> bool: ...
+
     async def plan(self, plan: Plan) -> bool: ...
 
     def settle(self, settlement: Settlement, on_stored: Callable[[], None]) -> None: ...
@@ -98,6 +100,7 @@ class Item:
     due: datetime
     is_endpoint_down: bool = False  # the last failure says nothing about this event
     is_repeat: bool = False  # sent again on request
+    is_dropped: bool = False  # its replay was cancelled
 
     @property
     def lane(self) -> tuple[str, object]:
@@ -181,6 +184,24 @@ class Courier:
     def look_again(self) -> None:
         """Something is to be sent again."""
         self._has_more = True
+
+    def drop(self, numbers: Sequence[int]) -> None:
+        """Of a replay that was cancelled: nothing of its keys waits for them any more. What is under way may arrive."""
+        gone = {number for number in numbers if number in self._pending and number not in self._in_flight}
+        for number in self._in_flight.keys() & self._pending.keys() & set(numbers):
+            self._pending[number].is_dropped = True
+        self._ready[:] = [entry for entry in self._ready if entry[1] not in gone]
+        for key in {self._pending[number].lane for number in gone} & self._lanes.keys():
+            lane = self._lanes.pop(key)
+            for item in (one for one in lane if one.number in gone):
+                self._let_go(item)
+            kept = deque(one for one in lane if one.number not in gone)
+            if kept:
+                self._lanes[key] = kept
+                if kept[0] is not lane[0]:
+                    self._ready.append((kept[0].due, kept[0].number, kept[0]))
+        heapq.heapify(self._ready)
+        self._wake.set()
 
     async def stop(self, grace_s: float) -> None:
         """Start nothing more; what is under way may end within `grace_s`."""
@@ -473,6 +494,11 @@ class Courier:
             self._bug = self._bug or task.exception()
 
     async def _attempt(self, item: Item) -> None:
+        # The books are asked as well: it may have been taken up from them while it was dropped there.
+        if item.is_dropped or (item.is_repeat and not await self._books.is_outstanding(self._id, item.number)):
+            self._next_of(item)
+            self._let_go(item)
+            return
         started_at, started_s = self._clock.now(), self._clock.monotonic_s()
         record = item.record
         if record is None:
@@ -538,7 +564,7 @@ class Courier:
             reason = answer.outcome if decision.reason == "exhausted" else decision.reason
             self._settle(item, started_at, duration_ms, "dead_lettered", reason, answer.status, body, _said(answer))
         else:
-            item.due = decision.at if isinstance(decision, RetryAt) else now
+            item.due = decision.at if isinstance(decision, RetryAt) and not item.is_dropped else now
             self._settle(item, started_at, duration_ms, "failed", answer.outcome, answer.status)
             heapq.heappush(self._ready, (item.due, item.number, item))
             if isinstance(decision, Disable):
@@ -629,8 +655,10 @@ class Courier:
 
     def _is_stored(self, item: Item, outcome: Outcome) -> None:
         """Only now it leaves the count, so that what a crash would repeat stays bounded."""
-        if outcome == "failed" or self._pending.get(item.number) is not item:
-            return
+        if outcome != "failed" and self._pending.get(item.number) is item:
+            self._let_go(item)
+
+    def _let_go(self, item: Item) -> None:
         del self._pending[item.number]
         self._bytes -= item.size
         self._room.set()

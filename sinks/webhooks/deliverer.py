@@ -162,6 +162,9 @@ class Deliverer:
         self._scopes = found.scopes
         self._read_s = self._clock.monotonic_s()
         self._follow(found)
+        for key, numbers in (await self._books.call(deliveries.follow_replays)).items():
+            if key in self._running:
+                self._running[key].courier.drop(numbers)
         self._validate(found)
         self._show()
         await self._forget_old()

@@ -24,6 +24,7 @@ WORKS: Final[tuple[tuple[str, str, str], ...]] = (
     ("work_state.lost", "no sign of life", "失去响应"),
     ("work.ingest", "Import", "导入"),
     ("work.quarantine_replay", "Replay of the quarantine", "隔离区重放"),
+    ("work.delivery_replay", "Replay of deliveries", "投递重放"),
     ("work.publish", "Publishing of a file", "发布文件"),
     ("work.timers_advance", "Firing of timers", "触发定时器"),
     ("deed.cancel", "asked it to stop", "请求停止"),

@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
+from engine import works
 from engine.subscriptions import deliveries, register, secrets
 from engine.subscriptions.deliveries import EndpointHealth, Plan, Planned, Settlement
 from schemas.subscriptions import Place, Subscription, begun
@@ -149,9 +150,57 @@ def test_letters_of_others_are_not_driven(cursor: psycopg.Cursor[Any], subscript
 def test_a_replay_takes_what_was_acknowledged_once(cursor: psycopg.Cursor[Any], subscription: UUID) -> None:
     deliveries.plan(cursor, [_plan(subscription, 0, 4)])
     deliveries.settle(cursor, [_settlement(subscription, number) for number in (1, 2, 2, 3)])
-    assert deliveries.replay(cursor, subscription, 2, 9) == 2
+    assert deliveries.replay(cursor, subscription, 2, 9, "li") == 2
     assert _numbers(cursor, subscription) == [2, 3, 4]
-    assert deliveries.replay(cursor, subscription, 2, 9) == 0
+    assert deliveries.replay(cursor, subscription, 2, 9, "li") == 0
+    assert _works(cursor) == [(f"{subscription} 2-9", "li", 0, 2, "running")]
+
+
+def _works(cursor: psycopg.Cursor[Any]) -> list[tuple[Any, ...]]:
+    cursor.execute("SELECT title, started_by, done, total, state FROM work WHERE kind = 'delivery_replay' ORDER BY id")
+    return cursor.fetchall()
+
+
+def test_a_replay_is_done_once_all_is_settled_whatever_else_is(cursor: psycopg.Cursor[Any], subscription: UUID) -> None:
+    deliveries.plan(cursor, [_plan(subscription, 0, 4)])
+    deliveries.settle(cursor, [_settlement(subscription, number) for number in (1, 2, 3)])
+    deliveries.replay(cursor, subscription, 1, 2, "li")
+    deliveries.settle(cursor, [_settlement(subscription, number) for number in (1, 4)])
+    deliveries.follow_replays(cursor)
+    assert _works(cursor) == [(f"{subscription} 1-2", "li", 1, 2, "running")]
+    deliveries.settle(cursor, [_settlement(subscription, 2)])
+    deliveries.follow_replays(cursor)
+    assert _works(cursor) == [(f"{subscription} 1-2", "li", 2, 2, "done")]
+
+
+def test_a_cancelled_replay_drops_what_is_not_sent_again_and_nothing_else(
+    cursor: psycopg.Cursor[Any], subscription: UUID
+) -> None:
+    deliveries.plan(cursor, [_plan(subscription, 0, 5)])
+    deliveries.settle(cursor, [_settlement(subscription, number) for number in (1, 2, 3, 4)])
+    deliveries.replay(cursor, subscription, 1, 2, "li")
+    deliveries.replay(cursor, subscription, 1, 4, "wang")  # 3 and 4 are its own
+    deliveries.settle(cursor, [_settlement(subscription, 3)])
+    cursor.execute("SELECT max(id) FROM work")
+    [(work_id,)] = cursor.fetchall()
+    assert works.ask_cancel(cursor, work_id, "zhao", NOW)
+    assert deliveries.follow_replays(cursor) == {subscription: [4]}
+    assert deliveries.follow_replays(cursor) == {}
+    assert _works(cursor) == [
+        (f"{subscription} 1-2", "li", 0, 2, "running"),
+        (f"{subscription} 1-4", "wang", 1, 2, "cancelled"),
+    ]
+    assert _numbers(cursor, subscription) == [1, 2, 5]
+    assert not deliveries.is_outstanding(cursor, subscription, 4)
+
+
+def test_a_replay_ends_with_its_subscription(cursor: psycopg.Cursor[Any], subscription: UUID) -> None:
+    deliveries.plan(cursor, [_plan(subscription, 0, 2)])
+    deliveries.settle(cursor, [_settlement(subscription, 1)])
+    deliveries.replay(cursor, subscription, 1, 1, "li")
+    cursor.execute("DELETE FROM subscription WHERE subscription_id = %s", (subscription,))
+    deliveries.follow_replays(cursor)
+    assert _works(cursor) == [(f"{subscription} 1-1", "li", 0, 1, "cancelled")]
 
 
 def test_an_endpoint_s_health_and_grant_outlive_a_restart(cursor: psycopg.Cursor[Any], subscription: UUID) -> None:

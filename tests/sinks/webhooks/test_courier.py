@@ -90,6 +90,9 @@ class MemoryBooks:
     async def outstanding(self, _: UUID, held: Sequence[int], limit: int) -> list[Outstanding]:
         return [row for number, row in sorted(self.rows.items()) if number not in held][:limit]
 
+    async def is_outstanding(self, _: UUID, number: int) -> bool:
+        return number in self.rows
+
     async def plan(self, plan: Plan) -> bool:
         await asyncio.sleep(0)
         if plan.known_number != self.last_number:
@@ -215,6 +218,52 @@ def test_what_is_sent_again_has_no_delay_and_what_a_crash_left_has() -> None:
     made.books.last_number, made.books.positions[PLACES[0]] = 2, 2
     asyncio.run(made.until(lambda: len(made.books.of("acknowledged")) == 2))
     assert made.prometheus.get_sample_value("dujiang_delivery_delay_seconds_count") == 1
+
+
+def test_a_cancelled_replay_holds_nothing_of_its_keys_up() -> None:
+    """The first of three is tried and fails, so its next attempt is due in half a minute."""
+    made = Round(lambda event: Answer("failed", 500) if event["id"] == "e1" else OK)
+    made.policy = Policy()
+    for number in (1, 2, 3):
+        made.log.write("k", f"e{number}")
+    for number in (1, 2):
+        made.books.rows[number] = Outstanding(Planned(number, PLACES[0], number - 1), 0, 0, None, None, None, is_repeat=True)
+    made.books.last_number, made.books.positions[PLACES[0]] = 2, 2
+    couriers = list[Courier]()
+
+    def courier() -> Courier:
+        couriers.append(Round.courier(made))
+        return couriers[0]
+
+    made.courier = courier  # type: ignore[method-assign]
+
+    def is_over() -> bool:
+        if made.books.of("failed") and made.books.rows.keys() >= {1, 2, 3}:
+            del made.books.rows[1], made.books.rows[2]
+            couriers[0].drop([1, 2])
+        return made.books.of("acknowledged") == [3]
+
+    asyncio.run(made.until(is_over))
+    assert [event["id"] for event in made.posted] == ["e1", "e3"]
+    assert couriers[0].waiting == 0
+
+
+def test_what_was_dropped_in_the_books_alone_is_not_sent() -> None:
+    made = Round()
+    for number in (1, 2):
+        made.log.write("k", f"e{number}")
+    made.books.rows[1] = Outstanding(Planned(1, PLACES[0], 0), 0, 0, None, None, None, is_repeat=True)
+    made.books.last_number, made.books.positions[PLACES[0]] = 1, 1
+    taken_up = made.books.outstanding
+
+    async def outstanding(subscription: UUID, held: Sequence[int], limit: int) -> list[Outstanding]:
+        rows = await taken_up(subscription, held, limit)
+        made.books.rows.pop(1, None)
+        return rows
+
+    made.books.outstanding = outstanding  # type: ignore[method-assign]
+    asyncio.run(made.until(lambda: made.books.of("acknowledged") == [2]))
+    assert [event["id"] for event in made.posted] == ["e2"]
 
 
 def test_a_publisher_s_own_deliverynumber_does_not_go_out() -> None:

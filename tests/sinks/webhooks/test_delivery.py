@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 
+from engine import works
 from engine.subscriptions import deliveries
 from schemas.subscriptions import Basis
 from sinks.webhooks.signing import webhook_id
@@ -164,10 +165,34 @@ def test_a_range_is_replayed_under_the_same_numbers_and_ids(post: Post) -> None:
     post.until(lambda: len(endpoint.acknowledged) == 20)
     post.until(lambda: post.stage.rows("SELECT count(*) FROM subscription_delivery") == [(0,)])
     before = {one.number: (one.event_id, one.id) for one in endpoint.acknowledged}
-    assert post.in_transaction(lambda cursor: deliveries.replay(cursor, subscription, 5, 9)) == 5
+    assert post.in_transaction(lambda cursor: deliveries.replay(cursor, subscription, 5, 9, "li")) == 5
     post.until(lambda: len(endpoint.acknowledged) == 25)
     again = endpoint.acknowledged[20:]
     assert {one.number: (one.event_id, one.id) for one in again} == {number: before[number] for number in range(5, 10)}
+
+
+def test_a_replay_is_seen_on_its_way_and_cancelled(post: Post) -> None:
+    """The endpoint fails from the replay on, so all of it waits; once it works again, only what is new arrives."""
+    fails = list[bool]()
+    endpoint = post.endpoint(lambda _: 503 if fails else 200)
+    subscription = post.subscribe(*endpoint.address)
+    post.deliverer()
+    post.publish(20, keys=3)
+    post.until(lambda: len(endpoint.acknowledged) == 20)
+    post.until(lambda: post.stage.rows("SELECT count(*) FROM subscription_delivery") == [(0,)])
+    fails.append(True)
+    post.in_transaction(lambda cursor: deliveries.replay(cursor, subscription, 1, 20, "li"))
+    tried = "SELECT count(*) > 0 FROM subscription_attempt WHERE outcome = 'failed'"
+    post.until(lambda: post.stage.rows(tried) == [(True,)])
+    [(work_id, state)] = post.stage.rows("SELECT id, state FROM v_work")
+    assert state == "running"
+    post.in_transaction(lambda cursor: works.ask_cancel(cursor, work_id, "wang", datetime.now(UTC)))
+    post.until(lambda: post.stage.rows("SELECT state, done, total FROM v_work") == [("cancelled", 0, 20)])
+    assert post.stage.rows("SELECT count(*) FROM subscription_delivery") == [(0,)]
+    fails.clear()
+    new = post.publish(5, keys=3)
+    post.until(lambda: post.stage.rows("SELECT count(*) FROM subscription_attempt WHERE number > 20") == [(5,)])
+    assert sorted(one.event_id for one in endpoint.acknowledged[20:]) == new
 
 
 def test_a_pause_loses_nothing(post: Post) -> None:
