@@ -382,11 +382,12 @@ def test_partners_user_orders_for_its_own_subscription_alone(enter: Enter, burea
 def test_work_shows_how_far_it_is_and_is_asked_to_stop(enter: Enter, bureau: Bureau) -> None:
     bureau.rows("UPDATE work SET beat_at = now() RETURNING id")
     page = enter("operator", "/works")
-    expect(page.locator("tbody tr")).to_contain_text("400 of about 1,000")
+    row = page.get_by_role("row", name="gtr a.csv")  # replays that other tests ordered stand there, too
+    expect(row).to_contain_text("400 of about 1,000")
     page.get_by_role("button", name="Cancel Import gtr a.csv").click()
-    expect(page.locator("tbody tr")).to_contain_text("operator asked it to stop")
+    expect(row).to_contain_text("operator asked it to stop")
     expect(page.get_by_role("button", name="Cancel Import gtr a.csv")).to_have_count(0)
-    assert bureau.rows("SELECT cancel_asked_by FROM work") == [("operator",)]
+    assert bureau.rows("SELECT cancel_asked_by FROM work WHERE kind = 'ingest'") == [("operator",)]
     assert bureau.rows("SELECT done_by, kind FROM console_deed WHERE action = 'cancel'") == [("operator", "work")]
 
 
