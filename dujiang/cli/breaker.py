@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from dujiang.cli.context import AsJson, services_of, settings_with_logging
+from dujiang.cli.context import AsJson, database, services_of, settings_with_logging
 from dujiang.cli.output import fail, show, speaks
 from dujiang.user import user_name
 
@@ -15,8 +15,7 @@ app = typer.Typer(no_args_is_help=True, help="Partitions paused by a flood of ba
 @speaks
 def list_open(as_json: AsJson = False) -> None:
     """Paused partitions, and why."""
-    settings = settings_with_logging()
-    with services_of(settings) as services, services.connection() as connection, connection.cursor() as cursor:
+    with database() as cursor:
         cursor.execute(
             "SELECT step, topic, partition, opened_at, next_offset, allowed_until, message FROM breaker ORDER BY 1, 2, 3"
         )

@@ -13,6 +13,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from typing import Any
+
+    from psycopg import Cursor
+
     from dujiang.settings import Settings
     from dujiang.wiring import Services
 
@@ -110,3 +114,10 @@ def services_of(settings: "Settings") -> Iterator["Services"]:
         found = Services(bootstrap or embedded.addresses.bootstrap, dsn or embedded.addresses.dsn)
         prepare(settings, found)
         yield found
+
+
+@contextmanager
+def database() -> Iterator["Cursor[Any]"]:
+    """A transaction in the platform's database, for commands that need nothing else."""
+    with services_of(settings_with_logging()) as services, services.connection() as connection, connection.cursor() as cursor:
+        yield cursor

@@ -1,7 +1,5 @@
 """`dujiang deliveries`: what subscriptions that are delivered to got and did not get, for operators."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from getpass import getuser
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -9,7 +7,7 @@ from uuid import UUID
 
 import typer
 
-from dujiang.cli.context import AsJson, services_of, settings_with_logging
+from dujiang.cli.context import AsJson, database
 from dujiang.cli.output import fail, line, show, speaks, stderr
 
 if TYPE_CHECKING:
@@ -21,13 +19,6 @@ Id = Annotated[UUID, typer.Argument(metavar="SUBSCRIPTION", help="As `dujiang de
 Kind = Annotated[
     str, typer.Option(help="v1: a shared secret (HMAC-SHA256); v1a: a key of ours, whose public half you get (Ed25519).")
 ]
-
-
-@contextmanager
-def _database() -> Iterator["Cursor[Any]"]:
-    settings = settings_with_logging()
-    with services_of(settings) as services, services.connection() as connection, connection.cursor() as cursor:
-        yield cursor
 
 
 def _known(cursor: "Cursor[Any]", subscription: UUID) -> None:
@@ -43,7 +34,7 @@ def list_all(as_json: AsJson = False) -> None:
     """Every subscription that is delivered to: its state, its last number, what waits, and since when its endpoint fails."""
     from engine.subscriptions.deliveries import fares
 
-    with _database() as cursor:
+    with database() as cursor:
         rows = fares(cursor)
     show(rows, as_json=as_json, empty="nothing is delivered to anybody")
 
@@ -59,7 +50,7 @@ def trace(
     """Every attempt: when, with what outcome, and when the next is due."""
     from engine.subscriptions.deliveries import attempts_of
 
-    with _database() as cursor:
+    with database() as cursor:
         _known(cursor, subscription)
         rows = attempts_of(cursor, subscription, event_id=event, limit=limit)
     show(rows, as_json=as_json, empty="no attempts")
@@ -71,7 +62,7 @@ def letters(subscription: Id, as_json: AsJson = False) -> None:
     """Dead letters that wait for a decision."""
     from engine.subscriptions.deliveries import TRACE_ROWS_MAX, dead_letters
 
-    with _database() as cursor:
+    with database() as cursor:
         _known(cursor, subscription)
         rows = dead_letters(cursor, subscription, limit=TRACE_ROWS_MAX)
     show(rows, as_json=as_json, empty="no dead letters")
@@ -88,7 +79,7 @@ def redrive(
     """Send dead letters again, under their old numbers and ids."""
     from engine.subscriptions import deliveries
 
-    with _database() as cursor:
+    with database() as cursor:
         _known(cursor, subscription)
         count = deliveries.redrive(cursor, subscription, letter, getuser(), datetime.now(UTC))
     typer.echo(f"{count} sent again")
@@ -100,7 +91,7 @@ def discard(subscription: Id, letter: Annotated[list[int], typer.Option(help="By
     """Give dead letters up for good; they stay in the table."""
     from engine.subscriptions import deliveries
 
-    with _database() as cursor:
+    with database() as cursor:
         _known(cursor, subscription)
         count = deliveries.discard(cursor, subscription, letter, getuser(), datetime.now(UTC))
     typer.echo(f"{count} discarded")
@@ -119,7 +110,7 @@ def replay(
     """
     from engine.subscriptions import deliveries
 
-    with _database() as cursor:
+    with database() as cursor:
         _known(cursor, subscription)
         count = deliveries.replay(cursor, subscription, first, last, getuser())
     wanted = max(last - first + 1, 0)
@@ -145,7 +136,7 @@ def secret(
 
     key = made_key(chosen)
     now = datetime.now(UTC)
-    with _database() as cursor:
+    with database() as cursor:
         _known(cursor, subscription)
         try:
             version = secrets.add(cursor, subscription, chosen, key.secret, key.public, now, now + timedelta(hours=overlap))

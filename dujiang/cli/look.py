@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dujiang.cli.context import AsJson, AsOf, instant_of, services_of, settings_with_logging
+from dujiang.cli.context import AsJson, AsOf, database, instant_of, services_of, settings_with_logging
 from dujiang.cli.output import fail, show, speaks
 
 KeyPrefix = Annotated[str, typer.Argument(help="Only keys that begin so.")]
@@ -16,8 +16,7 @@ Limit = Annotated[int | None, typer.Option(help="At most so many rows.")]
 def _reports(subject: str, prefix: str, limit: int | None, instant: datetime) -> Iterator[dict[str, Any]]:
     from dujiang.wiring import STEPS, STORES
 
-    settings = settings_with_logging()
-    with services_of(settings) as services, services.connection() as connection, connection.cursor() as cursor:
+    with database() as cursor:
         for key, entity in STORES[subject].scan(cursor, prefix, limit):
             yield STEPS[subject].report(key, entity, instant)
 
@@ -107,8 +106,7 @@ def audit(
     """Who changed which right, token, key, subscription or secret, and when. Nobody can change what stands here."""
     from engine.audit import entries
 
-    settings = settings_with_logging()
-    with services_of(settings) as services, services.connection() as connection, connection.cursor() as cursor:
+    with database() as cursor:
         rows = entries(cursor, partner, thing, limit)
     show(rows, as_json=as_json, empty="nothing was changed")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dujiang.cli.context import AsJson, seconds_of, services_of, settings_with_logging
+from dujiang.cli.context import AsJson, database, seconds_of
 from dujiang.cli.output import fail, line, show, speaks, stderr
 from dujiang.user import user_name
 
@@ -37,9 +37,8 @@ def _register() -> Iterator["Cursor[Any]"]:
     """A transaction on the register; what it refuses ends the command."""
     from gateway.partners import PartnerRefused
 
-    settings = settings_with_logging()
     try:
-        with services_of(settings) as services, services.connection() as connection, connection.cursor() as cursor:
+        with database() as cursor:
             yield cursor
     except PartnerRefused as refusal:
         fail(str(refusal))

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dujiang.cli.context import AsJson, services_of, settings_with_logging
+from dujiang.cli.context import AsJson, database, services_of, settings_with_logging
 from dujiang.cli.output import fail, show, speaks
 from dujiang.user import user_name
 
@@ -33,8 +33,7 @@ def list_rows(
         query = f"SELECT reason, event_source, event_type, count(*) AS records, min(first_failed_at) AS first FROM quarantine {where} GROUP BY 1, 2, 3 ORDER BY 4 DESC LIMIT %(limit)s"  # noqa: S608, E501
     else:
         query = f"SELECT id, state, reason, topic, partition, record_offset AS offset, pointer, event_source, event_type, message FROM quarantine {where} ORDER BY id LIMIT %(limit)s"  # noqa: S608, E501
-    settings = settings_with_logging()
-    with services_of(settings) as services, services.connection() as connection, connection.cursor() as cursor:
+    with database() as cursor:
         cursor.execute(query, {"state": state, "reason": reason, "limit": limit})
         names = [column.name for column in cursor.description or ()]
         rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
@@ -45,8 +44,7 @@ def list_rows(
 @speaks
 def show_row(row_id: Annotated[int, typer.Argument(metavar="ID")], as_json: AsJson = False) -> None:
     """One record: everything that is kept, its bytes as text where they are text."""
-    settings = settings_with_logging()
-    with services_of(settings) as services, services.connection() as connection, connection.cursor() as cursor:
+    with database() as cursor:
         cursor.execute("SELECT * FROM quarantine WHERE id = %s", (row_id,))
         names = [column.name for column in cursor.description or ()]
         row = cursor.fetchone()
@@ -141,8 +139,7 @@ def park(row_id: Annotated[int, typer.Argument(metavar="ID")], why: Why = "", by
     """Set a record aside: it is not going to be repaired. It stays on record."""
     from engine import quarantine
 
-    settings = settings_with_logging()
-    with services_of(settings) as services, services.connection() as connection, connection.cursor() as cursor:
+    with database() as cursor:
         if quarantine.get(cursor, row_id) is None:
             fail(f"no record {row_id} in quarantine; `dujiang quarantine list --state all` shows all")
         if not why:

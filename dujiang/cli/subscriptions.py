@@ -10,7 +10,7 @@ from uuid import UUID
 
 import typer
 
-from dujiang.cli.context import AsJson, seconds_of, services_of, settings_with_logging
+from dujiang.cli.context import AsJson, database, seconds_of, services_of, settings_with_logging
 from dujiang.cli.output import fail, line, show, speaks, stderr
 
 if TYPE_CHECKING:
@@ -29,14 +29,6 @@ NOTE_CHARS_MAX = 500
 PAGE = 500
 
 
-@contextmanager
-def _register() -> Iterator["Cursor[Any]"]:
-    """A transaction on the register."""
-    settings = settings_with_logging()
-    with services_of(settings) as services, services.connection() as connection, connection.cursor() as cursor:
-        yield cursor
-
-
 @app.command("list")
 @speaks
 def list_subscriptions(
@@ -44,7 +36,7 @@ def list_subscriptions(
     as_json: AsJson = False,
 ) -> None:
     """Every subscription, its owner, and where it stands."""
-    with _register() as cursor:
+    with database() as cursor:
         rows = [_row(one) for one in _all(cursor, owner)]
     show(rows, as_json=as_json, empty="no subscriptions; partners make them: POST /subscriptions")
 
@@ -56,7 +48,7 @@ def show_subscription(subscription: Id) -> None:
     from engine.subscriptions import register
     from gateway.subscriptions.answers import members
 
-    with _register() as cursor:
+    with database() as cursor:
         found = register.find(cursor, subscription)
         if found is None:
             fail(_unknown(subscription))
@@ -203,7 +195,7 @@ def _move(subscription: UUID, order: "Order") -> None:
     from engine.subscriptions import register
     from schemas.subscriptions import NotAllowed
 
-    with _register() as cursor:
+    with database() as cursor:
         found = register.move(cursor, subscription, order, _now())
     if found is None:
         fail(_unknown(subscription))

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from dujiang.cli.context import AsJson, instant_of, services_of, settings_with_logging
+from dujiang.cli.context import AsJson, database, instant_of, services_of, settings_with_logging
 from dujiang.cli.output import fail, show, speaks
 
 app = typer.Typer(no_args_is_help=True, help="Instants at which something moves by itself.")
@@ -19,8 +19,7 @@ def list_due(
     as_json: AsJson = False,
 ) -> None:
     """The next timers, earliest first."""
-    settings = settings_with_logging()
-    with services_of(settings) as services, services.connection() as connection, connection.cursor() as cursor:
+    with database() as cursor:
         cursor.execute("SELECT step, key, due_at, published_at FROM timer ORDER BY due_at, step, key LIMIT %s", (limit,))
         rows = [dict(zip(("step", "key", "due_at", "published_at"), row, strict=True)) for row in cursor.fetchall()]
     show(rows, as_json=as_json, empty="no timers")

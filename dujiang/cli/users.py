@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dujiang.cli.context import AsJson, services_of, settings_with_logging
+from dujiang.cli.context import AsJson, database
 from dujiang.cli.output import fail, show, speaks, stderr
 from dujiang.user import user_name
 
@@ -31,9 +31,8 @@ Generate = Annotated[bool, typer.Option("--generate", help="Make a password and 
 def _register() -> Iterator["Cursor[Any]"]:
     from gateway.console.users import UserRefused
 
-    settings = settings_with_logging()
     try:
-        with services_of(settings) as services, services.connection() as connection, connection.cursor() as cursor:
+        with database() as cursor:
             yield cursor
     except UserRefused as refusal:
         fail(str(refusal))

@@ -1,31 +1,19 @@
 """`dujiang works`: long work, how far it is, and asking it to stop; the same as the console's page."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from dujiang.cli.context import AsJson, services_of, settings_with_logging
+from dujiang.cli.context import AsJson, database
 from dujiang.cli.output import fail, show, speaks
 from dujiang.cli.progress import so_far
 from dujiang.user import user_name
-
-if TYPE_CHECKING:
-    from psycopg import Cursor
 
 app = typer.Typer(no_args_is_help=True, help="Long work, such as imports and replays: how far it is, and cancelling it.")
 
 COLUMNS = ("id", "kind", "title", "state", "progress", "started_by", "started_at", "took_s", "cancel_asked_by")
 ID_MAX = 2**63 - 1
-
-
-@contextmanager
-def _database() -> Iterator["Cursor[Any]"]:
-    settings = settings_with_logging()
-    with services_of(settings) as services, services.connection() as connection, connection.cursor() as cursor:
-        yield cursor
 
 
 @app.command("list")
@@ -35,7 +23,7 @@ def list_works(
     as_json: AsJson = False,
 ) -> None:
     """All long work, the latest first. `lost` has given no sign of life for two minutes."""
-    with _database() as cursor:
+    with database() as cursor:
         cursor.execute(
             "SELECT id, kind, title, state, done, total, started_by, started_at,"
             " extract(epoch FROM coalesce(ended_at, beat_at) - started_at)::float8 AS took_s, cancel_asked_by"
@@ -56,7 +44,7 @@ def cancel(work_id: Annotated[int, typer.Argument(metavar="ID", min=1, max=ID_MA
     from engine.works import ask_cancel
     from gateway.console.users import record
 
-    with _database() as cursor:
+    with database() as cursor:
         is_asked = ask_cancel(cursor, work_id, user_name(), datetime.now(UTC))
         if is_asked:
             record(cursor, user_name(), "cancel", "work", str(work_id))
