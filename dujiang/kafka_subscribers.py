@@ -5,7 +5,7 @@ the caller's transaction; what a crash leaves half done the next `reconcile` set
 """
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -16,7 +16,7 @@ from psycopg import Cursor
 from dujiang.kafka_access import Access, groups_of, rights_of, said, user_of
 from engine.subscriptions import register
 from schemas.registry import Registry
-from schemas.subscriptions import NOBODY, Order, Subscription, state_at
+from schemas.subscriptions import Order, Subscription, state_at
 from schemas.subscriptions.model import Reason
 from schemas.subscriptions.whole_topics import Verdict, types_on, whole_topics
 
@@ -155,12 +155,8 @@ class KafkaSubscribers:
         return is_alive and status.validated_at is not None
 
     def _verdict(self, subscription: Subscription) -> Verdict:
-        scopes: Sequence[str] | None
-        if subscription.owner == NOBODY:
-            scopes = () if self._are_owners_asked else None
-        else:
-            scopes = register.scopes_of(self._cursor, [subscription.owner]).get(subscription.owner, ())
-        return whole_topics(subscription, self._registry, subscription.reader(scopes))
+        scopes = register.scopes_of(self._cursor, [subscription.owner])
+        return whole_topics(subscription, self._registry, subscription.reader(scopes, are_owners_asked=self._are_owners_asked))
 
     def _given(self, subscription: Subscription, verdict: Verdict) -> Given:
         user = self._user(subscription)

@@ -183,8 +183,7 @@ def _evaluated(found: Found, taken: Taken, scopes: tuple[Sequence[str], ...] | N
     topic = TOPICS.get(place.topic)
     if topic is None or taken.start_offset > place.offset:
         return None
-    limits = (taken.granted,) if taken.granted else ()
-    reader = Reader(None if scopes is None else (*scopes, *limits), taken.is_stated)
+    reader = Reader(scopes, taken.is_stated).narrowed(taken.granted)
     classification = classification_of(topic.classification, stored.attributes.get("dataclassification"))
     if reader.withholds(stored.wire_type, classification, stored.attributes) is not None:
         return None

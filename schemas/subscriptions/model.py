@@ -109,10 +109,14 @@ class Subscription:
     basis: Basis | None = None
     granted: tuple[str, ...] = ()
 
-    def reader(self, owner_scopes: Sequence[str] | None) -> Reader:
-        """Who gets what no token accompanies. `owner_scopes`: the partner's rights of this moment; None: nobody is asked."""
-        limits = (self.granted,) if self.granted else ()
-        return Reader(None if owner_scopes is None else (owner_scopes, *limits), self.basis is not None)
+    def reader(self, scopes: Mapping[str, Sequence[str]], *, are_owners_asked: bool) -> Reader:
+        """Who gets what no token accompanies. `scopes`: partners' rights of this moment; who is missing there has none.
+
+        `are_owners_asked`: whether a subscription without an owner is one that may have nothing.
+        """
+        if self.owner == NOBODY and not are_owners_asked:
+            return Reader(None, self.basis is not None)
+        return Reader((scopes.get(self.owner, ()),), self.basis is not None).narrowed(self.granted)
 
     def compiled(self) -> Filters:
         """Its filters, to be kept as long as the revision. Raises FilterError; what is stored was checked."""

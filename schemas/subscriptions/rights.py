@@ -6,7 +6,7 @@ so: patterns of one attribute are alternatives, every attribute named must fit, 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final, Literal
 
@@ -78,6 +78,10 @@ class Reader:
 
     scopes: tuple[Sequence[str], ...] | None
     is_stated: bool
+
+    def narrowed(self, granted: Sequence[str]) -> "Reader":
+        """By the scopes of a token as well; a token without scopes has all of its partner's."""
+        return self if self.scopes is None or not granted else replace(self, scopes=(*self.scopes, granted))
 
     def withholds(self, wire_type: str, classification: Classification, attributes: Mapping[str, object]) -> Withheld | None:
         """Why this event must not go out; None: it may. `attributes`: all of the event's, as filters see them."""

@@ -25,7 +25,7 @@ from engine.subscriptions.secrets import Secret
 from monitoring.metrics import DeliveryMetrics
 from monitoring.tracing import Spans
 from schemas.registry import DEFAULT_PREFIX
-from schemas.subscriptions import NOBODY, Order, Protocol, Reader, Subscription
+from schemas.subscriptions import Order, Protocol, Reader, Subscription
 from schemas.subscriptions.model import READ_EVERY_S
 from sinks.webhooks.books import Books
 from sinks.webhooks.courier import Courier, Subscriber
@@ -213,9 +213,7 @@ class Deliverer:
 
     def _reader_of(self, subscription: Subscription) -> Reader:
         """By the rights of this moment, at most READ_EVERY_S old."""
-        if subscription.owner == NOBODY:
-            return subscription.reader(() if self._are_owners_asked else None)
-        return subscription.reader(self._scopes.get(subscription.owner, ()))
+        return subscription.reader(self._scopes, are_owners_asked=self._are_owners_asked)
 
     async def _disable(self, subscription_id: UUID, reason: Literal["endpoint_gone", "endpoint_failing"]) -> None:
         order = Order("disable", reason, "platform")
