@@ -18,7 +18,7 @@ from gateway.subscriptions import cursors, kinds
 from gateway.subscriptions.cursors import Positions
 from schemas.cloudevents import CloudEventError, json_text
 from schemas.contract import STORABLE, Data, Instant, instant_text, parse_instant
-from schemas.filters import FilterError, compile_filters
+from schemas.filters import FilterError, Filters, compile_filters
 from schemas.json_schema import data_schema, names_at, reached
 from schemas.registry import ContractError, Registry
 from schemas.subscriptions import (
@@ -205,25 +205,26 @@ def basis_of(body: SelectionBody) -> Basis | None:
     return Basis(body.purpose or "", body.legal_basis or "", body.approver or "")
 
 
-def refuse_filters(body: SelectionBody) -> None:
-    """Raises Problem for filters that do not compile."""
+def filters_of(body: SelectionBody) -> Filters:
+    """As they are applied. Raises Problem for what does not compile."""
     try:
-        compile_filters(body.filters, pointer="/filters")
+        return compile_filters(body.filters, pointer="/filters")
     except FilterError as error:
         detail = Text(error.message, error.message_zh)
         raise Problem(kinds.FILTER_INVALID, detail, [Fault(error.reason, error.pointer, detail)]) from None
 
 
-def refuse_unknown_fields(body: SelectionBody, registry: Registry) -> None:
-    """Raises Problem for a filter on data that no event of the types asked for can have: it would pass nothing, for ever.
+def refuse_unknown_fields(filters: Filters, types: Sequence[str], registry: Registry) -> None:
+    """Raises Problem for a filter on data that no event of these types can have: it would pass nothing, for ever.
 
-    Asked after `refuse_filters` and `refuse_types`.
+    Asked after `refuse_types`.
     """
-    fields = compile_filters(body.filters, pointer="/filters").fields
-    contracts = [registry.contract_of(wire) for wire in body.types] or list(registry.contracts.values())
+    if not filters.fields:
+        return
+    contracts = [registry.contract_of(wire) for wire in types] or list(registry.contracts.values())
+    schemas = [_schema(contract.data) for contract in contracts]
     faults = []
-    for field in fields:
-        schemas = [_schema(contract.data) for contract in contracts]
+    for field in filters.fields:
         if not any(reached(schema, field.tokens) for schema in schemas):
             names = sorted({name for schema in schemas for name in names_at(schema, field.tokens[:-1])})
             there = ", ".join(names[:FIELDS_NAMED_MAX]) + (", …" if len(names) > FIELDS_NAMED_MAX else "")

@@ -173,9 +173,9 @@ class SubscriptionService:
     async def rehearse(self, body: RehearsalBody, caller: Caller | None) -> Rehearsal:
         basis = requests.basis_of(body)
         reader = reader_of(caller.identity if caller else None, is_stated=basis is not None)
-        requests.refuse_filters(body)
+        filters = requests.filters_of(body)
         requests.refuse_types(body, self._registry, reader)
-        requests.refuse_unknown_fields(body, self._registry)
+        requests.refuse_unknown_fields(filters, body.types, self._registry)
         owner = owner_of(caller)
         if owner in self._rehearsing or len(self._rehearsing) >= REHEARSALS_MAX:
             raise Problem(kinds.REHEARSALS_TOO_MANY, kinds.REHEARSALS_TOO_MANY.meaning)
@@ -204,9 +204,9 @@ class SubscriptionService:
         reader = reader_of(caller.identity if caller else None, is_stated=body.purpose is not None)
         requests.refuse_missing_library(body)
         requests.refuse_destination(body, self._destinations)
-        requests.refuse_filters(body)
+        filters = requests.filters_of(body)
         requests.refuse_types(body, self._registry, reader)
-        requests.refuse_unknown_fields(body, self._registry)
+        requests.refuse_unknown_fields(filters, body.types, self._registry)
         requests.refuse_unstated(body, self._registry, reader)
         requests.refuse_narrowed(body, granted_to(caller))
 

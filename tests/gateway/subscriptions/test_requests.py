@@ -37,9 +37,9 @@ def parse(body: bytes, content_type: str | None = "application/json", encoding: 
 
 def judge(members: dict[str, Any], registry: Registry, reader: Reader = ALL) -> None:
     body = requests.subscription_of(members)
-    requests.refuse_filters(body)
+    filters = requests.filters_of(body)
     requests.refuse_types(body, registry, reader)
-    requests.refuse_unknown_fields(body, registry)
+    requests.refuse_unknown_fields(filters, body.types, registry)
     requests.refuse_unstated(body, registry, reader)
 
 
