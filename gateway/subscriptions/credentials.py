@@ -1,22 +1,21 @@
 """How a subscriber gives us what its broker or store knows us by: the PLAIN sink credential of the Subscriptions API."""
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Request
-from psycopg import Cursor
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from starlette.responses import Response
 
-from engine.subscriptions import register, secrets
 from gateway import catalogue
 from gateway.body import BodyReader
 from gateway.caller import caller_of
 from gateway.problems import Problem
 from gateway.subscriptions import kinds, requests, routes
 from gateway.subscriptions.answers import answer
-from gateway.subscriptions.deliveries import Deliveries
+from gateway.subscriptions.deliveries import Deliveries, version_of
 from gateway.subscriptions.requests import PATH
+from schemas.subscriptions import Subscription
 from schemas.subscriptions.settings import SETTINGS
 from sinks.webhooks.credentials import Credential, stored
 
@@ -51,28 +50,20 @@ def router(books: Deliveries, bodies: BodyReader) -> APIRouter:
         openapi_extra={
             "requestBody": {"required": True, "content": {"application/json": {"schema": CredentialBody.model_json_schema()}}}
         },
-        responses=routes.responses_of(200, None, *_REFUSALS, content=_VERSION),
+        responses=routes.responses_of(200, None, *_REFUSALS, content=version_of("plain")),
         response_class=Response,
     )
     async def put_credential(request: Request, subscription_id: UUID) -> Response:
         sent = requests.validated(CredentialBody, await routes.sent_members(request, bodies))
-        secret, now = stored(Credential(identifier=sent.identifier, secret=sent.secret)), books.clock.now()
-
-        def work(cursor: Cursor[Any]) -> int | Problem:
-            known = register.find(cursor, subscription_id)
-            if known is None or known.protocol not in SETTINGS:
-                return Problem(kinds.CREDENTIAL_UNUSED, kinds.CREDENTIAL_UNUSED.meaning)
-            try:
-                return secrets.add(cursor, subscription_id, "plain", secret, None, now, now)
-            except secrets.SecretsFull:
-                return Problem(kinds.SECRETS_TOO_MANY, kinds.SECRETS_TOO_MANY.meaning)
-
-        version = await books.call(subscription_id, caller_of(request.scope), work)
-        if isinstance(version, Problem):
-            raise version
+        secret = stored(Credential(identifier=sent.identifier, secret=sent.secret))
+        version = await books.add_secret(subscription_id, caller_of(request.scope), "plain", secret, refused=_unused)
         return answer({"version": version, "kind": "plain"})
 
     return made
+
+
+def _unused(subscription: Subscription) -> Problem | None:
+    return None if subscription.protocol in SETTINGS else Problem(kinds.CREDENTIAL_UNUSED, kinds.CREDENTIAL_UNUSED.meaning)
 
 
 _REFUSALS: Final = (
@@ -83,12 +74,3 @@ _REFUSALS: Final = (
     kinds.SECRETS_TOO_MANY,
     catalogue.REQUEST_INVALID,
 )
-_VERSION: Final = {
-    "application/json": {
-        "schema": {
-            "type": "object",
-            "required": ["version", "kind"],
-            "properties": {"version": {"type": "integer", "minimum": 1}, "kind": {"const": "plain"}},
-        }
-    }
-}

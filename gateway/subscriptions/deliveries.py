@@ -21,6 +21,7 @@ from gateway.subscriptions import kinds, routes
 from gateway.subscriptions.answers import answer
 from gateway.subscriptions.requests import PATH
 from gateway.subscriptions.service import owner_of
+from schemas.subscriptions import Subscription
 from sinks.webhooks.destinations import Rules
 from sinks.webhooks.signing import VerifyingKey, made_key
 
@@ -55,12 +56,42 @@ class Deliveries:
 
     async def call(self, subscription_id: UUID, caller: Caller | None, work: Callable[[Cursor[Any]], A]) -> A:
         """Run `work` if the subscription is the caller's. Raises Problem."""
+        return await self._of(subscription_id, caller, lambda cursor, _: work(cursor))
 
+    async def add_secret(
+        self,
+        subscription_id: UUID,
+        caller: Caller | None,
+        kind: secrets.Kind,
+        secret: bytes,
+        public: bytes | None = None,
+        *,
+        overlap: timedelta = timedelta(0),
+        refused: Callable[[Subscription], Problem | None] = lambda _: None,
+    ) -> int:
+        """Its version; older ones of the kind hold for `overlap` yet. Raises Problem, also what `refused` says to it."""
+        now = self.clock.now()
+
+        def work(cursor: Cursor[Any], known: Subscription) -> int | Problem:
+            if (problem := refused(known)) is not None:
+                return problem
+            try:
+                return secrets.add(cursor, subscription_id, kind, secret, public, now, now + overlap)
+            except secrets.SecretsFull:
+                return Problem(kinds.SECRETS_TOO_MANY, kinds.SECRETS_TOO_MANY.meaning)
+
+        version = await self._of(subscription_id, caller, work)
+        if isinstance(version, Problem):
+            raise version
+        return version
+
+    async def _of(self, subscription_id: UUID, caller: Caller | None, work: Callable[[Cursor[Any], Subscription], A]) -> A:
         def if_known(cursor: Cursor[Any]) -> tuple[A] | None:
-            if register.find(cursor, subscription_id, owner_of(caller)) is None:
+            known = register.find(cursor, subscription_id, owner_of(caller))
+            if known is None:
                 return None
             act_as(cursor, by_partner(owner_of(caller)))
-            return (work(cursor),)
+            return (work(cursor, known),)
 
         found = await asked(self._store, if_known)
         if found is None:
@@ -205,18 +236,15 @@ def _add_secrets(made: APIRouter, books: Deliveries) -> None:
         kind: Literal["v1", "v1a"] = "v1",
         overlap_h: Annotated[int, Query(ge=0, le=OVERLAP_H_MAX)] = 24,
     ) -> Response:
-        made_now, now = made_key(kind), books.clock.now()
-        ends = now + timedelta(hours=overlap_h)
-
-        def work(cursor: Cursor[Any]) -> int | None:
-            try:
-                return secrets.add(cursor, subscription_id, kind, made_now.secret, made_now.public, now, ends)
-            except secrets.SecretsFull:
-                return None
-
-        version = await books.call(subscription_id, caller_of(request.scope), work)
-        if version is None:
-            raise Problem(kinds.SECRETS_TOO_MANY, kinds.SECRETS_TOO_MANY.meaning)
+        made_now = made_key(kind)
+        version = await books.add_secret(
+            subscription_id,
+            caller_of(request.scope),
+            kind,
+            made_now.secret,
+            made_now.public,
+            overlap=timedelta(hours=overlap_h),
+        )
         return answer({"version": version, "kind": kind, "key": made_now.shown}, 201)
 
 
@@ -225,6 +253,11 @@ def _public_text(key: bytes | None) -> str | None:
 
 
 _REFUSALS: Final = (kinds.SUBSCRIPTION_UNKNOWN, catalogue.REQUEST_INVALID)
+
+
+def version_of(kind: secrets.Kind) -> dict[str, Any]:
+    """What is answered to a secret of the partner's own."""
+    return _object({"version": {"type": "integer", "minimum": 1}, "kind": {"const": kind}})
 
 
 def _object(properties: dict[str, Any]) -> dict[str, Any]:

@@ -1,10 +1,9 @@
 """How a subscriber has its deliveries authorised by its own token endpoint (OAuth 2.0, client credentials)."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Request
-from psycopg import Cursor
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from starlette.responses import Response
 
@@ -12,10 +11,9 @@ from engine.subscriptions import secrets
 from gateway import catalogue
 from gateway.body import BodyReader
 from gateway.caller import caller_of
-from gateway.problems import Problem
 from gateway.subscriptions import kinds, requests, routes
 from gateway.subscriptions.answers import answer
-from gateway.subscriptions.deliveries import Deliveries
+from gateway.subscriptions.deliveries import Deliveries, version_of
 from gateway.subscriptions.requests import PATH
 from sinks.webhooks.destinations import URL_CHARS_MAX, Rules
 from sinks.webhooks.oauth import Credentials, stored
@@ -57,23 +55,14 @@ def router(books: Deliveries, bodies: BodyReader, rules: Rules) -> APIRouter:
         openapi_extra={
             "requestBody": {"required": True, "content": {"application/json": {"schema": OAuth2Body.model_json_schema()}}}
         },
-        responses=routes.responses_of(200, None, *_PUT_REFUSALS, content=_VERSION),
+        responses=routes.responses_of(200, None, *_PUT_REFUSALS, content=version_of("oauth2")),
         response_class=Response,
     )
     async def put_oauth2(request: Request, subscription_id: UUID) -> Response:
         sent = requests.validated(OAuth2Body, await routes.sent_members(request, bodies))
         requests.refuse_url(sent.token_url, "token_url", rules)
-        secret, now = stored(Credentials(**sent.model_dump())), books.clock.now()
-
-        def work(cursor: Cursor[Any]) -> int | None:
-            try:
-                return secrets.add(cursor, subscription_id, "oauth2", secret, None, now, now)
-            except secrets.SecretsFull:
-                return None
-
-        version = await books.call(subscription_id, caller_of(request.scope), work)
-        if version is None:
-            raise Problem(kinds.SECRETS_TOO_MANY, kinds.SECRETS_TOO_MANY.meaning)
+        secret = stored(Credentials(**sent.model_dump()))
+        version = await books.add_secret(subscription_id, caller_of(request.scope), "oauth2", secret)
         return answer({"version": version, "kind": "oauth2"})
 
     @made.delete(
@@ -100,12 +89,3 @@ _PUT_REFUSALS: Final = (
     kinds.SECRETS_TOO_MANY,
     catalogue.REQUEST_INVALID,
 )
-_VERSION: Final = {
-    "application/json": {
-        "schema": {
-            "type": "object",
-            "required": ["version", "kind"],
-            "properties": {"version": {"type": "integer", "minimum": 1}, "kind": {"const": "oauth2"}},
-        }
-    }
-}
