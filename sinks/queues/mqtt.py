@@ -8,14 +8,12 @@ import asyncio
 import secrets
 import ssl
 from collections.abc import Mapping, Sequence
-from typing import Final
 from uuid import UUID
 
 import msgspec
 
 from engine.subscriptions.callbacks import Consent
 from engine.subscriptions.secrets import Secret
-from schemas import traceparent
 from schemas.subscriptions import Subscription
 from schemas.subscriptions.settings import Mqtt5Settings, mqtt5_settings
 from sinks.queues.connection import Connection, Message
@@ -26,13 +24,8 @@ from sinks.webhooks.handshake import PROBE_BODY, Granted, Refused, rate_of
 from sinks.webhooks.log import NUMBER_EXTENSION
 from sinks.webhooks.schedule import Answer
 from sinks.webhooks.sender import Lookup, SystemLookup, TimeLimits, shown
-from sinks.webhooks.signing import ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER
-from sinks.webhooks.transport import Channel
+from sinks.webhooks.transport import CARRIED, CONTENT_TYPE, Channel
 from sinks.webhooks.trial import ANONYMOUS_ACCEPTED, agreed
-
-CONTENT_TYPE: Final = "application/cloudevents+json; charset=utf-8"
-# What a delivery's headers say beside the event; whatever authorises us elsewhere stays out of a broker's messages.
-_CARRIED: Final = (ID_HEADER, TIMESTAMP_HEADER, SIGNATURE_HEADER, traceparent.NAME)
 
 
 class MqttTransport:
@@ -148,7 +141,7 @@ def message_of(settings: Mqtt5Settings, body: bytes, headers: Mapping[str, str])
     """A delivery as it is published. The number stands in the event, too, where it is signed."""
     number = msgspec.json.decode(body, type=_Numbered).deliverynumber
     told = [(NUMBER_EXTENSION, number)] if number else []
-    told += [(name, headers[name]) for name in _CARRIED if name in headers]
+    told += [(name, headers[name]) for name in CARRIED if name in headers]
     return Message(settings.topicname, body, CONTENT_TYPE, told, settings.retain, settings.expiry)
 
 

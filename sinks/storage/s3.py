@@ -12,7 +12,6 @@ from typing import Final
 from engine.clock import Clock
 from engine.subscriptions.callbacks import Consent
 from engine.subscriptions.secrets import Secret
-from schemas import traceparent
 from schemas.subscriptions import Subscription
 from schemas.subscriptions.settings import S3Settings, s3_settings
 from sinks.storage.objects import TRIAL_NAME, key_of
@@ -22,13 +21,9 @@ from sinks.webhooks.destinations import DestinationRefused
 from sinks.webhooks.handshake import PROBE_BODY, Granted, Refused, rate_of
 from sinks.webhooks.schedule import Answer
 from sinks.webhooks.sender import Sender
-from sinks.webhooks.signing import ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER
-from sinks.webhooks.transport import Channel
+from sinks.webhooks.transport import CARRIED, CONTENT_TYPE, Channel
 from sinks.webhooks.trial import ANONYMOUS_ACCEPTED, agreed
 
-CONTENT_TYPE: Final = "application/cloudevents+json; charset=utf-8"
-# Kept with the object; whatever authorises us elsewhere is not.
-_CARRIED: Final = (ID_HEADER, TIMESTAMP_HEADER, SIGNATURE_HEADER, traceparent.NAME)
 # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html; of what a store says only this is shown.
 _CODE: Final = re.compile(rb"<Code>([A-Za-z0-9.]{1,60})</Code>")
 
@@ -79,7 +74,7 @@ class S3Transport:
             target = self._sender.target(url)
         except DestinationRefused as refusal:
             return Answer("destination", detail=refusal.reason)
-        told = {f"x-amz-meta-{name}": headers[name] for name in _CARRIED if name in headers}
+        told = {f"x-amz-meta-{name}": headers[name] for name in CARRIED if name in headers}
         sent = signed(
             "PUT",
             target.host_port_subcomponent or "",

@@ -42,7 +42,7 @@ from sinks.webhooks.schedule import (
     RetryAt,
 )
 from sinks.webhooks.signing import Signer, identified, sign, webhook_id
-from sinks.webhooks.transport import Post
+from sinks.webhooks.transport import CONTENT_TYPE, Post
 
 IN_FLIGHT_MAX: Final = 32
 PENDING_MAX: Final = 10_000  # a key that waits for hours must not hold up the others
@@ -53,7 +53,6 @@ TAKEN_MAX: Final = 1_000  # outstanding deliveries taken up at once
 LOOK_S: Final = 1.0  # for news that nobody told
 JUMP_RECORDS: Final = 2_000  # farther than that, taking up a delivery reads from its own place
 RETRY_S: Final = 2.0
-CONTENT_TYPE: Final = "application/cloudevents+json; charset=utf-8"
 
 log = structlog.get_logger("webhooks")
 

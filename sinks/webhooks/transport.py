@@ -5,13 +5,19 @@ Numbers, order, retries, circuits, dead letters and replays are the courier's, t
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from engine.subscriptions.callbacks import Consent
 from engine.subscriptions.secrets import Secret
+from schemas import traceparent
 from schemas.subscriptions import Subscription
 from sinks.webhooks.handshake import Granted, Pending, Refused
 from sinks.webhooks.schedule import Answer
+from sinks.webhooks.signing import ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER
+
+CONTENT_TYPE: Final = "application/cloudevents+json; charset=utf-8"
+# What a delivery's headers say beside the event, for protocols that are not HTTP: what authorises us elsewhere stays out.
+CARRIED: Final = (ID_HEADER, TIMESTAMP_HEADER, SIGNATURE_HEADER, traceparent.NAME)
 
 
 class Post(Protocol):
