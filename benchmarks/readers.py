@@ -60,7 +60,6 @@ def main() -> None:
     given = argparse.Namespace(events=events, records_max=None)
     workload = WORKLOADS["W1h"]
     rows: list[dict[str, Any]] = []
-    shares: list[float] = []
     used_s: list[tuple[float, float]] = []  # by readers, of it in PostgreSQL; of each run that is read
     with bench() as at:
         create_topics(at, (PROJECT_EVENT, PROJECT_STATE, FINDING_EVENT))
@@ -70,13 +69,12 @@ def main() -> None:
                 beside = {"beside": lambda dsn: _readers(at, dsn, used_s)} if subject == "read" else {}
                 run = drain(at, workload, "dujiang", arguments.workers, given, **beside)
                 share = _share(run, *used_s[-1]) if beside else None
-                shares += [share] if share is not None else []
                 say(f"{subject:6} run {turn + 1}: {run.rate:9,.0f}/s" + (f"  readers {share:.1%} of the CPU" if share else ""))
                 row = {"subject": subject, "run": turn + 1, "workers": run.workers, "events": events, "rate": run.rate}
                 rows.append(row | {"cpu_of_readers": share})
     medians = {name: statistics.median(row["rate"] for row in rows if row["subject"] == name) for name in SUBJECTS}
     cost = 1 - medians["read"] / medians["alone"]
-    share = statistics.median(shares)
+    share = statistics.median(row["cpu_of_readers"] for row in rows if row["subject"] == "read")
     print(f"alone={medians['alone']:.0f}/s read={medians['read']:.0f}/s cost={cost:.1%} cpu={share:.1%}")
     if not arguments.quick:
         median = {"subject": "median cost, share of the rate and of the CPU", "rate": cost, "cpu_of_readers": share}
