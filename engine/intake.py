@@ -1,15 +1,20 @@
 """The consumer's side of a runner: which partitions are ours, where we stand in each, and no record taken twice or left out.
 
 All calls come from one thread, rebalance callbacks included (a commit from another thread would deadlock with a callback).
-In a callback the client is only told what to fetch: a question that waits for its answer takes the place of the call that the
-callback stands in, and the next callback of that call ends the process.
+In a callback the client is asked nothing: a question that waits for its answer takes the place of the call that the callback
+stands in, and the next callback of that call ends the process. So a new partition is fetched once `seek` has said from where.
+
+Never assign a logical offset and seek afterwards: an answer to the look-up of the first that the second has overtaken is not
+dropped, but asked for anew half a second later, and the seek is forgotten (librdkafka 2.16, `rd_kafka_toppar_handle_Offset`).
+Records published meanwhile would be passed over.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from operator import methodcaller
+from typing import Any
 
 import structlog
-from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as ClientMessage
 
 from engine.kafka import fault_of
@@ -27,7 +32,7 @@ _headers_of = methodcaller("headers")
 class Intake:
     """`take` gives records in order per partition, each exactly at its position.
 
-    `on_assign(places)` must `hold`: where a new partition stands is not known yet. `seek` it, then `release`.
+    After `on_assign(places)` nothing is fetched from a new partition until `seek` has said where it begins.
     """
 
     def __init__(
@@ -43,6 +48,7 @@ class Intake:
         self._on_revoke = on_revoke
         self._carried: list[ClientMessage] = []
         self._doubts: dict[Place, tuple[int, int]] = {}
+        self._fetched: set[Place] = set()
         self._shut: set[Place] = set()
         self._is_held = False
         self.is_joined = False
@@ -56,12 +62,7 @@ class Intake:
             self.stand(place, 0)
         if places:
             self._on_assign(places)
-        consumer.incremental_assign([TopicPartition(*place, OFFSET_END) for place in places])
-        # The client remembers a pause from a former ownership, and would never fetch again.
-        if self._is_held:
-            self._pause(places)
-        else:
-            self._resume(places)
+        consumer.incremental_assign([])
         self.is_joined = True
 
     def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
@@ -72,8 +73,9 @@ class Intake:
             self.positions.pop(place, None)
             self.gaps.pop(place, None)
             self._drop(place)
+        consumer.incremental_unassign([TopicPartition(*place) for place in places if place in self._fetched])
+        self._fetched.difference_update(places)
         self._shut.difference_update(places)
-        consumer.incremental_unassign(partitions)
 
     def bounds_of(self, place: Place) -> tuple[int, int]:
         """(beginning, end) of a partition's log. Raises a fault."""
@@ -169,14 +171,34 @@ class Intake:
         self._drop(place)
 
     def seek(self, place: Place, offset: int) -> None:
-        """Go back (or on) to an offset; records fetched beyond it are dropped as they come."""
+        """Begin at an offset, or go back (or on) to it; records fetched beyond it are dropped as they come. Raises a fault."""
         self.stand(place, offset)
+        if place not in self._fetched:
+            self._fetch(place, offset)
+            return
         try:
             self._consumer.seek(TopicPartition(*place, offset))
         except KafkaException:
-            # Just assigned and not fetching yet: assign anew at the offset.
-            self._consumer.incremental_unassign([TopicPartition(*place)])
-            self._consumer.incremental_assign([TopicPartition(*place, offset)])
+            # Not fetching yet, or no longer: assign anew at the offset.
+            self._told(self._consumer.incremental_unassign, TopicPartition(*place))
+            self._fetched.discard(place)
+            self._fetch(place, offset)
+
+    def _fetch(self, place: Place, offset: int) -> None:
+        self._told(self._consumer.incremental_assign, TopicPartition(*place, offset))
+        self._fetched.add(place)
+        # The client remembers a pause from a former ownership, and would never fetch again.
+        if self._is_held or place in self._shut:
+            self._pause([place])
+        else:
+            self._resume([place])
+
+    @staticmethod
+    def _told(verb: Callable[[list[TopicPartition]], Any], partition: TopicPartition) -> None:
+        try:
+            verb([partition])
+        except KafkaException as error:
+            raise fault_of(error.args[0]) from error
 
     def _drop(self, place: Place) -> None:
         self._carried = [m for m in self._carried if (m.topic(), m.partition()) != place]
@@ -186,23 +208,24 @@ class Intake:
         """Fetch nothing at all, partitions that come meanwhile included, until `release`."""
         if not self._is_held:
             self._is_held = True
-            self._pause(self.positions)
+            self._pause(self._fetched)
 
     def release(self) -> None:
         """Fetch again, but from partitions that are shut."""
         if self._is_held:
             self._is_held = False
-            self._resume(place for place in self.positions if place not in self._shut)
+            self._resume(self._fetched - self._shut)
 
     def shut(self, place: Place) -> None:
         """Fetch nothing from this one until `open`."""
         self._shut.add(place)
-        self._pause([place])
+        if place in self._fetched:
+            self._pause([place])
 
     def open(self, place: Place) -> None:
         """Fetch from it again."""
         self._shut.discard(place)
-        if not self._is_held:
+        if not self._is_held and place in self._fetched:
             self._resume([place])
 
     def _pause(self, places: Iterable[Place]) -> None:

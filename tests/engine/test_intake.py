@@ -180,7 +180,7 @@ def test_a_record_polled_before_a_rebalance_in_the_same_take_is_not_taken(table:
         table.client.give(0)
 
     assert table.offsets(Sent(5), rebalance) == []
-    assert table.client.paused == {HOME}
+    assert table.client.assigned == {}
     table.place()
     assert table.offsets(Sent(5)) == [5]
 
@@ -194,12 +194,30 @@ def test_a_partition_that_was_shut_fetches_again_when_it_comes_back(table: Table
     assert table.client.paused == set()
 
 
-def test_a_partition_that_comes_during_a_hold_waits_too(table: Table) -> None:
+def test_a_partition_is_fetched_once_it_is_known_from_where(table: Table) -> None:
+    table.client.give(1)
+    assert table.client.assigned == {HOME: 5}
+    table.place()
+    assert table.client.assigned == {HOME: 5, (TOPIC, 1): 0}
+    table.client.give(2)
+    table.client.take_away(1, 2)  # the second was never fetched
+    assert table.client.assigned == {HOME: 5}
+
+
+def test_a_partition_that_is_placed_during_a_hold_waits_too(table: Table) -> None:
     table.intake.hold()
     table.client.give(1)
+    table.intake.seek((TOPIC, 1), 0)
     assert table.client.paused == {HOME, (TOPIC, 1)}
     table.intake.release()
     assert table.client.paused == set()
+
+
+def test_a_partition_that_is_shut_before_it_is_placed_stays_shut(table: Table) -> None:
+    table.client.give(1)
+    table.intake.shut((TOPIC, 1))
+    table.place()
+    assert table.client.paused == {(TOPIC, 1)}
 
 
 def test_a_release_leaves_shut_partitions_shut(table: Table) -> None:
