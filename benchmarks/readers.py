@@ -18,7 +18,7 @@ import statistics
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -44,7 +44,12 @@ CLIENT = re.compile(rb"'client_id': '([0-9a-f-]{36})'")
 OPEN_S = 30.0
 EVENTS, QUICK_EVENTS, RUNS = 600_000, 200_000, 3
 SUBJECTS = ("alone", "read")
-BACKENDS = ("dujiang console%", "dujiang reading copy%", "benchmark panels")
+PANELS = "benchmark panels"
+BACKENDS = {
+    "console's queries": "dujiang console%",
+    "copies": "dujiang reading copy%",
+    "panels": PANELS,
+}  # what: whose connections
 
 
 def main() -> None:
@@ -60,18 +65,19 @@ def main() -> None:
     given = argparse.Namespace(events=events, records_max=None)
     workload = WORKLOADS["W1h"]
     rows: list[dict[str, Any]] = []
-    used_s: list[tuple[float, float]] = []  # by readers, of it in PostgreSQL; of each run that is read
+    used: list[dict[str, float]] = []  # of each run that is read: seconds of CPU by what readers do
     with bench() as at:
         create_topics(at, (PROJECT_EVENT, PROJECT_STATE, FINDING_EVENT))
         load_topic(at, at.topic(workload.topic), workload.events(events))
         for turn in range(runs):
             for subject in SUBJECTS if turn % 2 == 0 else reversed(SUBJECTS):  # the machine drifts, so nobody is always first
-                beside = {"beside": lambda dsn: _readers(at, dsn, used_s)} if subject == "read" else {}
+                beside = {"beside": lambda dsn: _readers(at, dsn, used)} if subject == "read" else {}
                 run = drain(at, workload, "dujiang", arguments.workers, given, **beside)
-                share = _share(run, *used_s[-1]) if beside else None
-                say(f"{subject:6} run {turn + 1}: {run.rate:9,.0f}/s" + (f"  readers {share:.1%} of the CPU" if share else ""))
+                shares = _shares(run, used[-1]) if beside else {}
+                told = "  ".join(f"{what} {share:.1%}" for what, share in shares.items())
+                say(f"{subject:6} run {turn + 1}: {run.rate:9,.0f}/s  {told}")
                 row = {"subject": subject, "run": turn + 1, "workers": run.workers, "events": events, "rate": run.rate}
-                rows.append(row | {"cpu_of_readers": share})
+                rows.append(row | {"cpu_of_readers": sum(shares.values()) if shares else None, **shares})
     medians = {name: statistics.median(row["rate"] for row in rows if row["subject"] == name) for name in SUBJECTS}
     cost = 1 - medians["read"] / medians["alone"]
     share = statistics.median(row["cpu_of_readers"] for row in rows if row["subject"] == "read")
@@ -82,8 +88,8 @@ def main() -> None:
 
 
 @contextmanager
-def _readers(at: Bench, dsn: str, used_s: list[tuple[float, float]]) -> Iterator[None]:
-    """A process of readers, and a console whose pages a thread asks for. At the end `used_s` has what they used."""
+def _readers(at: Bench, dsn: str, used: list[dict[str, float]]) -> Iterator[None]:
+    """A process of readers, and a console whose pages a thread asks for. At the end `used` has what they used."""
     stop = threading.Event()
     with (
         processes([["benchmarks.readers", "--read", dsn]]) as (reader,),
@@ -92,12 +98,11 @@ def _readers(at: Bench, dsn: str, used_s: list[tuple[float, float]]) -> Iterator
     ):
         looking = thread.submit(lambda: asyncio.run(_look(console.port, console.cookie, stop)))
         _until_read(dsn)
-        pids = (reader.pid, console.pid)
-        own_s, backends_s = _used_s(dsn, pids)
+        pids = {"console": console.pid, "panels' client": reader.pid}
+        before_s = _used_s(dsn, pids)
         try:
             yield
-            now_own_s, now_backends_s = _used_s(dsn, pids)
-            used_s.append((now_own_s + now_backends_s - own_s - backends_s, now_backends_s - backends_s))
+            used.append({what: now_s - before_s[what] for what, now_s in _used_s(dsn, pids).items()})
         finally:
             stop.set()
         _check_read_to_the_end(reader, looking.result())
@@ -107,25 +112,27 @@ def _until_read(dsn: str) -> None:
     """Until panels are asked for: what a process costs to start is no share of its work."""
     end_s = time.monotonic() + OPEN_S
     with psycopg.connect(dsn, autocommit=True) as connection:
-        while not connection.execute("SELECT 1 FROM pg_stat_activity WHERE application_name = %s", BACKENDS[-1:]).fetchall():
+        while not connection.execute("SELECT 1 FROM pg_stat_activity WHERE application_name = %s", (PANELS,)).fetchall():
             if time.monotonic() > end_s:
                 raise RuntimeError(f"no panel was asked for within {OPEN_S:g} s")
             time.sleep(0.2)
 
 
-def _share(run: Run, used_s: float, backends_s: float) -> float:
+def _shares(run: Run, used_s: dict[str, float]) -> dict[str, float]:
     """Of all CPU that workers, broker, database and readers used; the database's has the readers' backends in it already."""
     pipeline_s = run.events * (run.worker_us + run.database_us + run.broker_us) / 1e6
-    return used_s / (pipeline_s + used_s - backends_s)
+    all_s = pipeline_s + sum(s for what, s in used_s.items() if what not in BACKENDS)
+    return {what: s / all_s for what, s in used_s.items()}
 
 
-def _used_s(dsn: str, pids: Sequence[int]) -> tuple[float, float]:
+def _used_s(dsn: str, pids: dict[str, int]) -> dict[str, float]:
     """CPU of these processes, and of all backends that work for readers: they stay connected, so none is missing at the end."""
+    found = {what: process_s(pid) for what, pid in pids.items()}
     with psycopg.connect(dsn) as connection:
-        found = connection.execute(
-            "SELECT pid FROM pg_stat_activity WHERE application_name LIKE ANY(%s)", (list(BACKENDS),)
-        ).fetchall()
-    return sum(map(process_s, pids)), sum(process_s(row[0]) for row in found)
+        for what, name in BACKENDS.items():
+            query = "SELECT pid FROM pg_stat_activity WHERE application_name LIKE %s"
+            found[what] = sum(process_s(row[0]) for row in connection.execute(query, (name,)).fetchall())
+    return found
 
 
 def _check_read_to_the_end(reader: "subprocess.Popen[bytes]", looks: int) -> None:
@@ -179,7 +186,7 @@ def _read(dsn: str) -> None:
         for query in panel.queries
         if isinstance(query, Sql)
     ]
-    with psycopg.connect(dsn, autocommit=True, application_name=BACKENDS[-1]) as connection:
+    with psycopg.connect(dsn, autocommit=True, application_name=PANELS) as connection:
         for setting in SETTINGS:
             connection.execute(setting.encode())
         while passes.is_alive():
