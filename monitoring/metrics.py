@@ -143,7 +143,7 @@ class ReadingMetrics:
         )
         self.pass_seconds = Gauge(
             "dujiang_reading_copy_pass_seconds",
-            "How long the last pass over the copy took; the next one rests eighty times as long, ten minutes at most",
+            "From the list of what had changed to its last piece, rests included",
             ["copy"],
             registry=registry,
         )

@@ -22,7 +22,7 @@ EVENT_HISTORY = Table(
     Column("event", Text, nullable=False, comment="structured CloudEvent JSON, byte for byte where it came so"),
     Index(None, "subject", "event_time"),
     # Readers ask for the last hours; rows come nearly in this order, so a block range index does, at next to no cost a row.
-    Index(None, "recorded_at", postgresql_using="brin"),
+    Index(None, "recorded_at", postgresql_using="brin", postgresql_with={"autosummarize": "on"}),
     # For the copy that counts read (sinks/status/reading.py).
     Index(None, "stored_at", postgresql_using="brin", postgresql_with={"autosummarize": "on"}),
     comment="every event once, from all topics",

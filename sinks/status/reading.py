@@ -1,9 +1,9 @@
 """The copies that lists, counts and search read: their tables, and the thread that keeps them up to date.
 
-The work is functions in PostgreSQL (migrations 0013, 0014), so that every process that may write can ask for it; a lock there
-lets one at a time do it, and rest REST times as long as it took, but REST_S_MAX at most. So readers cost the writers a small
-share, up to a million projects that all change at once: a backlog makes the copy older, not the platform slower. `reading_pass`
-says how old it is.
+The work is functions in PostgreSQL (migration 0021), so that every process that may write can ask for it; a lock there lets one
+at a time do it. Who has changed is listed, then copied in pieces; after each the pass rests REST times as long as that took, in
+all REST_S_MAX at most. So readers cost the writers a small and even share: a backlog makes the copy older, not the platform
+slower. `reading_pass` says how old it is.
 """
 
 from collections.abc import Sequence
@@ -24,6 +24,7 @@ from monitoring.metrics import ReadingMetrics
 EVERY_S: Final = 1.0
 REST: Final = 80.0
 REST_S_MAX: Final = 600.0
+PIECE_ROWS: Final = 2_000
 AWAY_S: Final = 10.0
 PASSES: Final = ("project", "event")
 
@@ -130,6 +131,13 @@ EVENT_READING = Table(
     Index("ix_event_reading_extension", "event_time", postgresql_where=text("kind = 'extension'")),
     comment="events that lists count, copied from event_history, some seconds old (reading_pass)",
 )
+PROJECT_READING_LISTED = Table(
+    "project_reading_listed",
+    metadata,
+    Column("project_id", Text, nullable=False),
+    comment="projects whose copy the present pass has still to look at; lost in a crash",
+    prefixes=["UNLOGGED"],
+)
 READING_PASS = Table(
     "reading_pass",
     metadata,
@@ -137,23 +145,33 @@ READING_PASS = Table(
     Column("started_at", DateTime(timezone=True), nullable=False, comment="what was committed by then is in the copy"),
     Column("finished_at", DateTime(timezone=True), nullable=False),
     Column("read_to", DateTime(timezone=True), nullable=False, comment="the next pass reads rows written since"),
+    Column("listed", Integer, nullable=False, server_default="0", comment="rows that the present pass looks at"),
+    Column("listed_at", DateTime(timezone=True), nullable=False, server_default="-infinity"),
+    Column(
+        "listed_to", DateTime(timezone=True), nullable=False, server_default="-infinity", comment="read_to, once it is done"
+    ),
+    Column("rests_until", DateTime(timezone=True), nullable=False, server_default="-infinity"),
     comment="how old each copy for readers is",
 )
 
 log = structlog.get_logger("reading")
 
 
-def refresh(cursor: Cursor[Any], rest: float = 0.0, passes: Sequence[str] = PASSES) -> int:
-    """Bring the copies up to date; how many rows differed. Nothing where somebody else does it, or it rests.
+def refresh(cursor: Cursor[Any], passes: Sequence[str] = PASSES) -> int:
+    """Bring the copies up to date, at once and as a whole; how many rows differed. Nothing where somebody else does it."""
+    return sum(_called(cursor, f"SELECT refresh_{name}_reading()") for name in passes)
 
-    `rest`: times its last pass's time; a pass that comes sooner does nothing.
-    """
-    changes = 0
-    for name in passes:
-        cursor.execute(f"SELECT refresh_{name}_reading(%s)".encode(), (rest,))
-        row = cursor.fetchone()
-        changes += (row[0] if row else None) or 0
-    return changes
+
+def refresh_some(cursor: Cursor[Any], name: str, rest: float = REST) -> int:
+    """A piece of one pass; how many rows differed. Nothing where it rests: `rest` times as long as the piece before took."""
+    piece = f", {PIECE_ROWS}" if name == "project" else ""
+    return _called(cursor, f"SELECT refresh_{name}_reading({rest}, {REST_S_MAX}{piece})")
+
+
+def _called(cursor: Cursor[Any], query: str) -> int:
+    cursor.execute(query.encode())
+    row = cursor.fetchone()
+    return (row[0] if row else None) or 0
 
 
 def keep_fresh(dsn: str, stopping: Event, metrics: ReadingMetrics) -> None:
@@ -170,8 +188,8 @@ def keep_fresh(dsn: str, stopping: Event, metrics: ReadingMetrics) -> None:
                     # A million projects at once take longer than a worker's statements may; cut off, it would never be done.
                     cursor.execute("SET LOCAL statement_timeout = 0")
                     # Before the pass: one that fails must not keep from being seen how old the copy has become.
-                    took_s = _show_age(cursor, name, metrics)
-                    refresh(cursor, min(REST, REST_S_MAX / took_s) if took_s else REST, (name,))
+                    _show_age(cursor, name, metrics)
+                    refresh_some(cursor, name)
                 failing.discard(name)
             except (Fault, StoreRefused, psycopg.Error) as fault:
                 if name not in failing:
@@ -180,8 +198,8 @@ def keep_fresh(dsn: str, stopping: Event, metrics: ReadingMetrics) -> None:
     database.close()
 
 
-def _show_age(cursor: Cursor[Any], name: str, metrics: ReadingMetrics) -> float:
-    """As the copy stands, whichever process made its last pass; how long that took, in seconds."""
+def _show_age(cursor: Cursor[Any], name: str, metrics: ReadingMetrics) -> None:
+    """As the copy stands, whichever process made its last pass."""
     cursor.execute(
         "SELECT CASE WHEN isfinite(finished_at) THEN extract(epoch FROM started_at)::float8 ELSE 0 END,"
         " CASE WHEN isfinite(finished_at) THEN extract(epoch FROM finished_at - started_at)::float8 ELSE 0 END"
@@ -192,4 +210,3 @@ def _show_age(cursor: Cursor[Any], name: str, metrics: ReadingMetrics) -> float:
     started_s, took_s = row or (0.0, 0.0)
     metrics.timestamp_seconds.labels(name).set(started_s)
     metrics.pass_seconds.labels(name).set(took_s)
-    return took_s

@@ -31,7 +31,7 @@ from monitoring.metrics import ReadingMetrics
 from schemas.projects import Project, State
 from sinks.status import StatusStore
 from sinks.status.projects import PROJECTS
-from sinks.status.reading import PASSES, keep_fresh, refresh
+from sinks.status.reading import PASSES, PIECE_ROWS, keep_fresh, refresh, refresh_some
 from streams import projects
 from tests.conftest import Stage
 from tests.console.bureau import event
@@ -116,13 +116,58 @@ def test_what_was_under_way_during_a_pass_is_in_the_next(database: str, owner: p
 
 
 def test_a_pass_rests_as_often_as_it_took(owner: psycopg.Connection[Any]) -> None:
-    passed = "SELECT bool_or(finished_at > now()) FROM reading_pass"
+    rests = (
+        "SELECT name, extract(epoch FROM rests_until - finished_at) / extract(epoch FROM finished_at - started_at)"
+        " FROM reading_pass"
+    )
     with owner.cursor() as cursor:
-        cursor.execute("UPDATE reading_pass SET started_at = now() - interval '3 s', finished_at = now() - interval '2 s'")
-        refresh(cursor, rest=20)
-        assert cursor.execute(passed).fetchone() == (False,)
-        refresh(cursor, rest=1)
-        assert cursor.execute(passed).fetchone() == (True,)
+        _save(cursor, {"P-1": Project(state=State.APPLIED)})
+        for name, changes in (("project", 1), ("event", 0)):
+            assert refresh_some(cursor, name, rest=1_000) == changes
+        _save(cursor, {"P-2": Project(state=State.APPLIED)})
+        assert refresh_some(cursor, "project", rest=1_000) == 0
+        for name, times in cursor.execute(rests).fetchall():
+            assert 900 < times < 2_000, name  # it took a little more than `finished_at` says
+        assert refresh(cursor) == 1
+
+
+def test_many_that_changed_are_copied_in_pieces_and_the_pass_ends_with_the_last(owner: psycopg.Connection[Any]) -> None:
+    draw = random.Random(6)  # noqa: S311
+    true_at = "SELECT started_at FROM reading_pass WHERE name = 'project'"
+    with owner.transaction(), owner.cursor() as cursor:
+        _save(cursor, {f"P-{n}": seed.drawn(draw, _now(cursor)) for n in range(2 * PIECE_ROWS + 1)})
+    done = []
+    for _ in range(3):
+        with owner.transaction(), owner.cursor() as cursor:
+            before = cursor.execute(true_at).fetchone()
+            done.append(refresh_some(cursor, "project", rest=0))
+            assert (cursor.execute(true_at).fetchone() != before) is (len(done) == 3)
+            if len(done) == 1:  # one that is listed, and one that is not
+                _save(cursor, {"P-0": Project(state=State.CLOSED), "P-late": Project(state=State.APPLIED)})
+    assert done == [PIECE_ROWS, PIECE_ROWS, 1]
+    with owner.transaction(), owner.cursor() as cursor:
+        assert refresh(cursor) >= 1
+        assert _copied(cursor) == _stored(cursor)
+
+
+def test_a_list_that_a_crash_emptied_is_made_again(owner: psycopg.Connection[Any]) -> None:
+    draw = random.Random(7)  # noqa: S311
+    with owner.transaction(), owner.cursor() as cursor:
+        _save(cursor, {f"P-{n}": seed.drawn(draw, _now(cursor)) for n in range(PIECE_ROWS + 1)})
+    with owner.transaction(), owner.cursor() as cursor:
+        assert refresh_some(cursor, "project", rest=0) == PIECE_ROWS
+    with owner.transaction(), owner.cursor() as cursor:
+        cursor.execute("TRUNCATE project_reading_listed")  # as the server does to an unlogged table
+        assert [refresh_some(cursor, "project", rest=0) for _ in range(2)] == [0, 1]
+        assert _copied(cursor) == _stored(cursor)
+
+
+def _stored(cursor: psycopg.Cursor[Any]) -> list[Any]:
+    return cursor.execute("SELECT project_id, state FROM project_status ORDER BY 1").fetchall()
+
+
+def _copied(cursor: psycopg.Cursor[Any]) -> list[Any]:
+    return cursor.execute("SELECT project_id, state FROM v_listed_project ORDER BY 1").fetchall()
 
 
 def test_a_clock_that_was_set_back_loses_nothing(owner: psycopg.Connection[Any]) -> None:
@@ -133,7 +178,7 @@ def test_a_clock_that_was_set_back_loses_nothing(owner: psycopg.Connection[Any])
         )
     with owner.transaction(), owner.cursor() as cursor:
         _save(cursor, {"P-1": Project(state=State.APPLIED)})
-        assert refresh(cursor, rest=20) == 1
+        assert refresh_some(cursor, "project", rest=20) == 1
 
 
 def test_what_an_index_or_a_text_cannot_hold_keeps_nothing_out(owner: psycopg.Connection[Any]) -> None:

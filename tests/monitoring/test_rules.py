@@ -222,8 +222,8 @@ CASES = [
         _overdue("critical", "0 1x3") | _overdue("high", "0 0x3") | _overdue("high", "0 1x3", "b"),
         _overdue("critical", "1 0x3") | _overdue("high", "0x4"),
     ),
-    Case("DujiangReadingCopyOld", {"copy": "project"}, "20m", _copy("0x20", "2x20"), _copy("0+60x20", "2x20")),
-    Case("DujiangReadingCopyOld", {"copy": "project"}, "20m", _copy("0x20", "2x20"), _copy("0x20", "300x20")),  # it rests
+    Case("DujiangReadingCopyOld", {"copy": "project"}, "25m", _copy("0x25", "2x25"), _copy("0+60x25", "2x25")),
+    Case("DujiangReadingCopyOld", {"copy": "project"}, "25m", _copy("0x25", "2x25"), _copy("0x25", "400x25")),  # it rests
     Case(
         "DujiangConnectorAway",
         {"job": "connector", "instance": "a"},
