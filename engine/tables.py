@@ -13,7 +13,9 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    Uuid,
     func,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -130,7 +132,9 @@ WORK = Table(
     "work",
     metadata,
     Column("id", BigInteger, Identity(), primary_key=True),
-    Column("kind", Text, nullable=False, comment="ingest, quarantine_replay, publish, timers_advance, delivery_replay"),
+    Column(
+        "kind", Text, nullable=False, comment="ingest, quarantine_replay, publish, timers_advance, delivery_replay, backfill"
+    ),
     Column("title", Text, nullable=False),
     Column("started_by", Text, nullable=False),
     _instant("started_at", nullable=False, now=True),
@@ -141,6 +145,8 @@ WORK = Table(
     _instant("cancel_asked_at"),
     Column("cancel_asked_by", Text),
     _instant("ended_at"),
+    Column("snapshot_of", Uuid, comment="of a backfill: its subscription, which sends its snapshot once"),
+    Index(None, "snapshot_of", unique=True, postgresql_where=text("state IN ('running', 'done')")),
     comment="long work: how far it is, and whether somebody asked it to stop",
 )
 

@@ -14,7 +14,9 @@ from psycopg import Cursor
 
 from engine import works
 from engine.database import NULL, copy_instant, copy_rows, copy_text, copy_texts
+from engine.subscriptions import snapshots
 from schemas.subscriptions import PUSHED, Place
+from schemas.subscriptions.snapshot import SEAM
 
 Outcome = Literal["acknowledged", "failed", "dead_lettered", "withheld"]
 REPLAY: Final = "delivery_replay"  # the kind of work
@@ -188,6 +190,10 @@ def settle(cursor: Cursor[Any], settlements: Sequence[Settlement]) -> None:
             " FROM (SELECT work_id, count(*) FROM gone WHERE work_id IS NOT NULL GROUP BY work_id) g WHERE work.id = g.work_id",
             (_array(one.subscription_id for one in done), _array(one.number for one in done)),
         )
+    for one in done:
+        if one.place == SEAM:
+            is_given_up = one.outcome == "dead_lettered"
+            snapshots.end_backfill(cursor, one.subscription_id, "failed" if is_given_up else "done")
 
 
 _TRACE: Final = (

@@ -14,6 +14,7 @@ from psycopg import Cursor, sql
 from psycopg.types.json import Jsonb
 
 from engine.audit import PLATFORM, act_as
+from engine.subscriptions import snapshots
 from schemas.subscriptions import Basis, NotAllowed, Order, Place, Protocol, Start, Status, Subscription, after
 
 REGISTER_LOCK: Final = 7_310_913  # two creations at once: the count must hold
@@ -134,6 +135,7 @@ def remove(cursor: Cursor[Any], subscription_id: UUID, owner: str) -> bool:
     """Delete it with all that belongs to it; False: there was none."""
     if find(cursor, subscription_id, owner, for_update=True) is None:
         return False
+    snapshots.end_backfill(cursor, subscription_id, "cancelled")
     # Before their subscription: the log of changes asks it whose they were.
     cursor.execute("DELETE FROM subscription_secret WHERE subscription_id = %s", (subscription_id,))
     cursor.execute("DELETE FROM subscription WHERE subscription_id = %s", (subscription_id,))

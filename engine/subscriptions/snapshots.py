@@ -1,14 +1,16 @@
-"""Snapshots of subscriptions in PostgreSQL: where each ends, and which offsets it lists. Functions on a cursor."""
+"""Snapshots of subscriptions in PostgreSQL: where each ends, what it lists, how far it is sent. Functions on a cursor."""
 
 from array import array
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final, Literal
 from uuid import UUID
 
 from psycopg import Cursor
 
 from schemas.subscriptions import Place
 from schemas.subscriptions.snapshot import Snapshot
+
+BACKFILL: Final = "backfill"  # the kind of work
 
 
 def begin(cursor: Cursor[Any], subscription_id: UUID, ends: Mapping[Place, int]) -> None:
@@ -39,4 +41,35 @@ def find(cursor: Cursor[Any], subscription_id: UUID) -> Snapshot:
         {Place(topic, partition): end for topic, partition, end, _ in rows},
         # Eight bytes each: there may be millions, and they are kept while they are read.
         {Place(topic, partition): array("q", offsets) for topic, partition, _, offsets in rows if offsets is not None},
+    )
+
+
+def note_backfill(cursor: Cursor[Any], subscription_id: UUID, done: int, total: int | None) -> None:
+    """How far it is sent, as long work: begins it, or goes on with it. What a reader reads once more counts once.
+
+    Of a subscription that is not enabled any more nothing begins: its sender may not have heard of it yet.
+    """
+    cursor.execute(
+        "UPDATE work SET done = greatest(done, %s), total = coalesce(%s, total), beat_at = now()"
+        " WHERE snapshot_of = %s AND state = 'running'",
+        (done, total, subscription_id),
+    )
+    if not cursor.rowcount:
+        cursor.execute(
+            "INSERT INTO work (kind, title, started_by, done, total, snapshot_of)"
+            " SELECT %s::text, s.subscription_id, s.owner, %s::bigint, %s::bigint, s.subscription_id FROM subscription s"
+            " WHERE s.subscription_id = %s AND s.state = 'enabled' AND NOT EXISTS"
+            " (SELECT FROM work w WHERE w.snapshot_of = s.subscription_id AND w.state IN ('running', 'done'))"
+            " ON CONFLICT DO NOTHING",
+            (BACKFILL, done, total, subscription_id),
+        )
+
+
+def end_backfill(cursor: Cursor[Any], subscription_id: UUID, state: Literal["done", "failed", "cancelled"]) -> None:
+    """done: the watermark is sent. failed: it was given up. cancelled: the subscription goes."""
+    cursor.execute(
+        "UPDATE work SET state = %(state)s, beat_at = now(), ended_at = now(),"
+        " done = CASE WHEN %(state)s = 'cancelled' THEN done ELSE coalesce(total, done) END, total = coalesce(total, done)"
+        " WHERE snapshot_of = %(id)s AND state = 'running'",
+        {"state": state, "id": subscription_id},
     )

@@ -11,11 +11,12 @@ from uuid import uuid4
 
 from psycopg import Cursor
 
-from engine import quarantine, works
+from engine import quarantine
 from engine.clock import Clock
 from engine.errors import RecordFault
 from engine.kafka import Message
 from engine.records import Refused
+from engine.subscriptions import backfills
 from gateway.console.rights import Right, Role, User
 from gateway.console.users import record
 from gateway.store import Store
@@ -135,12 +136,12 @@ class Deeds:
     # --- long work ---
 
     async def cancel_work(self, user: User, work_id: int) -> None:
-        """Ask a work to stop after its step. Raises DeedRefused when it is over."""
+        """Ask a work to stop after its step; of a backfill, pause its subscription. Raises DeedRefused when it is over."""
         _need(user, Right.CANCEL_WORKS)
         now = self._clock.now()
 
         def work(cursor: Cursor[Any]) -> None:
-            if not works.ask_cancel(cursor, work_id, user.name, now):
+            if not backfills.cancel(cursor, work_id, user.name, now):
                 raise DeedRefused("work_over")
             record(cursor, user.name, "cancel", "work", str(work_id))
 

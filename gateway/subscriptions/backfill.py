@@ -14,7 +14,7 @@ from uuid import UUID
 
 import structlog
 
-from engine.errors import TransientFault
+from engine.subscriptions.backfills import Beats, cut_short, whole
 from gateway.subscriptions.cursors import Positions
 from gateway.subscriptions.log import Bounds, Log
 from gateway.subscriptions.reading import (
@@ -51,6 +51,7 @@ class Backfills:
         self._log = log
         self._subscriptions = subscriptions
         self._prefix = prefix
+        self._beats = Beats(subscriptions)
         self._looks: dict[UUID, asyncio.Task[Snapshot]] = {}
         self._kept: OrderedDict[UUID, Snapshot] = OrderedDict()  # whole ones, which never change; the last used one last
         self._turns = asyncio.Semaphore(LOOKS_MAX)
@@ -73,6 +74,7 @@ class Backfills:
     def forget(self, subscription_id: UUID) -> None:
         """It is deleted."""
         self._kept.pop(subscription_id, None)
+        self._beats.forget(subscription_id)
         if subscription_id in self._looks:
             self._looks[subscription_id].cancel()
 
@@ -86,9 +88,13 @@ class Backfills:
     async def page(self, selection: Selection, reader: Reader, snapshot: Snapshot, positions: Positions, limit: int) -> Page:
         """The next of the snapshot, at its end the watermark. Raises Problem."""
         wanted = snapshot.wanted(positions)
+        key = selection.subscription.id
         if not wanted:
+            await self._subscriptions.end_backfill(key, snapshot.count)
+            self._beats.forget(key)
             passed = Passed(self._watermark(selection, snapshot), SEAM, 0, _ms(selection.subscription.created_at))
             return Page(snapshot.tail(positions), [passed], has_more=True)
+        await self._beats.reached(key, snapshot.count_before(positions), snapshot.count)
         bounds = await _bounds_reaching(self._log, {place: offset + 1 for place, offset in wanted.items()})
         refuse_gone({**snapshot.tail(positions), SEAM: 0, **wanted}, bounds)
         page = await next_page(self._log, selection, reader, wanted, limit, snapshot.lists)
@@ -109,14 +115,12 @@ class Backfills:
 
     async def _look(self, selection: Selection, lister: Reader) -> Snapshot:
         key = selection.subscription.id
-        snapshot = await self._subscriptions.snapshot(key)
-        if snapshot.missing:
+
+        async def look(place: Place, end: int) -> list[int]:
             async with self._turns, self._log.joined():
-                for place in snapshot.missing:
-                    offsets = await looked_through(self._log, selection, lister, place, snapshot.ends[place])
-                    await self._subscriptions.note_snapshot(key, place, offsets)
-            log.info("snapshot_listed", subscription=str(key))
-            snapshot = await self._subscriptions.snapshot(key)
+                return await looked_through(self._log, selection, lister, place, end, self._beats)
+
+        snapshot = await whole(self._subscriptions, key, look)
         self._keep(key, snapshot)
         return snapshot
 
@@ -127,7 +131,7 @@ class Backfills:
             offsets -= self._kept.popitem(last=False)[1].count
 
 
-async def looked_through(log: Log, selection: Selection, reader: Reader, place: Place, end: int) -> list[int]:
+async def looked_through(log: Log, selection: Selection, reader: Reader, place: Place, end: int, beats: Beats) -> list[int]:
     """The latest offset of each type, subject and classification before `end`, of those that pass and may be seen.
 
     Raises Problem, also when the log has no such end: an empty list would be kept for ever.
@@ -137,6 +141,7 @@ async def looked_through(log: Log, selection: Selection, reader: Reader, place: 
     latest = Latest()
     at = 0
     while True:
+        await beats.reached(selection.subscription.id, 0, None)
         bounds = await _bounds_reaching(log, {place: end})
         at = max(at, bounds[place].earliest) if place in bounds else end
         if at >= end:
@@ -166,12 +171,7 @@ async def _bounds_reaching(log: Log, ends: Mapping[Place, int]) -> Mapping[Place
     if _short(bounds, ends):  # another gateway may have seen more than this one
         bounds = await bounds_of(log, fresh=True)
     for place in _short(bounds, ends):
-        raise log_away(
-            TransientFault(
-                f"Kafka: {place.topic} p{place.partition} ends before @{ends[place]}, of which a snapshot was taken;"
-                " if its topic was made anew or restored, have the subscription made anew"
-            )
-        )
+        raise log_away(cut_short(place, bounds[place].end if place in bounds else 0))
     return bounds
 
 

@@ -77,6 +77,19 @@ class Subscriptions:
         """What one partition lists; if somebody else noted it already, that stays."""
         await self._call(lambda cursor: snapshots.note(cursor, subscription_id, place, offsets))
 
+    async def note_backfill(self, subscription_id: UUID, done: int, total: int | None) -> None:
+        """How far a snapshot is read, for people."""
+        await self._call(lambda cursor: snapshots.note_backfill(cursor, subscription_id, done, total))
+
+    async def end_backfill(self, subscription_id: UUID, total: int) -> None:
+        """Its watermark is sent; one that was read at once is shown, too."""
+
+        def work(cursor: Cursor[Any]) -> None:
+            snapshots.note_backfill(cursor, subscription_id, total, total)
+            snapshots.end_backfill(cursor, subscription_id, "done")
+
+        await self._call(work)
+
     async def replace(
         self, subscription_id: UUID, owner: str, change: Callable[[Subscription], tuple[Subscription, Positions]]
     ) -> Subscription:

@@ -21,6 +21,7 @@ Reason = Literal[
     "resumed",
     "renewed",
     "sink_changed",
+    "snapshot_cancelled",
     "validation_failed",
     "endpoint_gone",
     "endpoint_failing",

@@ -72,6 +72,10 @@ class Snapshot:
         listed = self.listed.get(place, ())
         return bisect_left(listed, end) - bisect_left(listed, first)
 
+    def count_before(self, positions: Mapping[Place, int]) -> int:
+        """How many are listed before these positions."""
+        return sum(self.count_between(place, 0, offset) for place, offset in positions.items())
+
     def wanted(self, positions: Mapping[Place, int]) -> dict[Place, int]:
         """Where to read on, of the partitions that are not done."""
         found = {place: self.next_at(place, offset) for place, offset in positions.items()}

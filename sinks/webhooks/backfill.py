@@ -4,13 +4,13 @@ What a partition lists is stored once it is known, so a deliverer that is killed
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple, Protocol
-from uuid import UUID
+from collections.abc import Callable
+from typing import Final, NamedTuple
 
 import structlog
 
 from engine.errors import TransientFault
+from engine.subscriptions.backfills import Beats, SnapshotBooks, cut_short, whole
 from schemas.subscriptions import Place, Subscription
 from schemas.subscriptions.snapshot import SEAM, Latest, Snapshot, watermark
 from schemas.topics import Classification
@@ -23,14 +23,6 @@ LAG_S_MAX: Final = 5.0  # of the tail behind what a snapshot was taken of
 Passes = Callable[[Record], bool]
 ClassificationOf = Callable[[Record], Classification]
 log = structlog.get_logger("webhooks")
-
-
-class SnapshotBooks(Protocol):
-    """Where lists are kept: `books.Books`."""
-
-    async def snapshot(self, subscription_id: UUID) -> Snapshot: ...
-
-    async def note_snapshot(self, subscription_id: UUID, place: Place, offsets: Sequence[int]) -> None: ...
 
 
 class Listed(NamedTuple):
@@ -49,6 +41,7 @@ class Backfill:
         self._subscription = subscription
         self._log = log
         self._books = books
+        self._beats = Beats(books)
         self._prefix = prefix
         self._classification_of = classification_of
         self._snapshot: Snapshot | None = None
@@ -57,6 +50,12 @@ class Backfill:
     def forget(self) -> None:
         """The tail has begun: a list may be long, and a courier lasts."""
         self._snapshot = None
+
+    async def tell(self, positions: dict[Place, int], waiting: int) -> None:
+        """How far it is, once that is known. `waiting`: what was numbered before these positions and is not settled."""
+        snapshot = self._snapshot
+        if snapshot is not None:
+            await self._beats.reached(self._subscription.id, max(0, snapshot.count_before(positions) - waiting), snapshot.count)
 
     async def watermark(self, passes: Passes) -> Record:
         """The event between snapshot and tail."""
@@ -111,11 +110,9 @@ class Backfill:
 
     async def _listed(self, passes: Passes) -> Snapshot:
         if self._snapshot is None:
-            snapshot = await self._books.snapshot(self._subscription.id)
-            for place in snapshot.missing:
-                offsets = await self._look_through(place, snapshot.ends[place], passes)
-                await self._books.note_snapshot(self._subscription.id, place, offsets)
-            self._snapshot = await self._books.snapshot(self._subscription.id) if snapshot.missing else snapshot
+            self._snapshot = await whole(
+                self._books, self._subscription.id, lambda place, end: self._look_through(place, end, passes)
+            )
         return self._snapshot
 
     async def _look_through(self, place: Place, end: int, passes: Passes) -> list[int]:
@@ -126,6 +123,7 @@ class Backfill:
         latest = Latest()
         at = 0
         while at < end:
+            await self._beats.reached(self._subscription.id, 0, None)
             seen = self._log.version
             try:
                 chunk = await self._log.read(place, at, READ_MAX)
@@ -149,8 +147,5 @@ class Backfill:
         self._late_s = now_s if self._late_s is None else self._late_s
         if now_s - self._late_s >= LAG_S_MAX:
             self._late_s = None
-            raise TransientFault(
-                f"Kafka: {place.topic} p{place.partition} ends at @{at}, before what a snapshot was taken of;"
-                " if its topic was made anew or restored, have the subscription made anew"
-            )
+            raise cut_short(place, at)
         await self._log.news(seen, WAIT_S)

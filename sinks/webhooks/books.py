@@ -76,6 +76,10 @@ class Books:
         """What one partition lists; if somebody else noted it already, that stays. Raises a fault."""
         await self.call(lambda cursor: snapshots.note(cursor, subscription_id, place, offsets))
 
+    async def note_backfill(self, subscription_id: UUID, done: int, total: int | None) -> None:
+        """How far a snapshot is sent, for people; its watermark's settlement ends it. Raises a fault."""
+        await self.call(lambda cursor: snapshots.note_backfill(cursor, subscription_id, done, total))
+
     async def call(self, work: Callable[[Cursor[Any]], T]) -> T:
         """Anything else, in a transaction of its own. Raises a fault."""
 

@@ -18,6 +18,7 @@ import structlog
 
 from engine.clock import Clock
 from engine.errors import Fault
+from engine.subscriptions.backfills import SnapshotBooks
 from engine.subscriptions.deliveries import EndpointHealth, Outcome, Outstanding, Plan, Planned, Progress, Settlement
 from monitoring.metrics import DeliveryMetrics
 from monitoring.tracing import Attributes, Spans
@@ -28,7 +29,7 @@ from schemas.registry import DEFAULT_PREFIX
 from schemas.subscriptions import Place, Reader, Subscription, Withheld, classification_of
 from schemas.subscriptions.snapshot import SEAM
 from sinks.webhooks import schedule
-from sinks.webhooks.backfill import Backfill, SnapshotBooks
+from sinks.webhooks.backfill import Backfill
 from sinks.webhooks.log import HistoryGone, Log, Record, numbered
 from sinks.webhooks.schedule import (
     ENDPOINT_DOWN,
@@ -301,6 +302,9 @@ class Courier:
 
     async def _read_on(self) -> None:
         while True:
+            if self._is_before_seam or self._is_at_seam:
+                # The watermark alone is no event of the snapshot.
+                await self._backfill.tell(self._positions, len(self._pending) if self._is_before_seam else 0)
             if not self._has_room():
                 self._room.clear()
                 await _within(self._room.wait(), LOOK_S)
@@ -331,6 +335,7 @@ class Courier:
         if self._is_before_seam and not self._pending:
             record = await self._backfill.watermark(self._passes)
             tail = await self._backfill.tail(self._positions, self._passes)
+            await self._backfill.tell(self._positions, 0)  # what its settlement ends has begun, however short it is
             await self._number_all([(SEAM, 0, record)], tail | {SEAM: 1}, {})
             self._positions, self._is_before_seam = tail, False
             self._stored.pop(SEAM, None)  # it is no position of the tail, which would seem to have moved for ever

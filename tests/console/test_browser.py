@@ -391,6 +391,33 @@ def test_work_shows_how_far_it_is_and_is_asked_to_stop(enter: Enter, bureau: Bur
     assert bureau.rows("SELECT done_by, kind FROM console_deed WHERE action = 'cancel'") == [("operator", "work")]
 
 
+def test_cancel_of_a_backfill_pauses_its_subscription_and_its_partner_reads_why(enter: Enter, bureau: Bureau) -> None:
+    bureau.rows(
+        "INSERT INTO work (kind, title, started_by, done, total, snapshot_of, beat_at)"
+        " VALUES ('backfill', %s, 'institute', 40, 100, %s, now() - interval '1 hour') RETURNING id",
+        str(HOOK),
+        HOOK,
+    )
+    page = enter("operator", "/works")
+    row = page.get_by_role("row", name=str(HOOK))
+    expect(row).to_contain_text("Backfill of a subscription")
+    expect(row).to_contain_text("40 of about 100")
+    expect(row).to_contain_text("no sign of life")  # its reader is away
+    page.get_by_role("button", name=f"Cancel Backfill of a subscription {HOOK}").click()
+    expect(row).to_contain_text("cancelled")
+    chinese = enter("viewer", "/works", language="zh-CN").get_by_role("row", name=str(HOOK))
+    expect(chinese).to_contain_text("订阅回填")
+    expect(chinese).to_contain_text("已取消")
+    told = enter("institute", f"/subscriptions/{HOOK}").locator("#main")
+    expect(told).to_contain_text("its snapshot was cancelled")
+    expect(told).to_contain_text("the snapshot was cancelled after 40 of 100 events; nothing is lost")
+    bureau.rows(
+        "UPDATE subscription SET state = 'enabled', state_reason = 'validated', state_by = 'partner', state_note = NULL"
+        " WHERE subscription_id = %s RETURNING 1",
+        HOOK,
+    )
+
+
 # --- for everybody ----------------------------------------------------------------------------------------------------------
 
 

@@ -6,14 +6,18 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
+import psycopg
 import pytest
 
 from dujiang.publish import AT_ONCE_MAX
 from dujiang.user import user_name
 from engine.clock import FakeClock, SystemClock
+from engine.subscriptions import register, snapshots
 from engine.timers import FIRED_AT_ONCE_MAX
 from engine.works import EVERY_S, WorkStopped, working
+from schemas.subscriptions import Status, Subscription
 
 pytestmark = pytest.mark.services
 
@@ -104,3 +108,21 @@ def test_cancel_of_a_work_without_a_sign_of_life_says_so(stage: Any, on_stage: C
         stage.execute("UPDATE work SET beat_at = now() - interval '3 min'")
         assert on_stage("works", "list", "--json").rows[0]["state"] == "lost"
         assert "it has given no sign of life lately" in on_stage("works", "cancel", "1").out
+
+
+def test_cancelled_backfill_pauses_its_subscription(stage: Any, on_stage: Cli) -> None:
+    reader, now = UUID(int=8), datetime.now(UTC)
+    with psycopg.connect(stage.dsn) as connection, connection.cursor() as cursor:
+        enabled = Status("enabled", "created", "partner", now, validated_at=now)
+        register.add(cursor, Subscription(reader, "agency", "PULL", enabled, now, now), {})
+        snapshots.note_backfill(cursor, reader, 400, 1000)
+    said = on_stage("works", "cancel", "1")
+    assert (said.status, said.out) == (0, f"work 1 (backfill {reader}) is cancelled; its subscription is paused\n")
+    assert stage.rows("SELECT state, done, total, cancel_asked_by FROM work") == [("cancelled", 400, 1000, user_name())]
+    assert stage.rows("SELECT state, state_reason, state_by FROM subscription") == [
+        ("paused", "snapshot_cancelled", "operator")
+    ]
+    assert stage.rows("SELECT done_by, action, kind, subject FROM console_deed") == [(user_name(), "cancel", "work", "1")]
+    again = on_stage("works", "cancel", "1")
+    assert again.status == 1
+    assert "work 1 is over: cancelled since" in again.err

@@ -5,7 +5,7 @@ from gateway.console.pieces import Head, meter, section, table, when
 from gateway.console.queries import Page, WorkRow
 from gateway.console.words import Speech, number
 
-_LOOK = {"running": "warn", "done": "good", "cancelled": "calm", "failed": "bad", "lost": "bad"}
+_LOOK = {"running": "warn", "done": "good", "cancelled": "calm", "failed": "bad", "lost": "bad", "waiting": "calm"}
 
 
 def list_section(say: Speech, page: Page[WorkRow]) -> Markup:

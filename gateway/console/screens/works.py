@@ -56,7 +56,7 @@ class WorkScreens:
         async def fit() -> None:
             with suppress(Fault):  # the list says that the database is away
                 rows = (await self._house.views.read(queries.works)).rows
-                going_on = [row for row in rows if row.state == "running" and row.cancel_asked_by is None]
+                going_on = [row for row in rows if row.can_be_cancelled]
                 if [row.id for row in going_on] != shown:
                     shown[:] = [row.id for row in going_on]
                     draw(going_on)

@@ -82,6 +82,7 @@ SUBSCRIPTIONS: Final[tuple[tuple[str, str, str], ...]] = (
     ("sub_reason.resumed", "resumed", "恢复"),
     ("sub_reason.renewed", "renewed", "续期"),
     ("sub_reason.sink_changed", "another endpoint", "更换端点"),
+    ("sub_reason.snapshot_cancelled", "its snapshot was cancelled", "快照已被取消"),
     ("sub_reason.validation_failed", "its endpoint did not consent", "端点未同意"),
     ("sub_reason.endpoint_gone", "its endpoint says it is gone (410)", "端点已撤销（410）"),
     ("sub_reason.endpoint_failing", "its endpoint failed for days", "端点多日失败"),

@@ -4,20 +4,23 @@ import asyncio
 import json
 import threading
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.subscriptions import backfills, register
 from gateway.problems import Problem
 from gateway.subscriptions import cursors
 from gateway.subscriptions.backfill import Backfills
 from gateway.subscriptions.cursors import Positions
 from gateway.subscriptions.reading import Selection, begin, next_page
 from schemas.catalogue import default_registry
-from schemas.subscriptions import Place, Reader
+from schemas.subscriptions import Order, Place, Reader
 from schemas.subscriptions.snapshot import SEAM, Snapshot
 from tests.conftest import Stage
 from tests.gateway.subscriptions.cast import Partner
@@ -36,12 +39,21 @@ class MemorySnapshots:
     def __init__(self, ends: Mapping[Place, int]) -> None:
         self.ends = ends
         self.listed: dict[Place, Sequence[int]] = {}
+        self.told: list[tuple[int, int | None]] = []
+        self.is_over = False
 
     async def snapshot(self, _: UUID) -> Snapshot:
         return Snapshot(self.ends, dict(self.listed))
 
     async def note_snapshot(self, _: UUID, place: Place, offsets: Sequence[int]) -> None:
         self.listed.setdefault(place, offsets)
+
+    async def note_backfill(self, _: UUID, done: int, total: int | None) -> None:
+        self.told.append((done, total))
+
+    async def end_backfill(self, _: UUID, total: int) -> None:
+        self.told.append((total, total))
+        self.is_over = True
 
 
 class Walk:
@@ -61,10 +73,10 @@ class Walk:
         """One page; whether there was anything in it."""
         positions = await begin(self.log, TOPIC, self.starts, self.cursor)
         if SEAM in positions:
-            backfills = Backfills(self.log, self.store, REGISTRY.prefix)  # type: ignore[arg-type]
-            while (snapshot := await backfills.of(self.chosen, self.reader)) is None:
+            reading = Backfills(self.log, self.store, REGISTRY.prefix)  # type: ignore[arg-type]
+            while (snapshot := await reading.of(self.chosen, self.reader)) is None:
                 pass
-            page = await backfills.page(self.chosen, self.reader, snapshot, positions, limit)
+            page = await reading.page(self.chosen, self.reader, snapshot, positions, limit)
         else:
             page = await next_page(self.log, self.chosen, self.reader, positions, limit)
         self.events += [json.loads(passed.event.body) for passed in page.events]
@@ -133,6 +145,20 @@ def test_the_watermark_states_the_position(memory_log: MemoryLog) -> None:
         str(UUID(int=1)),
         {"positions": {"research.project.event": {"0": 2, "1": 1}}, "events": 2},
     )
+
+
+def test_how_far_it_is_is_told_from_the_look_to_the_watermark(memory_log: MemoryLog) -> None:
+    write(memory_log, [(0, "a", SUSPENDED), (0, "b", SUSPENDED), (1, "c", SUSPENDED)], "b")
+    walk = Walk(memory_log)
+
+    async def read() -> None:
+        while COMPLETED not in [event["type"] for event in walk.events]:
+            assert not walk.store.is_over
+            await walk.page(1)
+
+    asyncio.run(read())
+    assert walk.store.is_over
+    assert walk.store.told == [(0, None), (0, 3), (1, 3), (2, 3), (3, 3)]  # by another gateway for each page
 
 
 def test_an_older_event_that_one_may_see_stands_for_a_newer_one_that_one_may_not(memory_log: MemoryLog) -> None:
@@ -265,6 +291,49 @@ def test_a_type_that_is_added_in_the_middle_begins_behind_the_watermark(agency: 
     rest, _ = agency.pull_all(made["id"], page["cursor"])
     assert [one[:3] for one in rest if not one.endswith("-snapshot")] == ["old", "aft"]
     assert rest[1].endswith("-snapshot")
+
+
+@pytest.mark.services
+def test_a_backfill_is_long_work_that_a_cancel_pauses_and_a_resume_ends(agency: Partner, stage: Stage) -> None:
+    stage.send([of_project(number, "old") for number in range(20)])
+    made = agency.subscribe(SUSPENDED, start="snapshot").json["id"]
+    works = "SELECT id, kind, title, started_by, done, total, state FROM v_work ORDER BY id"
+    first = agency.pull(made, limit=5, wait=5).json
+    stage.execute("UPDATE work SET done = 5")  # the next page would say so, a second later
+    assert stage.rows(works) == [(1, "backfill", made, "agency-1", 5, 20, "running")]
+    with psycopg.connect(stage.dsn) as connection, connection.cursor() as cursor:
+        assert backfills.cancel(cursor, 1, "wang", datetime.now(UTC))
+        assert not backfills.cancel(cursor, 1, "wang", datetime.now(UTC))
+    assert stage.rows(works) == [(1, "backfill", made, "agency-1", 5, 20, "cancelled")]
+    stage.until(lambda: agency.pull(made, first["cursor"]).status == 409)
+    told = agency.pull(made, first["cursor"]).json
+    assert (told["state"], told["state_reason"]) == ("paused", "snapshot_cancelled")
+    note = agency.send("GET", f"/subscriptions/{made}").json["note"]
+    assert note.startswith("the snapshot was cancelled after 5 of 20 events; nothing is lost")
+    assert agency.send("POST", f"/subscriptions/{made}/resume").kind == "held_by_operator"
+    with psycopg.connect(stage.dsn) as connection, connection.cursor() as cursor:
+        register.move(cursor, UUID(made), Order("resume", "resumed", "operator"), datetime.now(UTC))
+    stage.until(lambda: agency.pull(made, first["cursor"], limit=1).status == 200)
+    rest, _ = agency.pull_all(made, first["cursor"])
+    seen = [event["id"] for event in first["events"]] + rest
+    assert sorted(seen) == sorted([*(f"old-{number:04}" for number in range(20)), f"{made}-snapshot"])
+    assert [row[4:] for row in stage.rows(works)] == [(5, 20, "cancelled"), (20, 20, "done")]
+    agency.pull_all(made)  # once more from the start: no further work
+    assert len(stage.rows(works)) == 2
+
+
+@pytest.mark.services
+def test_a_backfill_of_a_subscription_that_is_paused_waits_and_of_one_that_goes_is_cancelled(
+    agency: Partner, stage: Stage
+) -> None:
+    stage.send([of_project(number, "old") for number in range(20)])
+    made = agency.subscribe(SUSPENDED, start="snapshot").json["id"]
+    agency.pull(made, limit=5, wait=5)
+    agency.send("POST", f"/subscriptions/{made}/pause")
+    stage.execute("UPDATE work SET beat_at = now() - interval '1 hour'")
+    assert stage.rows("SELECT state FROM v_work") == [("waiting",)]
+    agency.send("DELETE", f"/subscriptions/{made}")
+    assert stage.rows("SELECT state, ended_at IS NULL FROM v_work") == [("cancelled", False)]
 
 
 @pytest.mark.services

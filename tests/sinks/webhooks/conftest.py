@@ -15,6 +15,7 @@ from dujiang.settings import Kafka
 from dujiang.topics import connected
 from engine.subscriptions import register, secrets
 from schemas.subscriptions import Basis, Order, Place, Subscription, begun
+from schemas.subscriptions.model import Actor
 from schemas.topics import TOPICS
 from tests.conftest import Stage
 from tests.sinks.webhooks.receiver import Endpoint
@@ -62,9 +63,9 @@ class Post:
                 register.move(cursor, made.id, Order("validate", "validated", "platform"), now)
         return made.id
 
-    def move(self, subscription: UUID, verb: Any, reason: Any) -> None:
+    def move(self, subscription: UUID, verb: Any, reason: Any, by: Actor = "partner") -> None:
         with psycopg.connect(self.stage.dsn) as connection, connection.cursor() as cursor:
-            register.move(cursor, subscription, Order(verb, reason, "partner"), datetime.now(UTC))
+            register.move(cursor, subscription, Order(verb, reason, by), datetime.now(UTC))
 
     def in_transaction(self, work: Callable[[psycopg.Cursor[Any]], Any]) -> Any:
         with psycopg.connect(self.stage.dsn, options="-c timezone=UTC") as connection, connection.cursor() as cursor:

@@ -82,6 +82,7 @@ class MemoryBooks:
         self.health: EndpointHealth | None = None
         self.withheld = 0
         self.granted: int | None = None
+        self.told: list[tuple[int, int | None]] = []
 
     async def progress(self, _: UUID) -> Progress | None:
         health = self.health or EndpointHealth(self.id, 0, None, None)
@@ -108,6 +109,9 @@ class MemoryBooks:
         if settlement.outcome != "failed":
             self.rows.pop(settlement.number, None)
         asyncio.get_running_loop().call_soon(on_stored)
+
+    async def note_backfill(self, _: UUID, done: int, total: int | None) -> None:
+        self.told.append((done, total))
 
     def note_health(self, health: EndpointHealth) -> None:
         self.health = health

@@ -5,7 +5,9 @@ import itertools
 import json
 import os
 import signal
+import time
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from threading import Event
 from typing import Any
 from uuid import UUID
@@ -19,7 +21,7 @@ from structlog.testing import capture_logs
 from dujiang.settings import Kafka
 from dujiang.topics import connected
 from engine.errors import TransientFault
-from engine.subscriptions import register, snapshots
+from engine.subscriptions import backfills, register, snapshots
 from engine.subscriptions.deliveries import Plan
 from schemas.subscriptions import Place
 from schemas.subscriptions.snapshot import SEAM, Snapshot
@@ -278,3 +280,35 @@ def test_a_deliverer_killed_in_the_middle_goes_on_without_a_gap(post: Post) -> N
     assert sorted(came[seam + 1 :]) == new
     assert sorted(first.values()) == list(range(1, 302))
     assert len({(one.event_id, one.number) for one in endpoint.arrivals}) == 301
+
+
+@pytest.mark.services
+def test_a_backfill_is_long_work_and_a_cancel_pauses_it_without_loss(post: Post) -> None:
+    """The endpoint takes 60 and then fails, so the snapshot stands in the middle when it is cancelled."""
+    calls, works = itertools.count(1), list[bool]()
+    endpoint = post.endpoint(lambda _: 200 if works or next(calls) <= 60 else 503)
+    old = post.publish(200, keys=200)
+    with connected(post.stage.bootstrap, Kafka()) as broker:
+        ends = {Place(*place): end for place, end in broker.ends(TOPICS).items()}
+    subscription = _subscribe(post, endpoint.address, ends)
+    post.deliverer()
+    shown = "SELECT kind, title, done, total, state FROM v_work ORDER BY id"
+    backfill_of = ("backfill", str(subscription))
+    post.until(lambda: post.stage.rows(shown) == [(*backfill_of, 60, 200, "running")], 120)
+    with psycopg.connect(post.stage.dsn) as connection, connection.cursor() as cursor:
+        assert backfills.cancel(cursor, 1, "wang", datetime.now(UTC))
+    status = "SELECT state, state_reason, state_by FROM subscription"
+    assert post.stage.rows(status) == [("paused", "snapshot_cancelled", "operator")]
+    works.append(True)
+    time.sleep(2)  # whoever still sent would send now
+    assert len(endpoint.acknowledged) == 60
+    assert post.stage.rows(shown) == [(*backfill_of, 60, 200, "cancelled")]
+    post.stage.execute("UPDATE subscription_progress SET retry_at = NULL")
+    post.stage.execute("UPDATE subscription_delivery SET retry_at = NULL")
+    post.move(subscription, "resume", "resumed", "operator")
+    post.until(lambda: len(endpoint.acknowledged) == 201, 60)
+    assert [one.event_id for one in endpoint.acknowledged][-1] == f"{subscription}-snapshot"
+    assert sorted(one.event_id for one in endpoint.acknowledged[:-1]) == old
+    assert sorted(one.number for one in endpoint.acknowledged) == list(range(1, 202))
+    ended = [(*backfill_of, 60, 200, "cancelled"), (*backfill_of, 200, 200, "done")]
+    post.until(lambda: post.stage.rows(shown) == ended)
