@@ -1,6 +1,6 @@
 """The copies that lists, counts and search read: their tables, and the thread that keeps them up to date.
 
-The work is functions in PostgreSQL (migration 0021), so that every process that may write can ask for it; a lock there lets one
+The work is functions in PostgreSQL (migration 0023), so that every process that may write can ask for it; a lock there lets one
 at a time do it. Who has changed is listed, then copied in pieces; after each the pass rests REST times as long as that took, in
 all REST_S_MAX at most. So readers cost the writers a small and even share: a backlog makes the copy older, not the platform
 slower. `reading_pass` says how old it is.
