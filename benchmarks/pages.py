@@ -155,15 +155,22 @@ def too_slow(rows: Iterable[dict[str, Any]]) -> list[str]:
 
 
 def _panels(connection: Connection[Any]) -> Iterator[dict[str, Any]]:
-    """As Grafana would ask."""
+    """As Grafana would ask: for the variables' values, then for what the panels show."""
     with connection.transaction(force_rollback=True):
         _read_only(connection)
-        for dashboard in DASHBOARDS:
-            for panel in dashboard.panels:
-                for query in panel.queries:
-                    if isinstance(query, Sql):
-                        text = asked(query, dashboard.hours, subject=PROJECT)
-                        yield _timed("panel", f"{dashboard.uid}: {panel.title.en}", lambda text=text: _all(connection, text))  # type: ignore[misc]
+        for name, text in _panel_queries():
+            yield _timed("panel", name, lambda text=text: _all(connection, text))  # type: ignore[misc]
+
+
+def _panel_queries() -> Iterator[tuple[str, str]]:
+    for dashboard in DASHBOARDS:
+        for variable in dashboard.variables:
+            if variable.values:
+                yield f"{dashboard.uid}: values of {variable.name}", variable.choices.text
+        for panel in dashboard.panels:
+            for query in panel.queries:
+                if isinstance(query, Sql):
+                    yield f"{dashboard.uid}: {panel.title.en}", asked(query, dashboard, subject=PROJECT)
 
 
 def _questions(connection: Connection[Any]) -> Iterator[dict[str, Any]]:

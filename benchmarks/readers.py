@@ -180,7 +180,7 @@ def _read(dsn: str) -> None:
     passes = threading.Thread(target=keep_fresh, args=arguments, daemon=True)
     passes.start()
     questions = [
-        asked(query, dashboard.hours, subject=PROJECT)
+        asked(query, dashboard, subject=PROJECT)
         for dashboard in DASHBOARDS
         for panel in dashboard.panels
         for query in panel.queries

@@ -21,7 +21,7 @@ from grafana_foundation_sdk.models.dashboard import (
     VariableRefresh,
 )
 
-from monitoring.dashboards.declared import COLUMNS, Column, Dashboard, Panel, Prom, Sql, Variable
+from monitoring.dashboards.declared import ALL, COLUMNS, EVERYTHING, Column, Dashboard, Panel, Prom, Sql, Variable
 
 TAG = "dujiang"
 REFRESH_S: Final = 60  # each panel asks again
@@ -97,18 +97,15 @@ def _dashboard(declared: Dashboard) -> build.Dashboard:
 
 
 def _variable(variable: Variable) -> build.TextBoxVariable | build.QueryVariable:
-    if variable.kind == "text":
+    if not variable.values:
         return build.TextBoxVariable(variable.name).label(str(variable.label)).default_value("")
     return (
         build.QueryVariable(variable.name)
         .label(str(variable.label))
-        .datasource(PROMETHEUS)
-        .query("label_values(dujiang_lag_records, step)")
+        .datasource(POSTGRES)
+        .query(variable.choices.text)
         .refresh(VariableRefresh.ON_DASHBOARD_LOAD)
-        .multi(True)
-        .include_all(True)
-        .all_value(".*")
-        .current(VariableOption(selected=True, text="All", value="$__all"))
+        .current(VariableOption(selected=True, text=EVERYTHING, value=ALL))
     )
 
 

@@ -4,8 +4,15 @@ import re
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from schemas.alerts import SEVERITIES
+
 Kind = Literal["stat", "lines", "bars", "table"]
 GRID = 24  # columns of Grafana's grid
+# Chosen, it narrows nothing: a regular expression for PromQL, for SQL a text that no value is. Grafana's own "All" goes into a
+# query unquoted, so that SQL and PromQL could not share it.
+ALL = ".*"
+EVERYTHING = "全部 · All"
+CHOICES_MAX = 500
 
 
 class Words(NamedTuple):
@@ -63,11 +70,28 @@ class Row(NamedTuple):
 
 
 class Variable(NamedTuple):
-    """`text`: what is searched for, empty for all. `steps`: any of the steps that have lag, all at first."""
+    """What narrows a dashboard's panels: one of the values that `values` (SQL) lists, ALL at first.
+
+    Without `values` it is a text that is searched for, empty at first.
+    """
 
     name: str
     label: Words
-    kind: Literal["text", "steps"]
+    values: str = ""
+
+    @property
+    def everything(self) -> str:
+        """The value that narrows nothing."""
+        return ALL if self.values else ""
+
+    @property
+    def choices(self) -> Sql:
+        """ALL, then at most CHOICES_MAX values."""
+        return Sql(
+            f"(SELECT '{EVERYTHING}' AS __text, '{ALL}' AS __value) UNION ALL"
+            f" (SELECT DISTINCT value, value FROM ({self.values}) listed (value) WHERE value <> ''"
+            f" ORDER BY 1 LIMIT {CHOICES_MAX})"
+        )
 
 
 class Dashboard(NamedTuple):
@@ -86,10 +110,12 @@ class Dashboard(NamedTuple):
         return tuple(panel for row in self.rows for panel in row.panels)
 
 
-def asked(query: Sql, hours: int, **values: str) -> str:
-    """What Grafana would send for the last hours; a variable without a value is empty, as at first."""
-    text = re.sub(r"\$__timeFilter\(([\w.]+)\)", rf"\1 BETWEEN now() - interval '{hours} hours' AND now()", query.text)
-    return re.sub(r"\$\{(\w+):sqlstring\}", lambda found: "'" + values.get(found[1], "") + "'", text)
+def asked(query: Sql, dashboard: Dashboard, **values: str) -> str:
+    """What Grafana would send within the dashboard's own time; a variable without a value narrows nothing, as at first."""
+    filled = {variable.name: variable.everything for variable in dashboard.variables} | values
+    within = rf"\1 BETWEEN now() - interval '{dashboard.hours} hours' AND now()"
+    text = re.sub(r"\$__timeFilter\(([\w.]+)\)", within, query.text)
+    return re.sub(r"\$\{(\w+):sqlstring\}", lambda found: "'" + filled[found[1]] + "'", text)
 
 
 ALARM = ((1.0, "red"),)  # one is one too many
@@ -124,12 +150,49 @@ def table(title: Words, meaning: Words, query: Sql, *, width: int = GRID, page: 
     return Panel("table", title, meaning, "none", (query,), width, page=page)
 
 
-SEARCH = Variable("search", Words("查找", "Search"), "text")
+SEARCH = Variable("search", Words("查找", "Search"))
+PARTNER = Variable("partner", Words("合作方", "Partner"), "SELECT partner FROM v_partner")
+PROGRAMME = Variable("programme", Words("计划", "Programme"), "SELECT programme FROM v_call")
+SEVERITY = Variable(
+    "severity", Words("级别", "Severity"), f"SELECT unnest(ARRAY[{', '.join(repr(severity) for severity in SEVERITIES)}])"
+)
+MONITOR = Variable("monitor", Words("监控源", "Monitor"), "SELECT monitor FROM v_alert")
+STEP = Variable("step", Words("步骤", "Step"), "SELECT step FROM v_ledger")
+TOPIC = Variable("topic", Words("主题", "Topic"), "SELECT topic FROM v_ledger")
 
 
 def found(*columns: str) -> str:
     """SQL: the text searched for stands in one of the columns, or nothing is searched for."""
     return f"strpos(lower(concat_ws(' ', {', '.join(columns)})), lower(${{search:sqlstring}})) > 0"
+
+
+# A comparison of constants is decided before a query is planned: where all are shown, the rest of the condition costs nothing.
+
+
+def chosen(variable: Variable, column: str = "") -> str:
+    """SQL: the column, by default of the variable's own name, has the value that was chosen, or all are shown."""
+    return f"(${{{variable.name}:sqlstring}} IN ('{ALL}', {column or variable.name}))"
+
+
+def of_programme(call: str = "call_id") -> str:
+    """SQL: the column names a call of the programme that was chosen, or all are shown."""
+    return (
+        f"(${{programme:sqlstring}} = '{ALL}' OR {call} IN"
+        " (SELECT listed.call_id FROM v_call listed WHERE listed.programme = ${programme:sqlstring}))"
+    )
+
+
+def of_partner(source: str) -> str:
+    """SQL: the column is a source of the partner that was chosen, or stands below one, or all are shown."""
+    return (
+        f"(${{partner:sqlstring}} = '{ALL}' OR EXISTS (SELECT FROM v_partner registered, unnest(registered.sources) AS own"
+        f" WHERE registered.partner = ${{partner:sqlstring}} AND starts_with({source} || '/', own || '/')))"
+    )
+
+
+def matching(*variables: Variable, more: str = "") -> str:
+    """PromQL: labels of the variables' names have the values that were chosen. `more`: other matchers."""
+    return "{" + ", ".join([f'{variable.name}=~"${variable.name}"' for variable in variables] + ([more] if more else [])) + "}"
 
 
 class Column(NamedTuple):

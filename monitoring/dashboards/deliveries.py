@@ -3,6 +3,7 @@
 from monitoring.dashboards.declared import (
     ALARM,
     NOTICE,
+    PARTNER,
     SEARCH,
     Dashboard,
     Prom,
@@ -10,6 +11,7 @@ from monitoring.dashboards.declared import (
     Sql,
     Words,
     bars,
+    chosen,
     found,
     lines,
     stat,
@@ -104,7 +106,7 @@ SUBSCRIBERS = table(
     Sql(
         "SELECT partner, protocol, types, state, reason, purpose, legal_basis, approver,"
         " waiting, behind_s, dead_letters, withheld"
-        f" FROM v_subscription WHERE {found('partner', 'types', 'purpose', 'approver')}"
+        f" FROM v_subscription WHERE {chosen(PARTNER)} AND {found('partner', 'types', 'purpose', 'approver')}"
         " ORDER BY behind_s DESC, partner, created_at, subscription_id LIMIT 200"
     ),
     page="subscriptions",
@@ -119,6 +121,6 @@ DASHBOARD = Dashboard(
         Row(Words("投递", "Deliveries"), (ATTEMPTS, DELAY, ANSWERS, DEAD_BY_REASON)),
         Row(Words("订阅", "Subscriptions"), (SUBSCRIBERS,)),
     ),
-    variables=(SEARCH,),
+    variables=(PARTNER, SEARCH),
     hours=6,
 )

@@ -1,15 +1,18 @@
 """Service level objectives: what was promised, what was kept, how fast the allowance is used up."""
 
-from monitoring.dashboards.declared import Dashboard, Prom, Row, Words, lines, stat
+from monitoring.dashboards.declared import PARTNER, STEP, Dashboard, Prom, Row, Words, lines, matching, stat
 
+_STEP, _THEIRS = matching(STEP), matching(PARTNER)
+_IN_TIME = matching(STEP, more='le=~"5|5[.]0"')
+_FRESH = matching(PARTNER, more='le=~"86400|86400[.]0"')
 _OURS = "not_confirmed|overloaded|broker_refused|internal_error"
 
 KEPT = stat(
     Words("5 秒内生效", "Applied within 5 s"),
     Words("目标：30 天内 99%。此处为所示时段。", "Objective: 99% over 30 days. Here: over the time shown."),
     Prom(
-        'sum(increase(dujiang_arrival_delay_seconds_bucket{le=~"5|5[.]0"}[$__range]))'
-        " / sum(increase(dujiang_arrival_delay_seconds_count[$__range]))"
+        f"sum(increase(dujiang_arrival_delay_seconds_bucket{_IN_TIME}[$__range]))"
+        f" / sum(increase(dujiang_arrival_delay_seconds_count{_STEP}[$__range]))"
     ),
     unit="percentunit",
 )
@@ -32,10 +35,10 @@ BURN = lines(
         "1 表示 30 天正好用完；一小时超过 14.4 或六小时超过 6 时告警。",
         "1 uses it up in 30 days exactly; above 14.4 over an hour, or 6 over six hours, an alert fires.",
     ),
-    Prom("step:dujiang_arrival_slow:ratio_rate5m / 0.01", "{{step}} 5m"),
-    Prom("step:dujiang_arrival_slow:ratio_rate30m / 0.01", "{{step}} 30m"),
-    Prom("step:dujiang_arrival_slow:ratio_rate1h / 0.01", "{{step}} 1h"),
-    Prom("step:dujiang_arrival_slow:ratio_rate6h / 0.01", "{{step}} 6h"),
+    Prom(f"step:dujiang_arrival_slow:ratio_rate5m{_STEP} / 0.01", "{{step}} 5m"),
+    Prom(f"step:dujiang_arrival_slow:ratio_rate30m{_STEP} / 0.01", "{{step}} 30m"),
+    Prom(f"step:dujiang_arrival_slow:ratio_rate1h{_STEP} / 0.01", "{{step}} 1h"),
+    Prom(f"step:dujiang_arrival_slow:ratio_rate6h{_STEP} / 0.01", "{{step}} 6h"),
     unit="none",
 )
 DELIVERED = stat(
@@ -54,15 +57,15 @@ DELIVERED = stat(
 FRESH = stat(
     Words("一天内报送", "Reported within a day"),
     Words(
-        "目标：30 天内每个合作方 95% 的事件在发生后一天内收到，无论经网关还是经其自有 Kafka 主题。此处为全部合作方。",
+        "目标：30 天内每个合作方 95% 的事件在发生后一天内收到，无论经网关还是经其自有 Kafka 主题。此处为全部或所选合作方。",
         "Objective: 95% of each partner's events accepted within a day of happening, over 30 days, through the gateway or from"
-        " a Kafka topic of its own. Here: of all partners.",
+        " a Kafka topic of its own. Here: of all partners, or of the one chosen.",
     ),
     Prom(
-        'sum(increase(dujiang_gateway_event_age_seconds_bucket{le=~"86400|86400[.]0"}[$__range])'
-        ' or increase(dujiang_connector_event_age_seconds_bucket{le=~"86400|86400[.]0"}[$__range]))'
-        " / sum(increase(dujiang_gateway_event_age_seconds_count[$__range])"
-        " or increase(dujiang_connector_event_age_seconds_count[$__range]))"
+        f"sum(increase(dujiang_gateway_event_age_seconds_bucket{_FRESH}[$__range])"
+        f" or increase(dujiang_connector_event_age_seconds_bucket{_FRESH}[$__range]))"
+        f" / sum(increase(dujiang_gateway_event_age_seconds_count{_THEIRS}[$__range])"
+        f" or increase(dujiang_connector_event_age_seconds_count{_THEIRS}[$__range]))"
     ),
     unit="percentunit",
 )
@@ -84,9 +87,9 @@ FRESHNESS_BURN = lines(
         "1 表示 30 天正好用完；六小时超过 6 或三天超过 1 时告警。",
         "1 uses it up in 30 days exactly; above 6 over six hours, or 1 over three days, an alert fires.",
     ),
-    Prom("partner:dujiang_event_stale:ratio_rate30m / 0.05", "{{partner}} 30m"),
-    Prom("partner:dujiang_event_stale:ratio_rate6h / 0.05", "{{partner}} 6h"),
-    Prom("partner:dujiang_event_stale:ratio_rate3d / 0.05", "{{partner}} 3d"),
+    Prom(f"partner:dujiang_event_stale:ratio_rate30m{_THEIRS} / 0.05", "{{partner}} 30m"),
+    Prom(f"partner:dujiang_event_stale:ratio_rate6h{_THEIRS} / 0.05", "{{partner}} 6h"),
+    Prom(f"partner:dujiang_event_stale:ratio_rate3d{_THEIRS} / 0.05", "{{partner}} 3d"),
     unit="none",
 )
 PUBLISH = lines(
@@ -110,5 +113,6 @@ DASHBOARD = Dashboard(
         Row(Words("兑现", "Kept"), (KEPT, CONFIRMED, DELIVERED, FRESH)),
         Row(Words("消耗", "Used up"), (BURN, DELIVERY_BURN, FRESHNESS_BURN, PUBLISH)),
     ),
+    (STEP, PARTNER),
     hours=24 * 7,
 )

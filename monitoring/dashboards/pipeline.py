@@ -1,13 +1,29 @@
 """The pipeline: lag, delays, batches, timers, ledger, quarantine, breaker."""
 
-from monitoring.dashboards.declared import ALARM, NOTICE, Dashboard, Prom, Row, Sql, Variable, Words, lines, stat, table
+from monitoring.dashboards.declared import (
+    ALARM,
+    NOTICE,
+    STEP,
+    TOPIC,
+    Dashboard,
+    Prom,
+    Row,
+    Sql,
+    Words,
+    chosen,
+    lines,
+    matching,
+    stat,
+    table,
+)
 
-_STEP = '{step=~"$step"}'
+_STEP, _PLACE = matching(STEP), matching(STEP, TOPIC)
+_HERE = f"{chosen(STEP)} AND {chosen(TOPIC)}"
 
 LAG = lines(
     Words("积压", "Lag"),
     Words("日志中尚未提交的记录；应回落到 0。", "Records in the log that are not committed; it should fall to 0."),
-    Prom(f"step_topic:dujiang_lag_records:sum{_STEP}", "{{step}} {{topic}}"),
+    Prom(f"step_topic:dujiang_lag_records:sum{_PLACE}", "{{step}} {{topic}}"),
     unit="short",
 )
 LAG_WORST = lines(
@@ -16,7 +32,7 @@ LAG_WORST = lines(
         "积压按分区逐个排空；一个分区独高时多为单一来源所致。",
         "A backlog drains partition by partition; one far above the others has one cause.",
     ),
-    Prom(f"topk(5, dujiang_lag_records{_STEP})", "{{step}} {{topic}} p{{partition}}"),
+    Prom(f"topk(5, dujiang_lag_records{_PLACE})", "{{step}} {{topic}} p{{partition}}"),
     unit="short",
 )
 ARRIVAL = lines(
@@ -57,7 +73,7 @@ OUTCOMES = lines(
 LATE_SETTLED = lines(
     Words("迟到结清", "Parked records settled"),
     Words("先到后生效的事件，按结果。", "Events that came early and were settled later, by outcome."),
-    Prom(f"sum by (step, outcome) (rate(dujiang_late_events_total{_STEP}[$__rate_interval]))", "{{step}} {{outcome}}"),
+    Prom(f"sum by (step, outcome) (rate(dujiang_late_events_total{_PLACE}[$__rate_interval]))", "{{step}} {{outcome}}"),
     unit="cps",
 )
 DERIVED = lines(
@@ -101,14 +117,14 @@ FAULTS = stat(
 PAUSED = stat(
     Words("熔断的分区", "Partitions paused"),
     Words("坏记录成批出现而暂停的分区。", "Partitions that the breaker paused since bad records came in a flood."),
-    Prom(f"sum(dujiang_breaker_open{_STEP}) or vector(0)"),
+    Prom(f"sum(dujiang_breaker_open{_PLACE}) or vector(0)"),
     levels=ALARM,
     page="way",
 )
 UNBALANCED = stat(
     Words("账目不平", "Unaccounted records"),
     Words("必须为 0；否则有丢失或重复，是平台的缺陷。", "Must be 0; anything else is a loss or a double count, and ours."),
-    Prom(f"sum(abs(dujiang_ledger_unbalanced_records{_STEP}))"),
+    Prom(f"sum(abs(dujiang_ledger_unbalanced_records{_PLACE}))"),
     levels=ALARM,
     page="way",
 )
@@ -148,7 +164,7 @@ TIMERS_NEXT = table(
     ),
     Sql(
         "SELECT step, count(*) AS timers, extract(epoch FROM now() - min(due_at)) AS late_s FROM v_timer"
-        " GROUP BY step ORDER BY step"
+        f" WHERE {chosen(STEP)} GROUP BY step ORDER BY step"
     ),
     width=12,
 )
@@ -158,7 +174,7 @@ BREAKERS = table(
         "暂停的分区、从何位移起、为什么；平时为空。",
         "Which partitions the breaker paused, from where on, and why; empty in good times.",
     ),
-    Sql("SELECT step, topic, partition, next_offset, message FROM v_breaker ORDER BY step, topic, partition"),
+    Sql(f"SELECT step, topic, partition, next_offset, message FROM v_breaker WHERE {_HERE} ORDER BY step, topic, partition"),
     width=12,
 )
 LEDGER = table(
@@ -169,7 +185,7 @@ LEDGER = table(
     ),
     Sql(
         "SELECT step, topic, passed, applied, duplicate, superseded, rejected, quarantined, gap, waiting, unaccounted, moved_at"
-        " FROM v_ledger ORDER BY step, topic"
+        f" FROM v_ledger WHERE {_HERE} ORDER BY step, topic"
     ),
     page="way",
 )
@@ -244,6 +260,6 @@ DASHBOARD = Dashboard(
         ),
         Row(Words("依赖", "What it stands on"), (DEPENDENCIES, DEPENDENCY_FAILURES, ASSIGNED, REBALANCES)),
     ),
-    (Variable("step", Words("步骤", "Step"), "steps"),),
+    (STEP, TOPIC),
     hours=6,
 )

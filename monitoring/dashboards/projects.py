@@ -1,27 +1,53 @@
 """Projects and calls: what is late, what comes due, where money and applications stand."""
 
-from monitoring.dashboards.declared import NOTICE, SEARCH, Dashboard, Row, Sql, Words, found, stat, table
+from monitoring.dashboards.declared import (
+    ALL,
+    NOTICE,
+    PROGRAMME,
+    SEARCH,
+    Dashboard,
+    Row,
+    Sql,
+    Words,
+    chosen,
+    found,
+    of_programme,
+    stat,
+    table,
+)
 
-_MINE = found("project_id", "title", "lead", "programme")
+_MINE = f"{of_programme()} AND {found('project_id', 'title', 'lead', 'programme')}"
+
+
+def _of_programme_of(view: str) -> str:
+    """The same for a view that names the project alone."""
+    return (
+        f"(${{programme:sqlstring}} = '{ALL}' OR EXISTS (SELECT FROM v_listed_project p"
+        f" WHERE p.project_id = {view}.project_id AND p.programme = ${{programme:sqlstring}}))"
+    )
+
 
 SILENT = stat(
     Words("失联项目", "Silent projects"),
     Words("执行中、一年以上没有报告。", "Executing, and not reported for over a year."),
-    Sql("SELECT count(*) AS projects FROM v_listed_project WHERE is_silent"),
+    Sql(f"SELECT count(*) AS projects FROM v_listed_project WHERE is_silent AND {of_programme()}"),
     levels=NOTICE,
     page="projects?claim=silent",
 )
 UNDERSPENT = stat(
     Words("拨付不足的项目", "Underspent projects"),
     Words("已到验收或以后，拨付不到合同的一半。", "In acceptance or later, with less than half of the contract paid."),
-    Sql("SELECT coalesce(sum(underspent), 0)::bigint AS projects FROM v_project_count"),
+    Sql(f"SELECT coalesce(sum(underspent), 0)::bigint AS projects FROM v_project_count WHERE {chosen(PROGRAMME)}"),
     levels=NOTICE,
     page="projects?claim=underspent",
 )
 WAITING = stat(
     Words("等待前序的事件", "Parked events"),
     Words("早到的事件，等它前面的事件到来。", "Events that came early and wait for the one before them."),
-    Sql("SELECT coalesce(sum(parked_events), 0)::bigint AS events FROM v_listed_project WHERE parked_events > 0"),
+    Sql(
+        "SELECT coalesce(sum(parked_events), 0)::bigint AS events FROM v_listed_project"
+        f" WHERE parked_events > 0 AND {of_programme()}"
+    ),
 )
 OVERDUE = table(
     Words("逾期项目", "Overdue projects"),
@@ -41,7 +67,7 @@ MILESTONES = table(
     Sql(
         "SELECT project_id, milestone_id, title, lead, status, due_on::timestamptz AS due_on, days_left FROM v_due_milestone"
         " WHERE due_on BETWEEN (now() AT TIME ZONE 'UTC')::date AND (now() AT TIME ZONE 'UTC')::date + 90"
-        f" AND {found('project_id', 'title', 'lead')}"
+        f" AND {found('project_id', 'title', 'lead')} AND {_of_programme_of('v_due_milestone')}"
         " ORDER BY v_due_milestone.due_on, project_id, milestone_id LIMIT 200"
     ),
 )
@@ -69,7 +95,8 @@ EXTENSIONS = table(
         "SELECT e.event_time, e.project_id AS subject, e.event_source,"
         " CASE WHEN r.reason IS NOT NULL THEN 'refused' WHEN p.event_id IS NOT NULL THEN 'waiting' ELSE 'granted' END"
         " AS decision, coalesce(r.reason, '') AS reason"
-        " FROM (SELECT * FROM v_extension WHERE $__timeFilter(event_time) ORDER BY event_time DESC LIMIT 200) e"
+        " FROM (SELECT * FROM v_extension WHERE $__timeFilter(event_time)"
+        f" AND {_of_programme_of('v_extension')} ORDER BY event_time DESC LIMIT 200) e"
         " LEFT JOIN LATERAL (SELECT reason FROM v_rejection r WHERE r.subject = e.project_id"
         " AND r.event_id = e.event_id AND r.event_source = e.event_source LIMIT 1) r ON true"
         " LEFT JOIN v_parked_event p ON p.project_id = e.project_id AND p.event_id = e.event_id"
@@ -87,7 +114,7 @@ MONEY = table(
         " sum(paid)::bigint AS paid,"
         " coalesce(sum(contracted) FILTER (WHERE state IN ('accepted', 'closed', 'archived')), 0)::bigint AS accepted"
         " FROM v_project_count WHERE start_year >= extract(year FROM now() AT TIME ZONE 'UTC') AND contracts > 0"
-        " GROUP BY programme, currency ORDER BY contracted DESC"
+        f" AND {chosen(PROGRAMME)} GROUP BY programme, currency ORDER BY contracted DESC"
     ),
     width=12,
 )
@@ -96,9 +123,10 @@ STUCK = table(
     Words("每个状态的项目数与停留最久者。", "Projects in each state, and the longest stay."),
     Sql(
         "SELECT coalesce(s.state, '-') AS state, s.projects, p.unchanged_s AS longest_s"
-        " FROM (SELECT state, sum(projects)::bigint AS projects FROM v_project_count GROUP BY state) s"
+        " FROM (SELECT state, sum(projects)::bigint AS projects FROM v_project_count"
+        f" WHERE {chosen(PROGRAMME)} GROUP BY state) s"
         " LEFT JOIN LATERAL (SELECT unchanged_s FROM v_listed_project l WHERE l.state = s.state AND l.changed_at IS NOT NULL"
-        " ORDER BY l.moved_at LIMIT 1) p ON true ORDER BY longest_s DESC NULLS LAST"
+        f" AND {of_programme('l.call_id')} ORDER BY l.moved_at LIMIT 1) p ON true ORDER BY longest_s DESC NULLS LAST"
     ),
     width=12,
     page="projects",
@@ -127,7 +155,7 @@ CALLS = table(
         " FROM (SELECT *, last_value(call_id) OVER earlier AS last_id, last_value(opens_at) OVER earlier AS last_opens_at"
         " FROM v_call WINDOW earlier AS (PARTITION BY programme ORDER BY opens_at"
         " RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW EXCLUDE GROUP)) c"
-        " WHERE c.phase = 'closing_soon' ORDER BY c.closes_at, c.call_id"
+        f" WHERE c.phase = 'closing_soon' AND {chosen(PROGRAMME, 'c.programme')} ORDER BY c.closes_at, c.call_id"
     ),
     page="calls?phase=closing_soon",
 )
@@ -142,6 +170,6 @@ DASHBOARD = Dashboard(
         Row(Words("资金与进度", "Money and progress"), (MONEY, STUCK)),
         Row(Words("申报与征集", "Applications and calls"), (APPLICATIONS, CALLS)),
     ),
-    (SEARCH,),
+    (PROGRAMME, SEARCH),
     hours=24 * 365,
 )

@@ -1,6 +1,26 @@
 """Data quality and partners: who is late, silent or wrong, what waits in quarantine and why."""
 
-from monitoring.dashboards.declared import GRID, SEARCH, Dashboard, Prom, Row, Sql, Words, bars, found, lines, table
+from monitoring.dashboards.declared import (
+    GRID,
+    PARTNER,
+    SEARCH,
+    STEP,
+    Dashboard,
+    Prom,
+    Row,
+    Sql,
+    Words,
+    bars,
+    chosen,
+    found,
+    lines,
+    matching,
+    of_partner,
+    table,
+)
+
+_MINE = f"{of_partner('event_source')} AND {chosen(STEP)}"
+_THEIRS = matching(PARTNER)
 
 PUBLISHERS = table(
     Words("来源", "Publishers"),
@@ -15,7 +35,8 @@ PUBLISHERS = table(
         " percentile_cont(0.95) WITHIN GROUP (ORDER BY lateness_s) AS lateness_p95_s FROM v_event"
         " WHERE $__timeFilter(recorded_at) AND topic LIKE '%.event' AND event_source NOT LIKE '/engine/%' GROUP BY 1) e"
         " LEFT JOIN (SELECT event_source, count(*) AS records FROM v_quarantine WHERE state = 'waiting' GROUP BY 1) q"
-        f" USING (event_source) WHERE {found('e.event_source')} ORDER BY e.last_recorded_at, e.event_source LIMIT 200"
+        f" USING (event_source) WHERE {of_partner('e.event_source')} AND {found('e.event_source')}"
+        " ORDER BY e.last_recorded_at, e.event_source LIMIT 200"
     ),
     page="partners",
 )
@@ -24,7 +45,8 @@ CAUSES = table(
     Words("等待处理的记录，按原因、来源与类型。", "Records that wait, by reason, source and type."),
     Sql(
         "SELECT reason, event_source, event_type, count(*) AS records, min(first_failed_at) AS first_failed_at"
-        " FROM v_quarantine WHERE state = 'waiting' GROUP BY 1, 2, 3 ORDER BY records DESC, reason, event_source LIMIT 200"
+        f" FROM v_quarantine WHERE state = 'waiting' AND {_MINE}"
+        " GROUP BY 1, 2, 3 ORDER BY records DESC, reason, event_source LIMIT 200"
     ),
     page="quarantine",
 )
@@ -33,7 +55,8 @@ RECORDS = table(
     Words("最早的在前；全部内容与修复在控制台。", "The earliest first; the console shows everything, and repairs."),
     Sql(
         "SELECT reason, event_source, event_id, topic, partition, record_offset, pointer, age_s FROM v_quarantine"
-        f" WHERE state = 'waiting' AND {found('reason', 'event_source', 'event_id')} ORDER BY first_failed_at, id LIMIT 200"
+        f" WHERE state = 'waiting' AND {_MINE} AND {found('reason', 'event_source', 'event_id')}"
+        " ORDER BY first_failed_at, id LIMIT 200"
     ),
     page="quarantine?state=waiting",
 )
@@ -45,7 +68,7 @@ REJECTIONS = table(
     ),
     Sql(
         "SELECT step, reason, event_source, count(*) AS events FROM v_rejection WHERE $__timeFilter(recorded_at)"
-        " GROUP BY 1, 2, 3 ORDER BY events DESC, reason, event_source LIMIT 200"
+        f" AND {_MINE} GROUP BY 1, 2, 3 ORDER BY events DESC, reason, event_source LIMIT 200"
     ),
     width=12,
 )
@@ -64,9 +87,12 @@ CONNECTORS = bars(
         "所示时段内从合作方自有 Kafka 主题取入的记录，以及按原因拒收的记录。",
         "Records carried from partners' own Kafka topics within the time shown, and refused by reason.",
     ),
-    Prom("sum by (partner, topic) (increase(dujiang_connector_published_records_total[$__range]))", "{{partner}} {{topic}}"),
     Prom(
-        "sum by (partner, topic, reason) (increase(dujiang_connector_refused_records_total[$__range]))",
+        f"sum by (partner, topic) (increase(dujiang_connector_published_records_total{_THEIRS}[$__range]))",
+        "{{partner}} {{topic}}",
+    ),
+    Prom(
+        f"sum by (partner, topic, reason) (increase(dujiang_connector_refused_records_total{_THEIRS}[$__range]))",
         "{{partner}} {{topic}}: {{reason}}",
     ),
 )
@@ -77,7 +103,8 @@ CONNECTOR_FAULTS = bars(
         "How often a connector waited since something failed within the time shown; `environment` needs a person.",
     ),
     Prom(
-        "sum by (partner, topic, kind) (increase(dujiang_connector_faults_total[$__range]))", "{{partner}} {{topic}}: {{kind}}"
+        f"sum by (partner, topic, kind) (increase(dujiang_connector_faults_total{_THEIRS}[$__range]))",
+        "{{partner}} {{topic}}: {{kind}}",
     ),
 )
 CONNECTOR_LAG = lines(
@@ -85,7 +112,7 @@ CONNECTOR_LAG = lines(
     Words(
         "合作方主题中尚未取入的记录；应回落到 0。", "Records of partners' topics that are not carried yet; it should fall to 0."
     ),
-    Prom("sum by (partner, topic) (dujiang_connector_lag_records)", "{{partner}} {{topic}}"),
+    Prom(f"sum by (partner, topic) (dujiang_connector_lag_records{_THEIRS})", "{{partner}} {{topic}}"),
     unit="short",
 )
 CONNECTOR_SILENT = lines(
@@ -95,7 +122,7 @@ CONNECTOR_SILENT = lines(
         "Since a connector last carried records: long where nothing is published; nothing before the first since a start.",
     ),
     Prom(
-        "time() - max by (partner, topic) (dujiang_connector_last_carried_timestamp_seconds > 0)",
+        f"time() - max by (partner, topic) (dujiang_connector_last_carried_timestamp_seconds{_THEIRS} > 0)",
         "{{partner}} {{topic}}",
     ),
     unit="s",
@@ -122,10 +149,11 @@ FILES = table(
         " ORDER BY started_at DESC LIMIT 20"
     ),
 )
+_DUPLICATE = matching(STEP, more='outcome="duplicate"')
 DUPLICATES = bars(
     Words("重复的记录", "Duplicate records"),
     Words("所示时段内各步骤收到的重复记录。", "Records that a step had seen before, within the time shown."),
-    Prom('sum by (step) (increase(dujiang_events_total{outcome="duplicate"}[$__range]))', "{{step}}"),
+    Prom(f"sum by (step) (increase(dujiang_events_total{_DUPLICATE}[$__range]))", "{{step}}"),
 )
 RHYTHMS = lines(
     Words("约定频率的合作方：静默时长", "Promised rhythms: how long each is silent"),
@@ -134,8 +162,8 @@ RHYTHMS = lines(
         "Time since each was last heard of, in shares of the interval that it promised; above 1.1 an alert fires.",
     ),
     Prom(
-        "(time() - max by (partner) (dujiang_partner_heard_timestamp_seconds))"
-        " / max by (partner) (dujiang_partner_promised_seconds)",
+        f"(time() - max by (partner) (dujiang_partner_heard_timestamp_seconds{_THEIRS}))"
+        f" / max by (partner) (dujiang_partner_promised_seconds{_THEIRS})",
         "{{partner}}",
     ),
     unit="percentunit",
@@ -174,6 +202,6 @@ DASHBOARD = Dashboard(
             (CONNECTORS, CONNECTOR_FAULTS, CONNECTOR_LAG, CONNECTOR_SILENT, MONITORS, FILES),
         ),
     ),
-    (SEARCH,),
+    (PARTNER, STEP, SEARCH),
     hours=24 * 7,
 )

@@ -24,6 +24,6 @@ DASHBOARD = Dashboard(
     Words("一个对象的经过", "One entity's story"),
     Words("状态为何如此：背后的每条事件。", "Why a state is as it is: every event behind it."),
     (Row(Words("事件", "Events"), (EVENTS, REFUSALS)),),
-    (Variable("subject", Words("对象编号", "Entity id"), "text"),),
+    (Variable("subject", Words("对象编号", "Entity id")),),
     hours=24 * 365,
 )

@@ -30,6 +30,7 @@ def sow(cursor: Cursor[Any], now: datetime) -> None:
     _history(cursor, now)
     refresh(cursor)
     _platform(cursor, now)
+    _partners(cursor)
     _subscriptions(cursor, now)
 
 
@@ -76,6 +77,7 @@ def _projects(now: datetime) -> dict[str, Project]:
             state=State.ACCEPTANCE_PENDING,
             title="Old dam",
             lead="Institute B",
+            call_id="C-old",
             contract_amount=800,
             disbursed=100,
             start=_day(now, -900),
@@ -93,7 +95,9 @@ def _projects(now: datetime) -> dict[str, Project]:
             end=_day(now, -10),
             changed_at=now - timedelta(days=10),
         ),
-        "P-4": Project(state=State.APPLIED, title="Sluice", lead="Institute A", changed_at=now - timedelta(days=3)),
+        "P-4": Project(
+            state=State.APPLIED, title="Sluice", lead="Institute A", call_id="C-now", changed_at=now - timedelta(days=3)
+        ),
         "P-5": Project(state=State.UNDER_REVIEW, title="Weir", lead="Institute A", changed_at=now - timedelta(days=9)),
         "P-6": Project(
             state=State.CONTRACTED,
@@ -118,7 +122,7 @@ def _projects(now: datetime) -> dict[str, Project]:
             end=_day(now, 0),
             changed_at=now,
         ),
-        "P-8": Project(title="Pond", lead="Institute A", parked=(early,)),
+        "P-8": Project(title="Pond", lead="Institute A", call_id="C-now", parked=(early,)),
     }
 
 
@@ -230,6 +234,16 @@ def _platform(cursor: Cursor[Any], now: datetime) -> None:
         " VALUES ('gtr', 'd', 'projects.csv', 12, %s, %s)",
         (now - timedelta(minutes=2), now - timedelta(minutes=1)),
     )
+
+
+def _partners(cursor: Cursor[Any]) -> None:
+    """Those whose events and subscriptions there are."""
+    for partner, source in (("institute", INSTITUTE), ("late", "/partners/late"), ("audit", "/partners/audit")):
+        cursor.execute(
+            "INSERT INTO partner (partner_id, name, scopes, sources, events_per_s, burst_events, events_per_day, changed_by)"
+            " VALUES (%s, %s, '{publish:*}', %s, 1, 1, 1, 'tests')",
+            (partner, partner.title(), [source]),
+        )
 
 
 def _subscriptions(cursor: Cursor[Any], now: datetime) -> None:

@@ -276,11 +276,16 @@ def many(services: Any) -> Iterator[psycopg.Cursor[Any]]:
 
 
 _PANELS = [
-    pytest.param(asked(query, dashboard.hours, subject="P-0000777"), id=f"{dashboard.uid} {panel.title.en}")
+    pytest.param(asked(query, dashboard, subject="P-0000777"), id=f"{dashboard.uid} {panel.title.en}")
     for dashboard in DASHBOARDS
     for panel in dashboard.panels
     for query in panel.queries
     if isinstance(query, Sql)
+] + [
+    pytest.param(variable.choices.text, id=f"{dashboard.uid} values of {variable.name}")
+    for dashboard in DASHBOARDS
+    for variable in dashboard.variables
+    if variable.values
 ]
 
 

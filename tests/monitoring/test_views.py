@@ -35,6 +35,7 @@ VIEWS = tuple(
         "0012_silences_works",
         "0013_reading_copy",
         "0014_reading_events",
+        "0022_reading_partners",
     )
     for view in import_module(f"migrations.versions.{migration}").VIEWS
 )
