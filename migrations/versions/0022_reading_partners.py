@@ -6,7 +6,7 @@ Names, scopes and allowances stay out: dashboards choose by id, and find a partn
 from alembic import op
 
 revision = "0022"
-down_revision = "0020"
+down_revision = "0021"
 branch_labels = None
 depends_on = None
 
