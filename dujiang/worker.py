@@ -11,12 +11,13 @@ from prometheus_client import CollectorRegistry
 
 from dujiang.embedded.ports import free_port
 from dujiang.settings import Settings
-from dujiang.wiring import Services, build_runners, check_parts, registry_of, spans_of
+from dujiang.wiring import STORES, Services, build_runners, check_parts, registry_of, spans_of
 from engine import failpoints
 from engine.clock import SystemClock
 from engine.host import build_app, run_app
 from engine.runner import Runner
-from monitoring.metrics import AlertMetrics, ReadingMetrics
+from engine.servers import Watch
+from monitoring.metrics import AlertMetrics, ReadingMetrics, ServerMetrics
 from sinks.status.attention import keep_counted
 from sinks.status.reading import keep_fresh
 
@@ -52,6 +53,9 @@ def _run(settings: Settings, services: Services, runners: list[Runner], metrics:
     if "projects" in settings.worker.steps:
         copying = services.dsn, Event(), ReadingMetrics(metrics)
         Thread(target=keep_fresh, args=copying, name="reading copy", daemon=True).start()
+        kafka = settings.engine_options(services.bootstrap, services.dsn).kafka
+        watch = Watch(services.dsn, kafka, [store.table for store in STORES.values()], ServerMetrics(metrics))
+        Thread(target=watch.run, args=(Event(),), name="servers", daemon=True).start()
     if "alerts" in settings.worker.steps:
         counting = services.dsn, Event(), AlertMetrics(metrics)
         Thread(target=keep_counted, args=counting, name="alert counts", daemon=True).start()

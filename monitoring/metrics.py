@@ -131,6 +131,59 @@ class DependencyMetrics:
         return told
 
 
+class ServerMetrics:
+    """Of Kafka and PostgreSQL, as a worker that runs `projects` finds them every 15 s; every such worker tells of the whole."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.brokers = Gauge("dujiang_kafka_brokers", "Brokers that the cluster has now", registry=registry)
+        self.offline = Gauge(
+            "dujiang_kafka_offline_partitions",
+            "Partitions of all topics that have no leader: nothing can be written or read",
+            registry=registry,
+        )
+        self.under_replicated = Gauge(
+            "dujiang_kafka_under_replicated_partitions",
+            "Partitions of all topics of which a replica does not follow its leader",
+            registry=registry,
+        )
+        self.connections = Gauge(
+            "dujiang_postgresql_connections", "Connections to the server, to any of its databases", registry=registry
+        )
+        self.connections_allowed = Gauge(
+            "dujiang_postgresql_connections_allowed",
+            "Connections that the server allows, without those reserved for administrators",
+            registry=registry,
+        )
+        self.longest_transaction_seconds = Gauge(
+            "dujiang_postgresql_longest_transaction_seconds",
+            "How long the oldest open transaction in our database has been open; 0: none. Those of other roles are seen with"
+            " the right pg_read_all_stats alone",
+            registry=registry,
+        )
+        self.database_bytes = Gauge("dujiang_postgresql_database_bytes", "Room that our database takes", registry=registry)
+        self.dead_rows = Gauge(
+            "dujiang_postgresql_dead_rows",
+            "Rows of a table, as the server estimates them, that wait to be cleared",
+            ["table"],
+            registry=registry,
+        )
+        self.rolled_back = Counter(
+            "dujiang_postgresql_rolled_back_transactions",
+            "Transactions in our database that were rolled back since the worker began",
+            registry=registry,
+        )
+        self.deadlocks = Counter(
+            "dujiang_postgresql_deadlocks", "Deadlocks in our database since the worker began", registry=registry
+        )
+        self.blocks = Counter(
+            "dujiang_postgresql_blocks",
+            "Pages of our database that were read since the worker began, by where they were found: cache (the server's own),"
+            " disk (or the system's cache)",
+            ["found"],
+            registry=registry,
+        )
+
+
 class ReadingMetrics:
     """Of the worker that keeps the copies for readers."""
 

@@ -3,7 +3,7 @@
 `python -m monitoring.dashboards` writes monitoring/grafana/dashboards/. Only `built.py` needs Grafana's SDK (extra `dev`).
 """
 
-from monitoring.dashboards import alerts, deliveries, objectives, overview, pipeline, projects, quality, story
+from monitoring.dashboards import alerts, deliveries, objectives, overview, pipeline, projects, quality, servers, story
 from monitoring.dashboards.declared import Dashboard
 
 DASHBOARDS: tuple[Dashboard, ...] = (
@@ -11,6 +11,7 @@ DASHBOARDS: tuple[Dashboard, ...] = (
     projects.DASHBOARD,
     alerts.DASHBOARD,
     pipeline.DASHBOARD,
+    servers.DASHBOARD,
     deliveries.DASHBOARD,
     quality.DASHBOARD,
     objectives.DASHBOARD,

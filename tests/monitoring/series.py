@@ -19,6 +19,7 @@ def catalogue() -> dict[str, str]:
     groups = (
         metrics.EngineMetrics(registry),
         metrics.DependencyMetrics(registry),
+        metrics.ServerMetrics(registry),
         metrics.ReadingMetrics(registry),
         metrics.AlertMetrics(registry),
         metrics.ConnectorMetrics(registry),

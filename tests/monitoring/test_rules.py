@@ -28,6 +28,7 @@ STEP = {"step": "projects"}
 _LAG = 'dujiang_lag_records{step="projects",topic="t",partition="0"}'
 _COMMIT = 'dujiang_last_commit_timestamp_seconds{step="projects"}'
 _FAULTS = 'dujiang_faults_total{{step="projects",kind="{}"}}'
+_SERVERS = 'dujiang_{}{{instance="{}"}}'
 _REFUSED = 'dujiang_gateway_refused_events_total{{reason="{}"}}'
 
 
@@ -47,6 +48,13 @@ def _arrivals(bound: str, fast: str, total: str) -> Series:
 
 def _publishing(bound: str, fast: str, total: str) -> Series:
     return _delays("dujiang_gateway_publish_seconds", "", bound, fast, total)
+
+
+def _connections(used: str, allowed: str) -> Series:
+    return {
+        _SERVERS.format("postgresql_connections", "a"): used,
+        _SERVERS.format("postgresql_connections_allowed", "a"): allowed,
+    }
 
 
 def _deliveries(bound: str, fast: str, total: str) -> Series:
@@ -224,6 +232,28 @@ CASES = [
     ),
     Case("DujiangReadingCopyOld", {"copy": "project"}, "25m", _copy("0x25", "2x25"), _copy("0+60x25", "2x25")),
     Case("DujiangReadingCopyOld", {"copy": "project"}, "25m", _copy("0x25", "2x25"), _copy("0x25", "400x25")),  # it rests
+    Case(  # as two workers tell it
+        "DujiangPartitionsOffline",
+        {},
+        "3m",
+        {_SERVERS.format("kafka_offline_partitions", "a"): "0x4", _SERVERS.format("kafka_offline_partitions", "b"): "2x4"},
+        {_SERVERS.format("kafka_offline_partitions", "a"): "2 0x4"},  # while leaders are elected
+    ),
+    Case(
+        "DujiangPartitionsUnderReplicated",
+        {},
+        "14m",
+        {_SERVERS.format("kafka_under_replicated_partitions", "a"): "1x14"},
+        {_SERVERS.format("kafka_under_replicated_partitions", "a"): "1x8 0x6"},  # a broker was restarted
+    ),
+    Case("DujiangConnectionsNearLimit", {}, "8m", _connections("86x8", "100x8"), _connections("84x8", "100x8")),
+    Case(
+        "DujiangTransactionOpen",
+        {},
+        "20m",
+        {_SERVERS.format("postgresql_longest_transaction_seconds", "a"): "0+60x20"},
+        {_SERVERS.format("postgresql_longest_transaction_seconds", "a"): "0+60x14 0x6"},
+    ),
     Case(
         "DujiangConnectorAway",
         {"job": "connector", "instance": "a"},
