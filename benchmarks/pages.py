@@ -87,6 +87,7 @@ QUESTIONS: dict[str, Callable[[Cursor[Any]], object]] = {
     "quarantine: causes": queries.causes,
     "quarantine: records": lambda cursor: queries.held(cursor, HeldFilter()),
     "search: by id": lambda cursor: queries.find_key(cursor, PROJECT),
+    "search: event by id": lambda cursor: queries.find_events(cursor, "e-777"),
     "search: rare words": lambda cursor: queries.find_words(cursor, "abcd1234"),
     "search: no such words": lambda cursor: queries.find_words(cursor, "no such thing"),
 }

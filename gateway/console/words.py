@@ -283,6 +283,7 @@ WORDS: Final[dict[str, Text]] = {
         ("found.alert", "Alert", "告警"),
         ("found.partner", "Partner", "合作方"),
         ("found.subscription", "Subscription", "订阅"),
+        ("found.event", "Event", "事件"),
         ("found.record", "Quarantined record", "隔离记录"),
         ("thing.user", "user", "用户"),
         ("thing.record", "record", "记录"),

@@ -154,6 +154,22 @@ def test_search_finds_by_id_name_and_organisation(enter: Enter, bureau: Bureau) 
     expect(page.locator("tbody tr").filter(has_text="Partner")).to_contain_text("institute")
 
 
+def test_search_finds_an_event_by_its_id_and_leads_to_its_place_in_the_story(enter: Enter, bureau: Bureau) -> None:
+    page = enter("viewer", "/search?q=e-5")
+    found = page.locator("tbody tr").filter(has_text="Event")
+    expect(found).to_have_count(1)  # and not e-50
+    expect(found).to_contain_text("P/1")
+    expect(found).to_contain_text("/partners/institute")
+    found.get_by_role("link", name="research.funds.disbursed.v1").click()
+    expect(page.locator("h1")).to_have_text(TITLE)
+    wanted = page.locator(".story .change[data-wanted]")
+    expect(wanted).to_contain_text("e-5")
+    expect(wanted).to_be_in_viewport()
+    assert wanted.locator("details").get_attribute("open") is not None
+    page.goto(f"{bureau.url}/search?q=no-such-event")
+    expect(page.locator(".main")).to_contain_text("Nothing matches.")
+
+
 def test_way_leads_to_topic_and_step(enter: Enter) -> None:
     page = enter("viewer", "/way")
     page.locator("svg a", has_text="research.project.event").click()

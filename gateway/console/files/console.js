@@ -1,4 +1,5 @@
-// Brings a live part to its new content and touches only what differs, so that focus, selection and open details stay.
+// Brings a live part to its new content and touches only what differs, so that focus, selection and open details stay;
+// brings a reader to the event that an address names.
 window.dujiang = (() => {
   "use strict";
 
@@ -8,6 +9,7 @@ window.dujiang = (() => {
     const fresh = document.createElement("template");
     fresh.innerHTML = html;
     children(part, fresh.content);
+    mark();
   };
 
   const children = (old, fresh) => {
@@ -30,6 +32,28 @@ window.dujiang = (() => {
     }
     children(old, fresh);
   };
+
+  // Again after each morph, which knows nothing of it.
+  const mark = () => {
+    const wanted = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (wanted) wanted.dataset.wanted = "";
+    return wanted;
+  };
+
+  // A page's parts come after the page, so that the browser itself finds no anchor. Once found, a reader is not called back.
+  const find = () => {
+    const reach = () => {
+      const wanted = mark();
+      if (!wanted) return false;
+      wanted.querySelectorAll("details").forEach((details) => (details.open = true));
+      wanted.scrollIntoView({ block: "center" });
+      return true;
+    };
+    if (!location.hash || reach()) return;
+    const watching = new MutationObserver(() => reach() && watching.disconnect());
+    watching.observe(document.documentElement, { childList: true, subtree: true });
+  };
+  addEventListener("DOMContentLoaded", find);
 
   return { morph };
 })();

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from gateway.console.markup import Child, Markup, address, join, link, tag
-from gateway.console.pieces import Head, badge, filters, notice, section, table, text_field
-from gateway.console.queries import Found
+from gateway.console.pages.links import event_link
+from gateway.console.pieces import Head, badge, filters, notice, section, table, text_field, when
+from gateway.console.queries import Found, FoundEvent
 from gateway.console.words import Speech
 
 _FAMILY = {"project": "state", "call": "phase", "alert": "condition", "record": "held", "subscription": "sub_state"}
@@ -23,7 +24,7 @@ def form(say: Speech, words: str) -> Markup:
     return filters(say, address("search"), text_field("q", say("search_for"), words), act="search")
 
 
-def found_section(say: Speech, found: Sequence[Found], *, is_complete: bool) -> Markup:
+def found_section(say: Speech, found: Sequence[Found], events: Sequence[FoundEvent], *, is_complete: bool) -> Markup:
     """What was found, each leading to its page."""
     rows = [
         (
@@ -33,6 +34,15 @@ def found_section(say: Speech, found: Sequence[Found], *, is_complete: bool) -> 
             say.value(_FAMILY[item.kind], item.state) if item.kind in _FAMILY else "",
         )
         for item in found
+    ]
+    rows += [
+        (
+            badge(say("found.event")),
+            join(event_link(event.topic, event.subject, event.event_type, event.event_id), tag("small", event.subject)),
+            event.event_source,
+            when(say, event.recorded_at) or "",
+        )
+        for event in events
     ]
     heads = (Head(say("kind")), Head(say("title_or_id")), Head(say("organisation")), Head(say("state")))
     broad = None if is_complete else notice(say("search_broad"), "warn")

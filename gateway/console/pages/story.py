@@ -5,7 +5,7 @@ from datetime import datetime
 
 from gateway.console import queries
 from gateway.console.markup import Markup, join, tag
-from gateway.console.pages.links import event_name
+from gateway.console.pages.links import event_anchor, event_name
 from gateway.console.pieces import badge, exactly, notice, section, when
 from gateway.console.story import Change, Story
 from gateway.console.words import Speech, number
@@ -56,6 +56,7 @@ def _line(say: Speech, change: Change, family: str) -> Markup:
         ],
         _details(say, change, name, major),
         class_=f"change {change.outcome}",
+        id=event_anchor(change.event_id),
     )
 
 

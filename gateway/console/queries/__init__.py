@@ -49,7 +49,7 @@ from gateway.console.queries.projects import (
 )
 from gateway.console.queries.quarantine import Cause, HeldFilter, HeldRow, HeldSheet, causes, held, kept_held
 from gateway.console.queries.rows import FOUND_MAX, LIST_MAX, Page
-from gateway.console.queries.search import Found, find_key, find_words, kept_found
+from gateway.console.queries.search import Found, FoundEvent, find_events, find_key, find_words, kept_found
 from gateway.console.queries.story import STORY_EVENTS_MAX, kept_events
 from gateway.console.queries.subscriptions import (
     Attempt,
@@ -96,6 +96,7 @@ __all__ = [
     "Deed",
     "Endpoint",
     "Found",
+    "FoundEvent",
     "HeldFilter",
     "HeldRow",
     "HeldSheet",
@@ -123,6 +124,7 @@ __all__ = [
     "causes",
     "closing_calls",
     "copy_age_s",
+    "find_events",
     "find_key",
     "find_words",
     "held",

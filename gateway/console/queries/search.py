@@ -1,5 +1,6 @@
 """Anything by id, name or organisation."""
 
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from psycopg import Cursor
@@ -15,6 +16,28 @@ class Found(NamedTuple):
     title: str
     note: str
     state: str | None
+
+
+class FoundEvent(NamedTuple):
+    """An event of the history. Its id is its source's own: others may have used it, too."""
+
+    event_id: str
+    event_source: str
+    event_type: str
+    topic: str
+    subject: str
+    recorded_at: datetime
+
+
+def find_events(cursor: Cursor[Any], event_id: str) -> list[FoundEvent]:
+    """What was stored under exactly this id, of whatever source; the latest first."""
+    return rows(
+        cursor,
+        FoundEvent,
+        f"""SELECT event_id, event_source, event_type, topic, subject, recorded_at FROM v_event
+            WHERE event_id = %(event_id)s ORDER BY recorded_at DESC LIMIT {FOUND_MAX}""",  # noqa: S608
+        {"event_id": event_id},
+    )
 
 
 def find_key(cursor: Cursor[Any], words: str) -> list[Found]:
