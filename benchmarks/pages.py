@@ -72,6 +72,8 @@ QUESTIONS: dict[str, Callable[[Cursor[Any]], object]] = {
     "calls: by words": lambda cursor: queries.calls(cursor, CallFilter(words="programme 7")),
     "call: one": lambda cursor: queries.call(cursor, CALL),
     "works: list": queries.works,
+    "partners: their last day": queries.day_tallies,
+    "partner: its scorecard": lambda cursor: queries.tallies(cursor, seeded.SOURCE),
     "subscriptions: list": lambda cursor: queries.subscriptions(cursor, SubscriptionFilter()),
     "subscriptions: paused": lambda cursor: queries.subscriptions(cursor, SubscriptionFilter(state="paused")),
     "subscriptions: of a partner": lambda cursor: queries.subscriptions(cursor, SubscriptionFilter(), seeded.PARTNER),

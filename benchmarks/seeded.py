@@ -15,6 +15,7 @@ from sinks.status.reading import refresh
 SUBSCRIPTION = UUID("00000000-0000-4000-8000-000000000007")
 PARTNERS = 300
 PARTNER = "partner-7"  # its owner
+SOURCE = "/partners/7"  # which that speaks as
 
 PROJECTS_SQL = """
 INSERT INTO project_status (project_id, state, title, lead, call_id, contract_no, contract_amount, currency, start_on, end_on,

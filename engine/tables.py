@@ -99,6 +99,8 @@ QUARANTINE = Table(
     UniqueConstraint("topic", "partition", "record_offset"),
     Index(None, "state", "reason"),
     Index(None, "event_id"),
+    # For the copy that scorecards read (sinks/status/reading.py).
+    Index(None, "first_failed_at", postgresql_using="brin", postgresql_with={"autosummarize": "on"}),
     comment="records that can never work as they are, with all that is needed to repair and replay them",
 )
 

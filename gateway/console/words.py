@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from gateway.console.vocabulary.alerts import SILENCES
 from gateway.console.vocabulary.calls import CALLS
+from gateway.console.vocabulary.scores import SCORES
 from gateway.console.vocabulary.subscriptions import SUBSCRIPTIONS
 from gateway.console.vocabulary.works import WORKS
 from gateway.languages import Language, Text
@@ -362,6 +363,7 @@ WORDS: Final[dict[str, Text]] = {
         ("outcome.unreadable", "contract unknown", "契约未知"),
         *CALLS,
         *SILENCES,
+        *SCORES,
         *SUBSCRIPTIONS,
         *WORKS,
     )

@@ -25,18 +25,21 @@ _THEIRS = matching(PARTNER)
 PUBLISHERS = table(
     Words("来源", "Publishers"),
     Words(
-        "所示时段内每个来源的事件数、迟报与隔离；久无消息的在前。",
-        "Of each source within the time shown: events, lateness, quarantined records; the longest silent first.",
+        "所示时段内（按小时）每个来源的事件数、迟报与隔离；久无消息的在前。",
+        "Of each source within the time shown, by the hour: events, lateness, quarantined records; the longest silent first.",
     ),
     Sql(
-        "SELECT e.event_source, e.last_recorded_at, extract(epoch FROM now() - e.last_recorded_at) AS silent_s, e.events,"
+        "SELECT event_source, s.last_recorded_at, extract(epoch FROM now() - s.last_recorded_at) AS silent_s, e.events,"
         " e.lateness_p95_s, coalesce(q.records, 0) AS quarantined"
-        " FROM (SELECT event_source, max(recorded_at) AS last_recorded_at, count(*) AS events,"
-        " percentile_cont(0.95) WITHIN GROUP (ORDER BY lateness_s) AS lateness_p95_s FROM v_event"
-        " WHERE $__timeFilter(recorded_at) AND topic LIKE '%.event' AND event_source NOT LIKE '/engine/%' GROUP BY 1) e"
+        " FROM (SELECT event_source, sum(events) AS events, min(late_s) FILTER (WHERE up_to >= 0.95 * total) AS lateness_p95_s"
+        " FROM (SELECT event_source, late_s, events, sum(events) OVER (PARTITION BY event_source) AS total,"
+        " sum(events) OVER (PARTITION BY event_source ORDER BY late_s) AS up_to"
+        " FROM (SELECT event_source, late_s, sum(events) AS events FROM v_source_hour"
+        " WHERE outcome = 'taken' AND $__timeFilter(hour) GROUP BY 1, 2) classes) ranked GROUP BY 1) e"
+        " JOIN v_source s USING (event_source)"
         " LEFT JOIN (SELECT event_source, count(*) AS records FROM v_quarantine WHERE state = 'waiting' GROUP BY 1) q"
-        f" USING (event_source) WHERE {of_partner('e.event_source')} AND {found('e.event_source')}"
-        " ORDER BY e.last_recorded_at, e.event_source LIMIT 200"
+        f" USING (event_source) WHERE {of_partner('event_source')} AND {found('event_source')}"
+        " ORDER BY s.last_recorded_at, event_source LIMIT 200"
     ),
     page="partners",
 )

@@ -1,4 +1,4 @@
-"""Table of the event history. Append only."""
+"""Tables of the event history. Append only."""
 
 from sqlalchemy import BigInteger, Column, DateTime, Index, Integer, Table, Text, func
 from sqlalchemy.dialects.postgresql import UUID
@@ -26,4 +26,15 @@ EVENT_HISTORY = Table(
     # For the copy that counts read (sinks/status/reading.py).
     Index(None, "stored_at", postgresql_using="brin", postgresql_with={"autosummarize": "on"}),
     comment="every event once, from all topics",
+)
+
+EVENT_REPEAT = Table(
+    "event_repeat",
+    metadata,
+    Column("topic", Text, nullable=False),
+    Column("event_source", Text, nullable=False),
+    Column("events", Integer, nullable=False),
+    Column("stored_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Index(None, "stored_at", postgresql_using="brin", postgresql_with={"autosummarize": "on"}),
+    comment="how many repeats of events the history met, a row for each source in a batch; kept for days",
 )

@@ -1,12 +1,13 @@
 """Appends events to the history in bulk. The first of an event's repeats stays; later ones are told, not stored."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from psycopg import Cursor
 from psycopg.errors import UniqueViolation
 
-from engine.database import copy_rows
+from engine.database import copy_rows, copy_texts
 from engine.ports import Row
 from schemas.topics import TOPICS
 from sinks.history.rows import COLUMNS, identity_of, line_of
@@ -39,6 +40,8 @@ class HistorySink:
             copy_rows(cursor, _TABLE, COLUMNS, [line for identity, line in lines.items() if identity not in known])
             repeats.update(first[identity] for identity in known)
             self._asks_left = ASKS_AFTER_REPEAT if known else max(0, self._asks_left - 1)
+        if repeats:
+            _note(cursor, Counter((rows[position].topic, rows[position].fact.source) for position in repeats))
         return repeats
 
     def _append(self, cursor: Cursor[Any], lines: list[str]) -> bool:
@@ -56,3 +59,12 @@ class HistorySink:
             "SELECT replace(identity::text, '-', '') FROM event_history WHERE identity = ANY(%s::uuid[])", (identities,)
         )
         return {row[0] for row in cursor.fetchall()}
+
+
+def _note(cursor: Cursor[Any], repeats: Mapping[tuple[str, str], int]) -> None:
+    """For scorecards: repeats are stored nowhere else. Only added to, so that batches do not wait for each other."""
+    lines = []
+    for (topic, source), count in repeats.items():
+        [source] = copy_texts(source)
+        lines.append(f"{topic}\t{source}\t{count}")
+    copy_rows(cursor, "event_repeat", ("topic", "event_source", "events"), lines)

@@ -1,9 +1,9 @@
 """The copies that lists, counts and search read: their tables, and the thread that keeps them up to date.
 
-The work is functions in PostgreSQL (migration 0023), so that every process that may write can ask for it; a lock there lets one
-at a time do it. Who has changed is listed, then copied in pieces; after each the pass rests REST times as long as that took, in
-all REST_S_MAX at most. So readers cost the writers a small and even share: a backlog makes the copy older, not the platform
-slower. `reading_pass` says how old it is.
+The work is functions in PostgreSQL (migrations 0023, 0024), so that every process that may write can ask for it; a lock there
+lets one at a time do it. Who has changed is listed, then copied in pieces; after each the pass rests REST times as long as that
+took, in all REST_S_MAX at most. So readers cost the writers a small and even share: a backlog makes the copy older, not the
+platform slower. `reading_pass` says how old it is.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ REST: Final = 80.0
 REST_S_MAX: Final = 600.0
 PIECE_ROWS: Final = 2_000
 AWAY_S: Final = 10.0
-PASSES: Final = ("project", "event")
+PASSES: Final = ("project", "event", "source")
 
 PROJECT_READING = Table(
     "project_reading",
@@ -137,6 +137,26 @@ PROJECT_READING_LISTED = Table(
     Column("project_id", Text, nullable=False),
     comment="projects whose copy the present pass has still to look at; lost in a crash",
     prefixes=["UNLOGGED"],
+)
+SOURCE_HOUR = Table(
+    "source_hour",
+    metadata,
+    # Bytes are compared, so that what stands below a source is a range.
+    Column("event_source", Text(collation="C"), primary_key=True),
+    Column("hour", DateTime(timezone=True), primary_key=True, comment="its beginning"),
+    Column("outcome", Text, primary_key=True, comment="taken, duplicate, rejected, quarantined"),
+    Column("reason", Text, primary_key=True, comment="of what was rejected or quarantined"),
+    Column("late_s", Integer, primary_key=True, comment="of what was taken: less late than this", autoincrement=False),
+    Column("events", BigInteger, nullable=False),
+    Index("ix_source_hour_hour", "hour"),
+    comment="what came of each source, by the hour; a copy for scorecards, some seconds old (reading_pass)",
+)
+SOURCE_HEARD = Table(
+    "source_heard",
+    metadata,
+    Column("event_source", Text(collation="C"), primary_key=True),
+    Column("last_recorded_at", DateTime(timezone=True), nullable=False, comment="the broker's time"),
+    comment="every source that ever published, and when last, some seconds old (reading_pass)",
 )
 READING_PASS = Table(
     "reading_pass",

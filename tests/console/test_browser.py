@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.console.bureau import HOOK, PASSWORD, READER, TITLE, Bureau, broken, firing
+from tests.console.bureau import HOOK, PASSWORD, READER, TITLE, Bureau, broken, firing, life
 from tests.console.conftest import WAIT_MS
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
@@ -415,13 +415,13 @@ def test_cancel_of_a_backfill_pauses_its_subscription_and_its_partner_reads_why(
         HOOK,
     )
     page = enter("operator", "/works")
-    row = page.get_by_role("row", name=str(HOOK))
+    row = page.get_by_role("row", name=f"Backfill of a subscription {HOOK}")
     expect(row).to_contain_text("Backfill of a subscription")
     expect(row).to_contain_text("40 of about 100")
     expect(row).to_contain_text("no sign of life")  # its reader is away
     page.get_by_role("button", name=f"Cancel Backfill of a subscription {HOOK}").click()
     expect(row).to_contain_text("cancelled")
-    chinese = enter("viewer", "/works", language="zh-CN").get_by_role("row", name=str(HOOK))
+    chinese = enter("viewer", "/works", language="zh-CN").get_by_role("row", name=f"订阅回填 {HOOK}")
     expect(chinese).to_contain_text("订阅回填")
     expect(chinese).to_contain_text("已取消")
     told = enter("institute", f"/subscriptions/{HOOK}").locator("#main")
@@ -432,6 +432,20 @@ def test_cancel_of_a_backfill_pauses_its_subscription_and_its_partner_reads_why(
         " WHERE subscription_id = %s RETURNING 1",
         HOOK,
     )
+
+
+def test_partner_sees_its_scorecard_of_a_day_and_the_trend(enter: Enter, bureau: Bureau) -> None:
+    bureau.rows("UPDATE partner SET promised_s = 3600, promised_at = now() - interval '9 days' RETURNING 1")
+    bureau.stage.send([life(datetime.now(UTC))[0]])  # once more
+    bureau.stage.drained("history")
+    page = enter("institute", "/partners/institute")
+    card = page.locator("section", has_text="Last 24 hours")
+    for words in ("Rejected or quarantined", "Half of them arrived", "of 24 periods", "disbursed_above_contract"):
+        expect(card).to_contain_text(words)
+    trend = page.get_by_role("img", name=re.compile("The last 7 days: .* accepted, .* refused, [1-9]\\d* sent again"))
+    expect(trend.locator("rect.refused")).to_have_count(1)
+    listed = enter("viewer", "/partners", language="zh-CN").locator("tbody tr", has_text="institute")
+    expect(listed.locator("td[data-label='拒绝率，24 小时']")).to_contain_text("%")
 
 
 # --- for everybody ----------------------------------------------------------------------------------------------------------

@@ -184,10 +184,10 @@ def test_step_leads_to_its_figures_where_grafana_is_known(grafana_url: str, lead
 
 def test_partner_that_broke_its_rhythm_is_marked_and_one_without_says_nothing() -> None:
     def row(promised_s: int | None, heard_at: datetime | None, is_silent: bool) -> PartnerRow:
-        return PartnerRow("a", "A", ["publish:*"], ["/partners/a"], 1, 1, 0, None, promised_s, heard_at, is_silent)
+        return PartnerRow("a", "A", ["publish:*"], ["/partners/a"], 1, 1, 0, None, promised_s, heard_at, heard_at, is_silent)
 
     late, kept, quiet = (
-        partners.sheet(SAY, row(*told), [], [])
+        partners.sheet(SAY, row(*told), [], [], [])
         for told in ((86_400, NOW - timedelta(days=3), True), (86_400, NOW - timedelta(hours=3), False), (None, None, False))
     )
     assert "every 24 h" in late
@@ -197,15 +197,15 @@ def test_partner_that_broke_its_rhythm_is_marked_and_one_without_says_nothing() 
     assert "3 h ago" in kept
     assert "silent" not in kept
     assert "Promised rhythm" not in quiet
-    assert partners.list_section(SAY, [row(3_600, None, True)], []).count("silent for longer than promised") == 1
+    assert partners.list_section(SAY, [row(3_600, None, True)], [], []).count("silent for longer than promised") == 1
 
 
 def test_cause_in_quarantine_leads_a_person_of_the_bureau_to_its_records() -> None:
-    row = PartnerRow("a", "A", ["publish:*"], ["/partners/a"], 1, 1, 0, None, None, None, False)
+    row = PartnerRow("a", "A", ["publish:*"], ["/partners/a"], 1, 1, 0, None, None, None, None, False)
     cause = Cause("data_invalid", "/partners/a/b", None, 3, NOW)
     leads = 'href="/console/quarantine?reason=data_invalid&amp;source=%2Fpartners%2Fa%2Fb"'
-    assert leads in partners.sheet(SAY, row, [], [cause])
-    assert "href" not in partners.sheet(SAY, row, [], [cause], is_own=True)
+    assert leads in partners.sheet(SAY, row, [], [cause], [])
+    assert "href" not in partners.sheet(SAY, row, [], [cause], [], is_own=True)
 
 
 # --- the story --------------------------------------------------------------------------------------------------------------

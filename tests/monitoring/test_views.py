@@ -35,7 +35,9 @@ VIEWS = tuple(
         "0012_silences_works",
         "0013_reading_copy",
         "0014_reading_events",
+        "0021_backfills_are_works",
         "0022_reading_partners",
+        "0024_scorecards",
     )
     for view in import_module(f"migrations.versions.{migration}").VIEWS
 )

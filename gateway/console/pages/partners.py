@@ -3,33 +3,45 @@
 A partner's own user sees its own alone.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import chain
 
 from gateway.console import queries
 from gateway.console.markup import Child, Markup, address, join, link, tag
 from gateway.console.pages.now import publishers_section
+from gateway.console.pages.scores import late, refused_share, score_section
 from gateway.console.pieces import Head, badge, exactly, facts, section, table, when
-from gateway.console.queries import Beat, Cause, Credential, PartnerRow
+from gateway.console.queries import Beat, Cause, Credential, PartnerRow, Tally
+from gateway.console.scores import score_of
 from gateway.console.words import Speech, number
 
 
-def list_section(say: Speech, partners: Sequence[PartnerRow], beats: Sequence[Beat]) -> Markup:
-    """A line each."""
+def list_section(say: Speech, partners: Sequence[PartnerRow], beats: Sequence[Beat], tallies: Sequence[Tally]) -> Markup:
+    """A line each; `tallies` of the last day."""
+    under = _under(tallies)
+    scores = [score_of(chain.from_iterable(under[source] for source in apart(row.sources))) for row in partners]
     rows = [
         (
             join(link(row.name, "partners", row.partner_id), tag("small", row.partner_id)),
             number(sum(beat.events for beat in of_sources(beats, row.sources))),
+            number(score.accepted),
+            refused_share(score),
+            late(say, score.late_p95_s),
             _heard(say, row),
             _promise(say, row),
             number(row.tokens),
             exactly(say, row.expires_at),
             ", ".join(row.sources),
         )
-        for row in partners
+        for row, score in zip(partners, scores, strict=True)
     ]
     heads = (
         Head(say("partner")),
         Head(say("last_minutes", minutes=queries.PULSE_MINUTES), True),
+        Head(say("score.events", hours=queries.SCORE_HOURS), True),
+        Head(say("score.refused_share", hours=queries.SCORE_HOURS), True),
+        Head(say("score.late")),
         Head(say("last_heard")),
         Head(say("promise")),
         Head(say("tokens"), True),
@@ -45,8 +57,24 @@ def of_sources(beats: Iterable[Beat], sources: Iterable[str]) -> list[Beat]:
     return [beat for beat in beats if any(beat.source == source or beat.source.startswith(f"{source}/") for source in wanted)]
 
 
-def sheet(say: Speech, row: PartnerRow, beats: Sequence[Beat], causes: Sequence[Cause], *, is_own: bool = False) -> Markup:
-    """One partner: rights, limits, what it sent, what of it waits in quarantine. `is_own`: its own user has no other pages."""
+def apart(sources: Sequence[str]) -> list[str]:
+    """Without those that stand below another of them, which has theirs already."""
+    return [source for source in sources if not any(source.startswith(f"{other}/") for other in sources)]
+
+
+def sheet(
+    say: Speech,
+    row: PartnerRow,
+    beats: Sequence[Beat],
+    causes: Sequence[Cause],
+    tallies: Sequence[Tally],
+    *,
+    is_own: bool = False,
+) -> Markup:
+    """One partner: rights, limits, its scorecard, what it sent, what waits in quarantine.
+
+    `is_own`: its own user has no other pages.
+    """
     held = [
         (
             _cause(cause, is_own=is_own),
@@ -69,6 +97,7 @@ def sheet(say: Speech, row: PartnerRow, beats: Sequence[Beat], causes: Sequence[
                 (say("expires"), exactly(say, row.expires_at)),
             )
         ),
+        score_section(say, row, tallies),
         publishers_section(say, beats),
         section(say("own_quarantine"), table(say("own_quarantine"), heads, held, empty=say("nothing"))),
     )
@@ -88,6 +117,17 @@ def credentials_section(say: Speech, credentials: Sequence[Credential]) -> Marku
     ]
     heads = tuple(Head(say(word)) for word in ("kind", "credential_name", "limited_to", "added", "expires_one"))
     return section(say("credentials"), table(say("credentials"), heads, rows, empty=say("credentials_none")))
+
+
+def _under(tallies: Iterable[Tally]) -> defaultdict[str, list[Tally]]:
+    """Each under its source and all above it: hundreds of partners do not each look through all."""
+    found: defaultdict[str, list[Tally]] = defaultdict(list)
+    for tally in tallies:
+        source = tally.source
+        while source:
+            found[source].append(tally)
+            source = source.rpartition("/")[0]
+    return found
 
 
 def _cause(cause: Cause, *, is_own: bool) -> Child:

@@ -49,6 +49,7 @@ from gateway.console.queries.projects import (
 )
 from gateway.console.queries.quarantine import Cause, HeldFilter, HeldRow, HeldSheet, causes, held, kept_held
 from gateway.console.queries.rows import FOUND_MAX, LIST_MAX, Page
+from gateway.console.queries.scores import SCORE_DAYS, SCORE_HOURS, Tally, day_tallies, tallies
 from gateway.console.queries.search import Found, FoundEvent, find_events, find_key, find_words, kept_found
 from gateway.console.queries.story import STORY_EVENTS_MAX, kept_events
 from gateway.console.queries.subscriptions import (
@@ -78,6 +79,8 @@ __all__ = [
     "LIST_MAX",
     "NEWS_MAX",
     "PULSE_MINUTES",
+    "SCORE_DAYS",
+    "SCORE_HOURS",
     "SEVERITIES",
     "SOURCES_MAX",
     "STORY_EVENTS_MAX",
@@ -114,6 +117,7 @@ __all__ = [
     "ProjectSheet",
     "SubscriptionFilter",
     "SubscriptionRow",
+    "Tally",
     "WorkRow",
     "alert",
     "alerts",
@@ -124,6 +128,7 @@ __all__ = [
     "causes",
     "closing_calls",
     "copy_age_s",
+    "day_tallies",
     "find_events",
     "find_key",
     "find_words",
@@ -149,5 +154,6 @@ __all__ = [
     "pulse",
     "subscription",
     "subscriptions",
+    "tallies",
     "works",
 ]

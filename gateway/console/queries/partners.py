@@ -23,6 +23,7 @@ class PartnerRow(NamedTuple):
     tokens: int
     expires_at: datetime | None
     promised_s: int | None
+    promised_at: datetime | None
     heard_at: datetime | None
     is_silent: bool
 
@@ -59,7 +60,7 @@ def kept_partners(cursor: Cursor[Any], partner_id: str | None = None) -> list[Pa
         PartnerRow,
         """SELECT p.partner_id, p.name, p.scopes, p.sources, p.events_per_s, p.events_per_day,
                   count(t.digest) AS tokens, max(t.expires_at) AS expires_at,
-                  p.promised_s, h.heard_at,
+                  p.promised_s, p.promised_at, h.heard_at,
                   -- NULL, where nothing is promised, is not silent.
                   (extract(epoch FROM now() - greatest(h.heard_at, p.promised_at)) > %(grace)s * p.promised_s) IS TRUE
                       AS is_silent

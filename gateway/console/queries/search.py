@@ -5,7 +5,9 @@ from typing import Any, NamedTuple
 
 from psycopg import Cursor
 
+from gateway.console.queries.now import SOURCES_MAX
 from gateway.console.queries.rows import FOUND_MAX, rows
+from sinks.history.rows import identity_of
 
 
 class Found(NamedTuple):
@@ -30,13 +32,14 @@ class FoundEvent(NamedTuple):
 
 
 def find_events(cursor: Cursor[Any], event_id: str) -> list[FoundEvent]:
-    """What was stored under exactly this id, of whatever source; the latest first."""
+    """What any source published under exactly this id; the latest first. By keys: an identity is a hash of source and id."""
+    sources = cursor.execute(f"SELECT event_source FROM v_source LIMIT {SOURCES_MAX}".encode()).fetchall()  # noqa: S608
     return rows(
         cursor,
         FoundEvent,
         f"""SELECT event_id, event_source, event_type, topic, subject, recorded_at FROM v_event
-            WHERE event_id = %(event_id)s ORDER BY recorded_at DESC LIMIT {FOUND_MAX}""",  # noqa: S608
-        {"event_id": event_id},
+            WHERE identity = ANY(%(identities)s::uuid[]) ORDER BY recorded_at DESC LIMIT {FOUND_MAX}""",  # noqa: S608
+        {"identities": [identity_of(source, event_id) for (source,) in sources]},
     )
 
 

@@ -29,7 +29,8 @@ class PartnerScreens:
 
             async def build(say: Speech) -> Markup:
                 rows = await self._house.own.read(lambda cursor: queries.kept_partners(cursor, own))
-                return partners.list_section(say, rows, await self._house.pulse())
+                tallies = await self._house.kept.get("day_tallies", lambda: self._house.views.read(queries.day_tallies))
+                return partners.list_section(say, rows, await self._house.pulse(), tallies.value)
 
             await self._house.live(visit, build, CALM_S)
 
@@ -50,11 +51,16 @@ class PartnerScreens:
                     for source in rows[0].sources
                     for cause in await self._house.views.read(lambda cursor, source=source: queries.causes(cursor, source))  # type: ignore[misc]
                 ]
+                tallies = [
+                    tally
+                    for source in partners.apart(rows[0].sources)
+                    for tally in await self._house.views.read(lambda cursor, source=source: queries.tallies(cursor, source))  # type: ignore[misc]
+                ]
                 credentials = await self._house.own.read(lambda cursor: queries.kept_credentials(cursor, key))
                 held = await self._house.views.read(lambda cursor: queries.subscriptions(cursor, SubscriptionFilter(), key))
                 return join(
                     frame.title(rows[0].name),
-                    partners.sheet(say, rows[0], beats, causes, is_own=not visit.user.may(Right.SEE_ALL)),
+                    partners.sheet(say, rows[0], beats, causes, tallies, is_own=not visit.user.may(Right.SEE_ALL)),
                     subscriptions.list_section(say, held, SubscriptionFilter(words=key)),
                     partners.credentials_section(say, credentials),
                 )

@@ -49,6 +49,8 @@ def test_the_first_of_repeats_stays(database: str) -> None:
         found = cursor.execute("SELECT event_id, record_offset FROM event_history").fetchall()
         assert dict(found) == {f"e{number}": offset for number, offset in stored.items()}
         assert len(found) == len(stored)
+        repeated = cursor.execute("SELECT topic, event_source, sum(events)::int FROM event_repeat GROUP BY 1, 2").fetchall()
+        assert repeated == [("research.project.event", "/a\\b", offset - len(stored))]
         row = cursor.execute(
             "SELECT event_source, subject, event_time, recorded_at, event FROM event_history WHERE event_id = 'e7'"
         ).fetchone()

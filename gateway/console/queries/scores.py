@@ -1,0 +1,49 @@
+"""What came of a source, by the hour, out of the copy that a pass keeps fresh (sinks/status/reading.py)."""
+
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from psycopg import Cursor
+
+from gateway.console.queries.rows import rows
+
+SCORE_DAYS: Final = 7
+SCORE_HOURS: Final = 24
+TALLIES_MAX: Final = 50_000
+
+
+class Tally(NamedTuple):
+    """Events of one hour and outcome (taken, duplicate, rejected, quarantined). late_s: taken less late than this."""
+
+    source: str
+    hour: datetime
+    outcome: str
+    reason: str
+    late_s: int
+    events: int
+
+
+def tallies(cursor: Cursor[Any], source: str) -> list[Tally]:
+    """Of SCORE_DAYS and the day under way, of a source and those below it; hour by hour."""
+    return rows(
+        cursor,
+        Tally,
+        # '0' follows '/', and the copy compares bytes.
+        f"""SELECT %(source)s::text AS source, hour, outcome, reason, late_s, sum(events)::bigint AS events
+            FROM v_source_hour
+            WHERE (event_source = %(source)s OR (event_source > %(source)s || '/' AND event_source < %(source)s || '0'))
+                  AND hour > now() - interval '{SCORE_DAYS} days'
+            GROUP BY hour, outcome, reason, late_s LIMIT {TALLIES_MAX}""",  # noqa: S608 - our own constants
+        {"source": source},
+    )
+
+
+def day_tallies(cursor: Cursor[Any]) -> list[Tally]:
+    """Of the last SCORE_HOURS, of all sources, each as one; `hour` is the latest that it was heard in."""
+    return rows(
+        cursor,
+        Tally,
+        f"""SELECT event_source AS source, max(hour) AS hour, outcome, '' AS reason, late_s, sum(events)::bigint AS events
+            FROM v_source_hour WHERE hour > now() - interval '{SCORE_HOURS} hours'
+            GROUP BY event_source, outcome, late_s LIMIT {TALLIES_MAX}""",  # noqa: S608
+    )
