@@ -1,7 +1,7 @@
 """Reading for pages: a few connections that can only read, and answers kept for a while so that readers cost the same few.
 
-A kept answer is asked for anew at the earliest after REST times as long as it took: whatever the size of the tables and the
-number of people who look, it keeps PostgreSQL busy for a small share of the time.
+A kept answer is asked for anew at the earliest after REST times as long as it took, REST_S_MAX at most: whatever the size of
+the tables and the number of people who look, it keeps PostgreSQL busy for a small share of the time.
 """
 
 import asyncio
@@ -21,7 +21,8 @@ T = TypeVar("T")
 CONNECTIONS: Final = 3
 STATEMENT_TIMEOUT_MS: Final = 8_000
 ANSWER_S: Final = 10.0
-REST: Final = 60
+REST: Final = 120
+REST_S_MAX: Final = 150.0
 FRESH_S: Final = 2.0
 STALE_S: Final = 300.0  # older than this nothing is shown, however long a new answer takes
 KEPT_MAX: Final = 200
@@ -87,7 +88,7 @@ class Kept:
         known = self._answers.get(key)
         if known is not None:
             self._answers.move_to_end(key)
-            if known.age_s(self._clock_s()) < max(FRESH_S, REST * known.took_s):
+            if known.age_s(self._clock_s()) < max(FRESH_S, min(REST_S_MAX, REST * known.took_s)):
                 return known
         asking = self._asking.get(key)
         if asking is None:

@@ -78,8 +78,12 @@ LATEST = table(
     Words("最近的事件", "Latest events"),
     Words("平台最近收到的二十条事件；点击对象看其全部经过。", "The twenty events recorded last; an entity leads to its story."),
     Sql(
-        "SELECT recorded_at, event_type, event_source, subject FROM v_event"
-        " WHERE $__timeFilter(recorded_at) ORDER BY recorded_at DESC LIMIT 20"
+        # Where many come, the last minute has twenty, and the whole time is not looked through.
+        "WITH fresh AS (SELECT recorded_at, event_type, event_source, subject FROM v_event"
+        " WHERE recorded_at > now() - interval '1 minute' AND $__timeFilter(recorded_at) ORDER BY recorded_at DESC LIMIT 20)"
+        " SELECT * FROM fresh WHERE (SELECT count(*) FROM fresh) = 20 UNION ALL"
+        " (SELECT recorded_at, event_type, event_source, subject FROM v_event WHERE (SELECT count(*) FROM fresh) < 20"
+        " AND $__timeFilter(recorded_at) ORDER BY recorded_at DESC LIMIT 20) ORDER BY recorded_at DESC"
     ),
 )
 

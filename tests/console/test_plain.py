@@ -20,7 +20,7 @@ from gateway.console.pages.alerts import SILENCE_HOURS
 from gateway.console.pages.quarantine import line_of, pretty_json
 from gateway.console.pages.way import Part
 from gateway.console.queries import Beat, Cause, Column, Needs, PartnerRow
-from gateway.console.reads import FRESH_S, REST, Kept
+from gateway.console.reads import FRESH_S, REST, REST_S_MAX, Kept
 from gateway.console.rights import Role
 from gateway.console.sampler import Flow, Sampler
 from gateway.console.sign_in import _inside
@@ -272,14 +272,15 @@ def test_quick_answer_is_asked_for_again_when_it_is_no_longer_fresh() -> None:
     assert asyncio.run(play()) == [1, 1, 1, 2]
 
 
-def test_slow_answer_rests_as_long_as_it_took_many_times() -> None:
+@pytest.mark.parametrize(("took_s", "rest_s"), [(1.0, REST * 1.0), (3.0, REST_S_MAX)])
+def test_slow_answer_rests_as_long_as_it_took_many_times(took_s: float, rest_s: float) -> None:
     async def play() -> list[int]:
         asked = Asked()
-        asked.took_s = 3.0
+        asked.took_s = took_s
         kept = Kept(asked.clock_s)
         await kept.get("key", asked.ask)
         found = []
-        for wait_s in (REST * 3.0 - 3.1, 0.2):
+        for wait_s in (rest_s - took_s - 0.1, 0.2):
             asked.now_s += wait_s
             found.append((await kept.get("key", asked.ask)).value)
             await asyncio.sleep(0)
