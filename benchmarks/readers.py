@@ -1,6 +1,6 @@
 """What readers cost the pipeline: the same backlog drained alone and beside an open console, Grafana and the copy, by turns.
 
-  python -m benchmarks.readers            three runs each of 2,400,000 events; medians; writes results and the page
+  python -m benchmarks.readers            three runs each of 1,200,000 events; medians; writes results and the page
   python -m benchmarks.readers --quick    one run each of 200,000 events; nothing is written down
 
 Readers: a console with four pages open, each at the end of a socket as a browser's is; the SQL of every panel of all dashboards
@@ -44,7 +44,7 @@ from sinks.status.reading import keep_fresh
 PAGES = ("/", "/projects", "/alerts", "/way")
 CLIENT = re.compile(rb"'client_id': '([0-9a-f-]{36})'")
 OPEN_S = 30.0
-EVENTS, QUICK_EVENTS, RUNS = 2_400_000, 200_000, 3
+EVENTS, QUICK_EVENTS, RUNS = 1_200_000, 200_000, 3
 SUBJECTS = ("alone", "read")
 PANELS = "benchmark panels"
 BACKENDS = {
