@@ -25,8 +25,9 @@ _THEIRS = matching(PARTNER)
 PUBLISHERS = table(
     Words("来源", "Publishers"),
     Words(
-        "所示时段内（按小时）每个来源的事件数、迟报与隔离；久无消息的在前。",
-        "Of each source within the time shown, by the hour: events, lateness, quarantined records; the longest silent first.",
+        "所示时段内（按小时）每个来源的事件数、迟报（按档，取其上限）与隔离；久无消息的在前。",
+        "Of each source within the time shown, by the hour: events, lateness (what 95 of 100 are within, in classes),"
+        " quarantined records; the longest silent first.",
     ),
     Sql(
         "SELECT event_source, s.last_recorded_at, extract(epoch FROM now() - s.last_recorded_at) AS silent_s, e.events,"
