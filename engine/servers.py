@@ -3,19 +3,18 @@
 It asks for what any client may see: no superuser, no exporter. Every worker that watches tells of the whole servers.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from threading import Event
 from typing import Any, Final, NamedTuple
 
-import psycopg
 import structlog
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from psycopg import Cursor
 
 from engine.database import Database
-from engine.errors import Fault
 from engine.kafka import fault_of
+from engine.looks import keep_looking
 from engine.options import KafkaOptions
 from monitoring.metrics import ServerMetrics
 
@@ -50,26 +49,9 @@ class Watch:
         self._before: Totals | None = None
 
     def run(self, stopping: Event) -> None:
-        """Until `stopping`. A look that fails, for whatever reason, is told once to the log and made again.
-
-        Until then the figures stay as they were: that a server is away is told elsewhere.
-        """
-        failing: set[str] = set()
-        looks: tuple[tuple[str, Callable[[], None]], ...] = (
-            ("postgresql", self.look_at_postgresql),
-            ("kafka", self.look_at_kafka),
-        )
-        while True:
-            for name, look in looks:
-                try:
-                    look()
-                    failing.discard(name)
-                except (Fault, psycopg.Error) as fault:
-                    if name not in failing:
-                        log.warning("server_look_failed", server=name, fault=str(fault))
-                    failing.add(name)
-            if stopping.wait(EVERY_S):
-                break
+        """Until `stopping`. While a look fails the figures stay as they were: that a server is away is told elsewhere."""
+        looks = {"postgresql": self.look_at_postgresql, "kafka": self.look_at_kafka}
+        keep_looking(looks, stopping, _tell, every_s=EVERY_S)
         self._database.close()
 
     def look_at_postgresql(self) -> None:
@@ -129,3 +111,7 @@ class Watch:
         self._metrics.brokers.set(len(cluster.brokers))
         self._metrics.offline.set(sum(partition.leader < 0 for partition in partitions))
         self._metrics.under_replicated.set(sum(len(partition.isrs) < len(partition.replicas) for partition in partitions))
+
+
+def _tell(server: str, fault: Exception) -> None:
+    log.warning("server_look_failed", server=server, fault=str(fault))

@@ -6,12 +6,11 @@ An alert becomes late as time passes and not by an event, so the table is asked 
 from threading import Event
 from typing import Any, Final
 
-import psycopg
 import structlog
 from psycopg import Cursor
 
 from engine.database import Database
-from engine.errors import Fault
+from engine.looks import keep_looking
 from monitoring.metrics import AlertMetrics
 from schemas.alerts import SEVERITIES
 
@@ -21,24 +20,19 @@ log = structlog.get_logger("attention")
 
 
 def keep_counted(dsn: str, stopping: Event, metrics: AlertMetrics) -> None:
-    """Until `stopping`. A look that fails, for whatever reason, is told once to the log and made again.
-
-    Until then the figures stay as they were: that the database is away is told elsewhere.
-    """
+    """Until `stopping`. While a look fails the figures stay as they were: that the database is away is told elsewhere."""
     database = Database(dsn, "dujiang alert counts")
-    is_failing = False
-    while True:
-        try:
-            with database.transaction() as cursor:
-                count(cursor, metrics)
-            is_failing = False
-        except (Fault, psycopg.Error) as fault:
-            if not is_failing:
-                log.warning("alert_counts_failed", fault=str(fault))
-            is_failing = True
-        if stopping.wait(EVERY_S):
-            break
+
+    def look() -> None:
+        with database.transaction() as cursor:
+            count(cursor, metrics)
+
+    keep_looking({"alerts": look}, stopping, _tell, every_s=EVERY_S)
     database.close()
+
+
+def _tell(_: str, fault: Exception) -> None:
+    log.warning("alert_counts_failed", fault=str(fault))
 
 
 def count(cursor: Cursor[Any], metrics: AlertMetrics) -> None:

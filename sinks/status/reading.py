@@ -7,17 +7,17 @@ platform slower. `reading_pass` says how old it is.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from threading import Event
 from typing import Any, Final
 
-import psycopg
 import structlog
 from psycopg import Cursor
 from sqlalchemy import BigInteger, Boolean, Column, Date, DateTime, Index, Integer, Numeric, Table, Text, text
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
-from engine.database import Database, StoreRefused
-from engine.errors import Fault
+from engine.database import Database
+from engine.looks import keep_looking
 from engine.tables import metadata
 from monitoring.metrics import ReadingMetrics
 
@@ -195,27 +195,25 @@ def _called(cursor: Cursor[Any], query: str) -> int:
 
 
 def keep_fresh(dsn: str, stopping: Event, metrics: ReadingMetrics) -> None:
-    """Until `stopping`. A pass that fails, for whatever reason, is told once to the log and tried again after AWAY_S.
-
-    A transaction for each copy, so that one does not wait for what is wrong with the other.
-    """
+    """Until `stopping`. A transaction for each copy, so that one does not wait for what is wrong with the other."""
     database = Database(dsn, "dujiang reading copy")
-    failing: set[str] = set()
-    while not stopping.wait(AWAY_S if failing else EVERY_S):
-        for name in PASSES:
-            try:
-                with database.transaction() as cursor:
-                    # A million projects at once take longer than a worker's statements may; cut off, it would never be done.
-                    cursor.execute("SET LOCAL statement_timeout = 0")
-                    # Before the pass: one that fails must not keep from being seen how old the copy has become.
-                    _show_age(cursor, name, metrics)
-                    refresh_some(cursor, name)
-                failing.discard(name)
-            except (Fault, StoreRefused, psycopg.Error) as fault:
-                if name not in failing:
-                    log.warning("reading_copy_failed", copy=name, fault=str(fault))
-                failing.add(name)
+
+    def bring_up_to_date(name: str) -> None:
+        with database.transaction() as cursor:
+            # A million projects at once take longer than a worker's statements may; cut off, it would never be done.
+            cursor.execute("SET LOCAL statement_timeout = 0")
+            # Before the pass: one that fails must not keep from being seen how old the copy has become.
+            _show_age(cursor, name, metrics)
+            refresh_some(cursor, name)
+
+    passes = {name: partial(bring_up_to_date, name) for name in PASSES}
+    if not stopping.wait(EVERY_S):
+        keep_looking(passes, stopping, _tell, every_s=EVERY_S, away_s=AWAY_S)
     database.close()
+
+
+def _tell(copy: str, fault: Exception) -> None:
+    log.warning("reading_copy_failed", copy=copy, fault=str(fault))
 
 
 def _show_age(cursor: Cursor[Any], name: str, metrics: ReadingMetrics) -> None:
