@@ -26,6 +26,14 @@ BEGIN_CHANGES = (
     ("at < last.finished_at + rest * (last.finished_at - last.started_at)", "at < last.rests_until"),
 )
 # ruff: noqa: S608 - our own constants
+# After a piece or a whole pass that began at `began`.
+REST = """
+CREATE FUNCTION rest_reading(pass text, began timestamptz, rest float8, rest_s_max float8) RETURNS void LANGUAGE sql AS $body$
+    UPDATE reading_pass SET rests_until = clock_timestamp()
+        + make_interval(secs => least(rest * extract(epoch FROM clock_timestamp() - began), rest_s_max))
+    WHERE name = pass
+$body$
+"""
 # rest: times what a piece took; in a whole pass rest_s_max at most. piece: rows, or NULL for all at once.
 PROJECT_CHANGES = (
     ("CREATE OR REPLACE FUNCTION", "CREATE FUNCTION"),
@@ -64,9 +72,7 @@ PROJECT_CHANGES = (
         UPDATE reading_pass SET started_at = listed_at, finished_at = clock_timestamp(), read_to = listed_to
         WHERE name = 'project';
     END IF;
-    UPDATE reading_pass SET rests_until = clock_timestamp() + make_interval(secs => least(
-        rest * extract(epoch FROM clock_timestamp() - this.began), rest_s_max * piece / greatest(all_listed, piece)))
-    WHERE name = 'project';
+    PERFORM rest_reading('project', this.began, rest, rest_s_max * piece / greatest(all_listed, piece));
 """,
     ),
 )
@@ -76,11 +82,9 @@ EVENT_CHANGES = (
         "refresh_event_reading(rest float8 DEFAULT 0, rest_s_max float8 DEFAULT 'infinity')",
     ),
     (
-        "read_to = this.up_to\n",
-        """read_to = this.up_to,
-        rests_until = clock_timestamp()
-            + make_interval(secs => least(rest * extract(epoch FROM clock_timestamp() - this.began), rest_s_max))
-""",
+        "    RETURN changes;",
+        """    PERFORM rest_reading('event', this.began, rest, rest_s_max);
+    RETURN changes;""",
     ),
 )
 
@@ -117,6 +121,7 @@ def upgrade() -> None:
     op.execute("DROP FUNCTION refresh_project_reading")
     op.execute("DROP FUNCTION refresh_event_reading")
     op.execute(_changed(BEGIN_BEFORE, BEGIN_CHANGES))
+    op.execute(REST)
     op.execute(_changed(PROJECT_BEFORE, PROJECT_CHANGES))
     op.execute(_changed(EVENT_BEFORE, EVENT_CHANGES))
     op.execute(f"ALTER INDEX {RECENT} SET (autosummarize = on)")
@@ -129,6 +134,7 @@ def downgrade() -> None:
     op.execute("DROP FUNCTION refresh_project_reading")
     op.execute("DROP FUNCTION refresh_event_reading")
     op.execute(BEGIN_BEFORE.replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION"))
+    op.execute("DROP FUNCTION rest_reading")
     op.execute(PROJECT_BEFORE)
     op.execute(EVENT_BEFORE)
     for column in ("rests_until", "listed_to", "listed_at", "listed"):

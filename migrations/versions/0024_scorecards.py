@@ -99,10 +99,9 @@ BEGIN
     )
     SELECT (SELECT count(*) FROM gone) + (SELECT count(*) FROM put) INTO changes;
     DELETE FROM event_repeat WHERE stored_at < this.began - {KEPT};
-    UPDATE reading_pass SET started_at = this.began, finished_at = clock_timestamp(), read_to = this.up_to,
-        rests_until = clock_timestamp()
-            + make_interval(secs => least(rest * extract(epoch FROM clock_timestamp() - this.began), rest_s_max))
+    UPDATE reading_pass SET started_at = this.began, finished_at = clock_timestamp(), read_to = this.up_to
     WHERE name = 'source';
+    PERFORM rest_reading('source', this.began, rest, rest_s_max);
     RETURN changes;
 END
 $body$
@@ -160,6 +159,9 @@ def upgrade() -> None:
 def downgrade() -> None:
     for name in reversed(VIEWS):
         op.execute(f"DROP VIEW {name}")
+    op.execute("DROP VIEW v_event")  # a replaced one keeps its columns
+    op.execute(f"CREATE VIEW v_event AS{V_EVENT.format(more='')}")
+    op.execute(f"GRANT SELECT ON v_event TO {ROLE}")
     op.execute("DROP FUNCTION refresh_source_reading")
     op.execute("DROP FUNCTION data_text_of")
     op.execute("DELETE FROM reading_pass WHERE name = 'source'")
