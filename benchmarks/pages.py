@@ -34,7 +34,7 @@ from gateway.console import queries, users
 from gateway.console.queries import AlertFilter, CallFilter, HeldFilter, ProjectFilter, SubscriptionFilter
 from gateway.console.rights import Role
 from monitoring.dashboards import DASHBOARDS
-from monitoring.dashboards.declared import Sql, asked
+from monitoring.dashboards.declared import asked
 
 PROJECTS, ALERTS, EVENTS, HELD = 1_000_000, 10_000, 500_000, 1_000
 CALLS, SUBSCRIPTIONS = 3_000, 3_000
@@ -170,10 +170,8 @@ def _panel_queries() -> Iterator[tuple[str, str]]:
         for variable in dashboard.variables:
             if variable.values:
                 yield f"{dashboard.uid}: values of {variable.name}", variable.choices.text
-        for panel in dashboard.panels:
-            for query in panel.queries:
-                if isinstance(query, Sql):
-                    yield f"{dashboard.uid}: {panel.title.en}", asked(query, dashboard, subject=PROJECT)
+        for panel, query in dashboard.questions:
+            yield f"{dashboard.uid}: {panel.title.en}", asked(query, dashboard, subject=PROJECT)
 
 
 def _questions(connection: Connection[Any]) -> Iterator[dict[str, Any]]:

@@ -5,9 +5,7 @@
 
 Readers: a console with four pages open, each at the end of a socket as a browser's is; the SQL of every panel of all dashboards
 as often as Grafana refreshes them; and the passes that keep the copy. A reader that fails fails the run: the pipeline alone
-would be measured instead.
-What costs much is asked for seldom, so that a run must be long enough for each of them to come round: minutes.
-
+would be measured instead. What costs much is asked for seldom, so a run takes minutes, for each of them to come round.
 All on the cores of the workers, so the figure is what a single machine pays. The aim is 5 % at most. It is said twice: by the
 rates, which drift by more than that between runs, and by the CPU of the readers and of their backends in PostgreSQL as a share
 of all that the platform used, readers included: that is what they take where there is no more.
@@ -36,7 +34,7 @@ from benchmarks.harness import Bench, bench, create_topics, load_topic, machine,
 from benchmarks.pages import PROJECT, SETTINGS, opened_console, page_of
 from monitoring.dashboards import DASHBOARDS
 from monitoring.dashboards.built import REFRESH_S
-from monitoring.dashboards.declared import Sql, asked
+from monitoring.dashboards.declared import asked
 from monitoring.metrics import ReadingMetrics
 from schemas.topics import FINDING_EVENT, PROJECT_EVENT, PROJECT_STATE
 from sinks.status.reading import keep_fresh
@@ -182,13 +180,7 @@ def _read(dsn: str) -> None:
     arguments = dsn, threading.Event(), ReadingMetrics(CollectorRegistry())
     passes = threading.Thread(target=keep_fresh, args=arguments, daemon=True)
     passes.start()
-    questions = [
-        asked(query, dashboard, subject=PROJECT)
-        for dashboard in DASHBOARDS
-        for panel in dashboard.panels
-        for query in panel.queries
-        if isinstance(query, Sql)
-    ]
+    questions = [asked(query, dashboard, subject=PROJECT) for dashboard in DASHBOARDS for _, query in dashboard.questions]
     with psycopg.connect(dsn, autocommit=True, application_name=PANELS) as connection:
         for setting in SETTINGS:
             connection.execute(setting.encode())

@@ -109,6 +109,11 @@ class Dashboard(NamedTuple):
         """Of all rows."""
         return tuple(panel for row in self.rows for panel in row.panels)
 
+    @property
+    def questions(self) -> tuple[tuple[Panel, Sql], ...]:
+        """Of all panels, what they ask PostgreSQL."""
+        return tuple((panel, query) for panel in self.panels for query in panel.queries if isinstance(query, Sql))
+
 
 def asked(query: Sql, dashboard: Dashboard, **values: str) -> str:
     """What Grafana would send within the dashboard's own time; a variable without a value narrows nothing, as at first."""

@@ -26,7 +26,7 @@ from gateway.console import queries
 from gateway.console.queries import ProjectFilter
 from gateway.console.queries import rows as fetching
 from monitoring.dashboards import DASHBOARDS
-from monitoring.dashboards.declared import Sql, asked
+from monitoring.dashboards.declared import asked
 from monitoring.metrics import ReadingMetrics
 from schemas.projects import Project, State
 from sinks.status import StatusStore
@@ -323,9 +323,7 @@ def many(services: Any) -> Iterator[psycopg.Cursor[Any]]:
 _PANELS = [
     pytest.param(asked(query, dashboard, subject="P-0000777"), id=f"{dashboard.uid} {panel.title.en}")
     for dashboard in DASHBOARDS
-    for panel in dashboard.panels
-    for query in panel.queries
-    if isinstance(query, Sql)
+    for panel, query in dashboard.questions
 ] + [
     pytest.param(variable.choices.text, id=f"{dashboard.uid} values of {variable.name}")
     for dashboard in DASHBOARDS
@@ -355,9 +353,7 @@ _NARROWED = [
         id=f"{dashboard.uid} {panel.title.en} by {variable.name}",
     )
     for dashboard in DASHBOARDS
-    for panel in dashboard.panels
-    for query in panel.queries
-    if isinstance(query, Sql)
+    for panel, query in dashboard.questions
     for variable in dashboard.variables
     if variable.values and f"${{{variable.name}:" in query.text
 ]
