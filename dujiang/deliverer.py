@@ -26,10 +26,11 @@ from sinks import queues
 from sinks.storage.s3 import S3Transport
 from sinks.webhooks.books import Books
 from sinks.webhooks.deliverer import Deliverer
+from sinks.webhooks.exchange import TimeLimits
 from sinks.webhooks.http import HttpTransport
 from sinks.webhooks.log import KafkaLog
 from sinks.webhooks.schedule import Policy
-from sinks.webhooks.sender import Sender, TimeLimits
+from sinks.webhooks.sender import Sender
 from sinks.webhooks.transport import Transport
 
 OPEN_RETRY_S = 2.0

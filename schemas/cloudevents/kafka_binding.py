@@ -18,6 +18,7 @@ from schemas.cloudevents.limits import EVENT_BYTES_MAX, check_size
 
 _PREFIX: Final = "ce_"
 _CONTENT_TYPE: Final = "content-type"
+_STRUCTURED: Final = "application/cloudevents"
 
 
 class Record(NamedTuple):
@@ -43,13 +44,19 @@ def decode(
     known = _collect(headers or ())
     content_type = known.pop(_CONTENT_TYPE, None)
     try:
-        if content_type is not None and content_type.lower().startswith("application/cloudevents"):
+        if content_type is not None and content_type.lower().startswith(_STRUCTURED):
             return _decode_structured(content_type, value, event_bytes_max)
         return _decode_binary(known, content_type, value, event_bytes_max)
     except CloudEventError as error:
         if error.reason == "missing_attribute" and (miscased := _miscased(headers or ())):
             raise _case_error(miscased, error) from None
         raise
+
+
+def is_structured(headers: Sequence[tuple[str, bytes | None]] | None) -> bool:
+    """Whether the value of a record that `decode` took is the whole event as JSON."""
+    given = next((raw for name, raw in headers or () if name == _CONTENT_TYPE), None)
+    return given is not None and given.lower().startswith(_STRUCTURED.encode("ascii"))
 
 
 def encode_structured(event: CloudEvent, key: str | bytes | None = None) -> Record:

@@ -20,10 +20,11 @@ from sinks.queues.connection import Connection, Message
 from sinks.queues.sockets import connected
 from sinks.webhooks.credentials import Credential, credential_of
 from sinks.webhooks.destinations import MQTT, DestinationRefused, Rules, parse
+from sinks.webhooks.exchange import TimeLimits
 from sinks.webhooks.handshake import PROBE_BODY, Granted, Refused, rate_of
 from sinks.webhooks.log import NUMBER_EXTENSION
 from sinks.webhooks.schedule import Answer
-from sinks.webhooks.sender import Lookup, SystemLookup, TimeLimits, shown
+from sinks.webhooks.sender import Lookup, SystemLookup, shown
 from sinks.webhooks.transport import CARRIED, CONTENT_TYPE, Channel
 from sinks.webhooks.trial import ANONYMOUS_ACCEPTED, agreed
 

@@ -6,6 +6,7 @@ in turns. So a subscriber that was away for a day costs others nothing but turns
 
 import asyncio
 import contextlib
+import re
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -37,20 +38,35 @@ FETCH_RECORDS_MAX: Final = 1_000
 FETCHED_MAX: Final = 2  # fetches kept of a partition
 RETRY_S: Final = 2.0
 NUMBER_EXTENSION: Final = "deliverynumber"
+# A member of that name, which may be null, so that the event has no such extension, or be written with escaped letters.
+_NUMBERED: Final = re.compile(rb"%s|\\u00[67]" % NUMBER_EXTENSION.encode("ascii"))
 
 log = structlog.get_logger("webhooks")
 
 
 class Record:
-    """One event of the log. What costs is made when it is first asked for, once for all subscriptions."""
+    """One event of the log. What costs is made when it is first asked for, once for all subscriptions.
 
-    def __init__(self, place: Place, offset: int, key: bytes, at_ms: int, event: CloudEvent, parent: str | None = None) -> None:
+    `text`: the event as it stands in the log, where that is what goes out.
+    """
+
+    def __init__(
+        self,
+        place: Place,
+        offset: int,
+        key: bytes,
+        at_ms: int,
+        event: CloudEvent,
+        parent: str | None = None,
+        text: bytes | None = None,
+    ) -> None:
         self.place = place
         self.offset = offset
         self.key = key
         self.at_ms = at_ms
         self.event = event
         self.parent = parent  # the traceparent of whoever wrote it
+        self._text = text
 
     @cached_property
     def attributes(self) -> dict[str, Any]:
@@ -62,6 +78,8 @@ class Record:
         """Structured JSON, to be completed by `numbered`."""
         extensions = self.event.extensions
         if NUMBER_EXTENSION not in extensions:
+            if self._text is not None and self._text.startswith(b"{") and not _NUMBERED.search(self._text):
+                return self._text
             return json_format.encode(self.event)
         kept = {name: value for name, value in extensions.items() if name != NUMBER_EXTENSION}
         event = self.event
@@ -377,14 +395,16 @@ def _reader(options: KafkaOptions, reach: Reach | None = None, *, queued_min: in
 
 
 def _record(message: Any, deprecations: Mapping[str, Attributes] = NONE) -> Record | None:
+    headers, value = message.headers(), message.value()
     try:
-        event = kafka_binding.decode(message.headers(), message.value())
+        event = kafka_binding.decode(headers, value)
     except CloudEventError:
         return None  # a tombstone, or the workers' business
+    text = value if kafka_binding.is_structured(headers) else None
     if event.type in deprecations:
-        event = told(event, deprecations[event.type])
+        event, text = told(event, deprecations[event.type]), None
     place = Place(message.topic(), message.partition())
-    return Record(place, message.offset(), message.key() or b"", message.timestamp()[1], event, _parent(message.headers()))
+    return Record(place, message.offset(), message.key() or b"", message.timestamp()[1], event, _parent(headers), text)
 
 
 def _asked(question: Callable[[], Any]) -> Any:

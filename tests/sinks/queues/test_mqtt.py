@@ -20,9 +20,9 @@ from sinks.queues.connection import HEARD_BYTES_MAX, IN_FLIGHT_MAX
 from sinks.queues.mqtt import MqttTransport, client_id, message_of
 from sinks.webhooks.credentials import Credential, credential_of, stored
 from sinks.webhooks.destinations import Rules
+from sinks.webhooks.exchange import TimeLimits
 from sinks.webhooks.handshake import Granted, Refused
 from sinks.webhooks.schedule import Answer
-from sinks.webhooks.sender import TimeLimits
 from sinks.webhooks.transport import Channel
 from tests.sinks.queues.broker import PASSWORD, TOPIC, USER, Broker, Subscriber
 from tests.sinks.webhooks.test_sender import _tls

@@ -1,6 +1,7 @@
 """The log as couriers read it: one ring of the newest, a second reader for who is behind, honesty about what is gone."""
 
 import asyncio
+import json
 from datetime import UTC, datetime
 
 import pytest
@@ -14,7 +15,7 @@ from schemas.cloudevents import CloudEvent
 from schemas.subscriptions import Place
 from schemas.topics import CALL_EVENT
 from sinks.webhooks import log as module
-from sinks.webhooks.log import HistoryGone, KafkaLog, Record, _Ring
+from sinks.webhooks.log import HistoryGone, KafkaLog, Record, _Ring, numbered
 from tests.conftest import Stage
 from tests.sinks.webhooks.conftest import Post
 
@@ -147,3 +148,74 @@ def test_what_retention_removed_is_said(stage: Stage) -> None:
             await kafka_log.close()
 
     assert asyncio.run(run()) == end - 5
+
+
+# --- what goes out ---
+
+
+class _Message:
+    """As the client gives a record."""
+
+    def __init__(self, value: bytes, headers: list[tuple[str, bytes]]) -> None:
+        self._value, self._headers = value, headers
+
+    def value(self) -> bytes:
+        return self._value
+
+    def headers(self) -> list[tuple[str, bytes]]:
+        return self._headers
+
+    def topic(self) -> str:
+        return PLACE.topic
+
+    def partition(self) -> int:
+        return PLACE.partition
+
+    def offset(self) -> int:
+        return 7
+
+    def key(self) -> bytes:
+        return b"k"
+
+    def timestamp(self) -> tuple[int, int]:
+        return 1, 0
+
+
+STRUCTURED = [("content-type", b"application/cloudevents+json")]
+TEXT = b'{ "specversion":"1.0","id":"1","source":"/a","type":"t","big":null,"data":{"sum":1.50,"name":"\\u540d"}}'
+
+
+def _body(value: bytes, headers: list[tuple[str, bytes]] = STRUCTURED) -> bytes:
+    record = module._record(_Message(value, headers))
+    assert record is not None
+    return record.body
+
+
+def test_an_event_goes_out_as_it_was_written() -> None:
+    """Not read and written again: the publisher's own digits and spaces stay, and it costs nothing."""
+    assert _body(TEXT) == TEXT
+    assert json.loads(numbered(_body(TEXT), 3)) == json.loads(TEXT) | {"deliverynumber": "3"}
+
+
+@pytest.mark.parametrize(
+    "member",
+    [b'"deliverynumber":null', b'"deliverynumber":"999"', b'"d\\u0065liverynumber":null', b'"deliverynumbe\\u0072":"9"'],
+)
+def test_no_member_of_the_publisher_can_stand_beside_our_number(member: bytes) -> None:
+    """Two members of one name would be read by each receiver as it likes."""
+    out = numbered(_body(TEXT.replace(b'"big":null', member)), 3)
+    pairs = json.loads(out, object_pairs_hook=lambda pairs: pairs)
+    assert [value for name, value in pairs if name == "deliverynumber"] == ["3"]
+
+
+def test_what_stands_in_the_log_in_another_form_is_written_for_it() -> None:
+    in_headers = [("ce_specversion", b"1.0"), ("ce_id", b"1"), ("ce_source", b"/a"), ("ce_type", b"t")]
+    made = json.loads(_body(b'{"a":1}', [*in_headers, ("content-type", b"application/json")]))
+    assert (made["id"], made["data"]) == ("1", {"a": 1})
+    assert _body(b"  " + TEXT).startswith(b'{"specversion"')
+
+
+def test_an_event_of_a_deprecated_type_says_so() -> None:
+    record = module._record(_Message(TEXT, STRUCTURED), {"t": {"deprecated": True}})
+    assert record is not None
+    assert json.loads(record.body)["deprecated"] is True

@@ -17,9 +17,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from engine.clock import SystemClock
 from sinks.webhooks.destinations import Rules
+from sinks.webhooks.exchange import ANSWER_BYTES_MAX, TimeLimits
 from sinks.webhooks.handshake import Granted, Refused
 from sinks.webhooks.schedule import Answer
-from sinks.webhooks.sender import ANSWER_BYTES_MAX, Sender, TimeLimits
+from sinks.webhooks.sender import Sender
 
 T = TypeVar("T")
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
