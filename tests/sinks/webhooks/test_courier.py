@@ -177,7 +177,7 @@ class Round:
             chance=lambda: 0.5,
         )
 
-    async def until(self, holds: Callable[[], bool], seconds_max: float = 5) -> None:
+    async def until(self, holds: Callable[[], bool], seconds_max: float = 20) -> None:
         """Run a courier until that holds."""
         running = self.courier()
         task = asyncio.create_task(running.run())
