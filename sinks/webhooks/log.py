@@ -343,6 +343,8 @@ class KafkaLog:
             return kept
         try:
             if self._behind_at != (place, offset):
+                if not self._has_more(place, offset):
+                    return Chunk((), offset)
                 self._behind.assign([TopicPartition(*place, offset)])
             self._behind_at = None
             chunk = self._read_behind(place, offset)
@@ -352,6 +354,14 @@ class KafkaLog:
             return chunk
         self._fetched.setdefault(place, deque(maxlen=FETCHED_MAX)).append((offset, chunk))
         return self._kept(place, offset, limit) or chunk
+
+    def _has_more(self, place: Place, offset: int) -> bool:
+        """A question of a millisecond; a fetch takes half a second to say that nothing stands there, and a snapshot looks at
+        every partition that was ever written to."""
+        earliest, end = self._behind.get_watermark_offsets(TopicPartition(*place), timeout=10)
+        if offset < earliest:
+            raise HistoryGone(earliest)
+        return bool(offset < end)
 
     def _read_behind(self, place: Place, offset: int) -> Chunk:
         records: list[Record] = []
