@@ -24,13 +24,48 @@ class CursorError(ValueError):
     """This is no cursor of ours."""
 
 
+class Moving:
+    """The cursors of positions that move on, one after another: a stream gives one with every event, so only what moved is
+    written anew."""
+
+    def __init__(self, positions: Mapping[Place, int]) -> None:
+        self._positions = dict(positions)
+        self._pieces: list[bytes] = []  # of the body; an offset is a piece of its own
+        self._at: dict[Place, int] = {}
+        self._write()
+
+    def move(self, place: Place, offset: int) -> None:
+        """To this next offset."""
+        self._positions[place] = offset
+        at = self._at.get(place)
+        if at is None:
+            self._write()
+        else:
+            self._pieces[at] = b"%d" % offset
+
+    def cursor(self) -> bytes:
+        """Of where they are now; the same positions always give the same one."""
+        body = b"".join(self._pieces)
+        return base64.urlsafe_b64encode(_FORM + _check(body) + body).rstrip(b"=")
+
+    def _write(self) -> None:
+        """`{"topic":{"0":7,"1":9},"other":{…}}`, in the order of the places."""
+        self._pieces = [b"{"]
+        last: str | None = None
+        for place, offset in sorted(self._positions.items()):
+            if place.topic != last:
+                closed = b"" if last is None else b"},"
+                self._pieces.append(closed + json.dumps(place.topic).encode() + b":{")
+            self._pieces.append(b'%s"%d":' % (b"" if place.topic != last else b",", place.partition))
+            self._at[place] = len(self._pieces)
+            self._pieces.append(b"%d" % offset)
+            last = place.topic
+        self._pieces.append(b"}" if last is None else b"}}")
+
+
 def encode(positions: Mapping[Place, int]) -> str:
-    """The cursor of these next offsets; the same positions always give the same one."""
-    topics: dict[str, dict[int, int]] = {}
-    for (topic, partition), offset in sorted(positions.items()):
-        topics.setdefault(topic, {})[partition] = offset
-    body = json.dumps(topics, separators=(",", ":")).encode()
-    return base64.urlsafe_b64encode(_FORM + _check(body) + body).rstrip(b"=").decode()
+    """The cursor of these next offsets."""
+    return Moving(positions).cursor().decode("ascii")
 
 
 def decode(cursor: str) -> Positions:

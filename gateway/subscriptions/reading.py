@@ -23,7 +23,7 @@ from schemas.subscriptions import Place, Reader, Subscription, Withheld
 from schemas.subscriptions.snapshot import SEAM
 
 EXAMINED_MAX: Final = 5_000  # a page, also when nothing passes
-EXAMINED_A_TURN: Final = 200  # then others get their turn
+EXAMINED_A_TURN: Final = 50  # then others get their turn
 PAGE_BYTES_MAX: Final = 4 * 1024 * 1024
 
 _turns = count()

@@ -14,8 +14,6 @@ from schemas.registry import ContractError, Registry
 from schemas.subscriptions import Place, classification_of
 from schemas.topics import TOPICS, Classification
 
-_STRUCTURED: Final = "application/cloudevents"
-
 
 class _WithData(msgspec.Struct):
     data: Any = None
@@ -97,5 +95,4 @@ def readable(
 
 
 def _is_one_line(headers: Sequence[tuple[str, bytes | None]], value: bytes) -> bool:
-    content_type = next((raw for name, raw in headers if name == "content-type"), None) or b""
-    return content_type.lower().startswith(_STRUCTURED.encode()) and b"\n" not in value and b"\r" not in value
+    return kafka_binding.is_structured(headers) and b"\n" not in value and b"\r" not in value

@@ -21,7 +21,6 @@ from starlette.types import Receive, Scope, Send
 from gateway.ending import unless_gone
 from gateway.problems import Problem, ProblemWriter, request_language
 from gateway.subscriptions import cursors, kinds
-from gateway.subscriptions.cursors import Positions
 from gateway.subscriptions.readers import Session
 from gateway.subscriptions.reading import Page
 
@@ -97,11 +96,11 @@ class EventStream:
 
 def frames(before: Mapping[Any, int], page: Page) -> bytes:
     """The events of a page, each under the cursor that goes on behind it."""
-    positions: Positions = dict(before)
+    positions = cursors.Moving(before)
     pieces: list[bytes] = []
     for passed in page.events:
-        positions[passed.place] = passed.offset + 1
-        pieces += (b"id: ", cursors.encode(positions).encode(), b"\ndata: ", passed.event.body, b"\n\n")
+        positions.move(passed.place, passed.offset + 1)
+        pieces += (b"id: ", positions.cursor(), b"\ndata: ", passed.event.body, b"\n\n")
     return b"".join(pieces)
 
 

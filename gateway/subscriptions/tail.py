@@ -92,6 +92,7 @@ class SharedLog:
         self._behind = Behind()
         self._seen: Mapping[Place, Bounds] = {}
         self._catching_up = asyncio.Semaphore(CATCH_UP_THREADS)
+        self._asked: dict[tuple[Place, int], asyncio.Future[None]] = {}  # what is being read, by where it begins
         self._readers = 0
         self._follower: _Follower | None = None
         self._idle: asyncio.TimerHandle | None = None
@@ -162,16 +163,36 @@ class SharedLog:
 
     async def _caught_up(self, behind: Mapping[Place, int], records_max: int) -> list[Stretch]:
         """From what is kept, and from Kafka if that is not enough; as many readers at once as there are threads."""
-        known, missing = self._known(behind, records_max)
-        if not missing:
-            return known
-        async with self._catching_up:
-            known, missing = self._known(behind, records_max)  # somebody may have read the same meanwhile
+        while True:
+            known, missing = self._known(behind, records_max)
             if not missing:
                 return known
-            read: list[Stretch] = await self._in_thread(self._read_behind, missing, CATCH_UP_RECORDS)
-        for stretch in read:
-            self._behind.keep(missing[stretch.place], stretch)
+            others = {self._asked[one] for one in missing.items() if one in self._asked}
+            if not others:
+                break
+            # A hundred that begin at one place would else all read the same before the first has told what it found.
+            done, _ = await asyncio.wait(others, return_when=asyncio.FIRST_COMPLETED)
+            for other in done:
+                other.result()  # raises what it met: it would be met again
+        asked = asyncio.get_running_loop().create_future()
+        self._asked |= dict.fromkeys(missing.items(), asked)
+        fault: Fault | None = None
+        try:
+            async with self._catching_up:
+                read: list[Stretch] = await self._in_thread(self._read_behind, missing, CATCH_UP_RECORDS)
+            for stretch in read:
+                self._behind.keep(missing[stretch.place], stretch)
+        except Fault as met:
+            fault = met
+            raise
+        finally:
+            for one in missing.items():
+                del self._asked[one]
+            if fault is None:
+                asked.set_result(None)  # also when it was cancelled: then the next one reads
+            else:
+                asked.set_exception(fault)
+                asked.exception()  # perhaps nobody waits for it
         empty = [stretch for stretch in read if not stretch.records]  # behind markers of transactions, at an end
         # The caller's limit holds for what he gets: the rest is kept.
         return known + empty + self._known({stretch.place: missing[stretch.place] for stretch in read}, records_max)[0]

@@ -43,7 +43,7 @@ def _limits(scopes: tuple[str, ...]) -> Mapping[str, Sequence[str]]:
 
 
 def _is_within(limits: Mapping[str, Sequence[str]], attributes: Mapping[str, object]) -> bool:
-    return all(
+    return not limits or all(
         name in attributes and any(_fits(_text(attributes[name]), pattern) for pattern in patterns)
         for name, patterns in limits.items()
     )
@@ -59,6 +59,11 @@ def clearance_of(scopes: Sequence[str]) -> Classification:
     if "clearance:restricted" in scopes:
         return "restricted"
     return "internal" if "clearance:internal" in scopes else "public"
+
+
+@lru_cache(maxsize=4_096)  # as `_limits`
+def _gives(scopes: tuple[str, ...], wire_type: str) -> bool:
+    return allows(scopes, f"subscribe:{wire_type}")
 
 
 def classification_of(topic: Classification, label: object) -> Classification:
@@ -87,14 +92,14 @@ class Reader:
         """Why this event must not go out; None: it may. `attributes`: all of the event's, as filters see them."""
         if not self.may_receive(wire_type):
             return "right"
-        if self.scopes is not None and not all(_is_within(limits_of(scopes), attributes) for scopes in self.scopes):
-            return "right"
+        for scopes in self.scopes or ():
+            if not _is_within(limits_of(scopes), attributes):
+                return "right"
         return self.withholds_class(classification)
 
     def may_receive(self, wire_type: str) -> bool:
         """Whether it has the right to the type, whatever else withholds single events."""
-        wanted = f"subscribe:{wire_type}"
-        return self.scopes is None or all(allows(scopes, wanted) for scopes in self.scopes)
+        return self.scopes is None or all(_gives(tuple(scopes), wire_type) for scopes in self.scopes)
 
     @property
     def is_limited(self) -> bool:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.subscriptions.cursors import CURSOR_CHARS_MAX, CursorError, decode, encode
+from gateway.subscriptions.cursors import CURSOR_CHARS_MAX, CursorError, Moving, decode, encode
 from schemas.subscriptions import Place
 from schemas.topics import TOPICS
 
@@ -19,6 +19,18 @@ CURSOR = encode({Place("research.call.event", 0): 7, Place("research.call.event"
 @given(POSITIONS)
 def test_a_cursor_says_the_positions_it_was_made_of(positions: dict[Place, int]) -> None:
     assert decode(encode(positions)) == positions
+
+
+@given(POSITIONS, st.lists(st.tuples(st.builds(Place, st.sampled_from(sorted(TOPICS)), st.integers(0, 63)), st.integers(0))))
+def test_positions_that_move_give_the_cursors_that_they_would_give_anew(
+    positions: dict[Place, int], moves: list[tuple[Place, int]]
+) -> None:
+    moving, now = Moving(positions), dict(positions)
+    for place, offset in moves:
+        moving.move(place, offset)
+        now[place] = offset
+        assert moving.cursor().decode() == encode(now)
+        assert decode(encode(now)) == now
 
 
 def test_the_order_of_the_positions_does_not_matter() -> None:
