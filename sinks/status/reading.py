@@ -1,6 +1,6 @@
 """The copies that lists, counts and search read: their tables, and the thread that keeps them up to date.
 
-The work is functions in PostgreSQL (migrations 0023, 0024), so that every process that may write can ask for it; a lock there
+The work is functions in PostgreSQL (migrations 0023, 0025), so that every process that may write can ask for it; a lock there
 lets one at a time do it. Who has changed is listed, then copied in pieces; after each the pass rests REST times as long as that
 took, in all REST_S_MAX at most. So readers cost the writers a small and even share: a backlog makes the copy older, not the
 platform slower. `reading_pass` says how old it is.
@@ -148,8 +148,10 @@ SOURCE_HOUR = Table(
     Column("reason", Text, primary_key=True, comment="of what was rejected or quarantined"),
     Column("late_s", Integer, primary_key=True, comment="of what was taken: less late than this", autoincrement=False),
     Column("events", BigInteger, nullable=False),
+    Column("settled", BigInteger, nullable=False, server_default="0", comment="of these, those that no pass reads again"),
     Index("ix_source_hour_hour", "hour"),
     comment="what came of each source, by the hour; a copy for scorecards, some seconds old (reading_pass)",
+    postgresql_with={"fillfactor": "60"},
 )
 SOURCE_HEARD = Table(
     "source_heard",

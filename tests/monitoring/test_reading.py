@@ -296,13 +296,153 @@ def test_hours_of_a_source_are_counted_whatever_was_counted_before(owner: psycop
         }
         assert refresh(cursor, passes=("source",)) == 0
     with owner.transaction(), owner.cursor() as cursor:
-        # Recorded days ago and stored now, as after an outage: its hour is counted anew. What is too old goes.
+        # Recorded days ago and stored now, as after an outage: it counts in its hour. What is too old goes.
         _came(cursor, "late", now - timedelta(days=2), 40)
-        cursor.execute("INSERT INTO source_hour VALUES ('/partners/a', now() - interval '9 days', 'taken', '', 1, 5)")
-        assert refresh(cursor, passes=("source",)) == 2
+        cursor.execute("INSERT INTO source_hour VALUES ('/partners/a', now() - interval '9 days', 'taken', '', 1, 5, 5)")
+        refresh(cursor, passes=("source",))
         assert sum(one.events for one in queries.tallies(cursor, "/partners/a") if one.outcome == "taken") == 5
         today = queries.day_tallies(cursor)
         assert sum(one.events for one in today if one.source == "/partners/a/b" and one.outcome == "taken") == 4
+
+
+_SOURCES = ("/partners/a", "/partners/a/b", "/partners/ab", "/engine/projects", "/streams/calls")
+_HELD = """SELECT event_source, hour, outcome, reason, late_s, events, settled FROM source_hour ORDER BY 1, 2, 3, 4, 5"""
+# As the real one says it, but with an end and a present that the test chooses.
+_BEGIN_AT = """
+CREATE OR REPLACE FUNCTION begin_reading(
+    pass text, rest float8, OUT began timestamptz, OUT read_from timestamptz, OUT up_to timestamptz
+) LANGUAGE sql AS $body$
+    SELECT current_setting('test.began')::timestamptz, read_to, current_setting('test.up_to')::timestamptz
+    FROM reading_pass WHERE name = pass
+$body$
+"""
+
+
+def test_passes_at_any_bounds_add_up_to_one_count_of_everything(owner: psycopg.Connection[Any]) -> None:
+    draw = random.Random(8)  # noqa: S311
+    began = datetime(2026, 6, 10, 8, 30, tzinfo=UTC)
+    read_to, expected = began - timedelta(days=9), Counter[tuple[Any, ...]]()
+    with owner.transaction(), owner.cursor() as cursor:
+        cursor.execute(_BEGIN_AT)
+        cursor.execute("SELECT set_config('test.began', %s, false)", (began.isoformat(),))
+    for number in range(40):
+        up_to = read_to + timedelta(minutes=draw.randrange(0, 720))
+        with owner.transaction(), owner.cursor() as cursor:
+            for _ in range(draw.randrange(30)):
+                # Some of them younger than what the pass is sure to have seen all of.
+                stored_at = read_to + draw.random() * (up_to - read_to + timedelta(hours=1))
+                expected += _anything_came(cursor, draw, stored_at, began)
+            cursor.execute("SELECT set_config('test.up_to', %s, false)", (up_to.isoformat(),))
+        if number % 3 == 1:  # cut off before its end
+            with owner.transaction(force_rollback=True), owner.cursor() as cursor:
+                refresh(cursor, passes=("source",))
+        for _ in range(1 + number % 2):
+            with owner.transaction(), owner.cursor() as cursor:
+                refresh(cursor, passes=("source",))
+                assert _tallied(cursor) == expected
+        read_to = up_to
+    with owner.transaction(), owner.cursor() as cursor:
+        added = cursor.execute(_HELD).fetchall()
+        cursor.execute("UPDATE reading_pass SET read_to = '-infinity' WHERE name = 'source'")
+        refresh(cursor, passes=("source",))
+        assert cursor.execute(_HELD).fetchall() == added
+    assert {outcome for _, _, outcome, *_ in expected} == {"taken", "duplicate", "rejected", "quarantined"}
+    assert len({hour for _, hour, *_ in expected}) > 100
+
+
+def _anything_came(
+    cursor: psycopg.Cursor[Any], draw: random.Random, stored_at: datetime, began: datetime
+) -> Counter[tuple[Any, ...]]:
+    """An event that was taken, sent again, rejected or quarantined, and what a scorecard is to count of it."""
+    source, outcome = draw.choice(_SOURCES), draw.choice(("taken", "taken", "duplicate", "rejected", "quarantined"))
+    recorded_at = stored_at - timedelta(seconds=draw.choice((-90, 0, 1, 4_000, 90_000, 700_000)) * draw.random())
+    late_s = draw.choice((-5, 0, 1, 59, 60, 4_000, 90_000_000))
+    events, reason, counted_late_s, at = 1, "", 0, min(recorded_at, stored_at)
+    if outcome == "taken":
+        _recorded(cursor, source, stored_at, recorded_at, late_s)
+        counted_late_s = next((bound for bound in (1, 2, 60, 120, 7_200) if late_s < bound), 31_536_000)
+    elif outcome == "rejected":
+        reason = draw.choice(("order", "amount"))
+        _recorded(cursor, "/engine/projects", stored_at, recorded_at, late_s, rejects=(source, reason))
+    elif outcome == "duplicate":
+        events, at = draw.randrange(1, 9), stored_at
+        cursor.execute("INSERT INTO event_repeat VALUES ('research.project.event', %s, %s, %s)", (source, events, stored_at))
+    else:
+        reason, at = "data_invalid", stored_at
+        cursor.execute(
+            "INSERT INTO quarantine (topic, partition, record_offset, headers, event_source, step, code_version, reason,"
+            " pointer, message, first_failed_at) SELECT 'research.project.event', 0, count(*), '[]', %s, 'projects', '1',"
+            " 'data_invalid', '', '', %s FROM quarantine",
+            (source, stored_at),
+        )
+    is_ours = source.startswith(("/engine/", "/streams/")) and outcome in ("taken", "duplicate")
+    hour = at.replace(minute=0, second=0, microsecond=0)
+    is_kept = hour >= (began - timedelta(days=8)).replace(minute=0)
+    return Counter({(source, hour, outcome, reason, counted_late_s): events} if is_kept and not is_ours else {})
+
+
+def _recorded(
+    cursor: psycopg.Cursor[Any],
+    source: str,
+    stored_at: datetime,
+    recorded_at: datetime,
+    late_s: int,
+    rejects: tuple[str, str] | None = None,
+) -> None:
+    kind = "gov.stiib.platform.transition.rejected.v1" if rejects else "gov.stiib.research.milestone.reported.v1"
+    data = dict(zip(("event_source", "reason"), rejects, strict=True)) if rejects else {}
+    cursor.execute(
+        "INSERT INTO event_history (identity, topic, partition, record_offset, event_type, event_source, event_id, subject,"
+        " event_time, recorded_at, stored_at, event)"
+        " VALUES (gen_random_uuid(), 'research.project.event', 0, 0, %s, %s, 'e', 'P-1', %s, %s, %s, %s)",
+        (kind, source, recorded_at - timedelta(seconds=late_s), recorded_at, stored_at, json.dumps({"data": data})),
+    )
+
+
+def _tallied(cursor: psycopg.Cursor[Any]) -> Counter[tuple[Any, ...]]:
+    return Counter({tuple(key): events for *key, events, _ in cursor.execute(_HELD).fetchall()})
+
+
+def test_a_pass_adds_to_hours_that_it_does_not_read_again(owner: psycopg.Connection[Any]) -> None:
+    with owner.transaction(), owner.cursor() as cursor:
+        now = _now(cursor)
+        refresh(cursor, passes=("source",))
+        hour = (now - timedelta(days=2)).replace(minute=0, second=0, microsecond=0)
+        # What stands in the history of that hour is nothing: counted anew, it would be lost.
+        cursor.execute("INSERT INTO source_hour VALUES ('/partners/a/b', %s, 'taken', '', 60, 1000, 1000)", (hour,))
+        _came(cursor, "late", now - timedelta(days=2), 40)
+        for _ in range(2):
+            refresh(cursor, passes=("source",))
+            [[events]] = cursor.execute("SELECT events FROM v_source_hour").fetchall()
+            assert events == 1_001
+
+
+def test_what_was_under_way_for_long_is_counted_once_when_it_is_there(database: str, owner: psycopg.Connection[Any]) -> None:
+    def counted() -> Any:
+        with owner.transaction(), owner.cursor() as cursor:
+            refresh(cursor, passes=("source",))
+            return cursor.execute("SELECT sum(events)::int FROM source_hour").fetchone()
+
+    with psycopg.connect(database) as slow, slow.cursor() as writer:
+        _came(writer, "slow", datetime.now(UTC))
+        with owner.transaction(), owner.cursor() as cursor:
+            _came(cursor, "quick", datetime.now(UTC))
+        # Longer than the moment that a pass leaves to everybody.
+        while writer.execute("SELECT clock_timestamp() < now() + interval '1.5 s'").fetchone() == (True,):
+            assert counted() == (1,)
+        slow.commit()
+    assert (counted(), counted()) == ((2,), (2,))
+
+
+def test_a_clock_that_was_set_back_counts_nothing_twice(owner: psycopg.Connection[Any]) -> None:
+    with owner.transaction(), owner.cursor() as cursor:
+        _came(cursor, "before", _now(cursor))
+        refresh(cursor, passes=("source",))
+        cursor.execute("UPDATE source_hour SET settled = events")
+        cursor.execute("UPDATE reading_pass SET read_to = read_to + interval '1 hour' WHERE name = 'source'")
+        _came(cursor, "after", _now(cursor))
+        refresh(cursor, passes=("source",))
+        assert cursor.execute("SELECT sum(events)::int FROM source_hour").fetchone() == (2,)
 
 
 @pytest.fixture(scope="module")
