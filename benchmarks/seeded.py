@@ -1,5 +1,5 @@
-"""A large bureau straight into PostgreSQL: projects, calls, alerts, a year of events, quarantine, timers, partners,
-subscriptions, works.
+"""A large bureau straight into PostgreSQL: projects, calls, alerts, a year of events, quarantine, timers, partners
+and what was refused of them, subscriptions, works.
 
 Four projects in ten are active, each with four milestones; events come evenly over the year. One subscription in ten is behind,
 one in twenty has dead letters, and SUBSCRIPTION has the longest trace.
@@ -76,6 +76,10 @@ PARTNERS_SQL = """
 INSERT INTO partner (partner_id, name, scopes, sources, events_per_s, burst_events, events_per_day, changed_by)
 SELECT 'partner-' || n, 'Partner ' || n, '{publish:*,subscribe:*}', ARRAY['/partners/' || n], 100, 5000, 1000000, 'benchmarks'
 FROM generate_series(0, %(count)s - 1) n"""
+REFUSALS_SQL = """
+INSERT INTO partner_refusal (partner_id, hour, problem, events)
+SELECT partner_id, date_trunc('hour', now()) - make_interval(hours => n), problem, n + 1
+FROM partner, generate_series(0, 190, 6) n, unnest('{contract_broken,type_unknown,rate_exceeded}'::text[]) problem"""
 TOKENS_SQL = """
 INSERT INTO partner_token (digest, prefix, partner_id, scopes, issued_at, issued_by, expires_at)
 SELECT sha256((partner_id || ' ' || n)::bytea), partner_id || ' ' || n, partner_id, '{}', now(), 'benchmarks',
@@ -125,6 +129,7 @@ def fill(
     connection.execute(QUARANTINE_SQL, {"count": held})
     connection.execute(TIMERS_SQL)
     connection.execute(PARTNERS_SQL, {"count": PARTNERS})
+    connection.execute(REFUSALS_SQL)
     connection.execute(TOKENS_SQL)
     connection.execute(SUBSCRIPTIONS_SQL, {"count": subscriptions})
     connection.execute(PROGRESS_SQL)

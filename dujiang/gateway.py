@@ -23,6 +23,7 @@ from gateway.publish import NO_PARTNER
 from gateway.publisher import AsyncPublisher, RecordPublisher, publishing_options
 from gateway.receipt_store import StoredReceipts
 from gateway.receipts import Receipts
+from gateway.refusals import ANSWER_S, Refusals
 from gateway.replays import StoredReplays
 from gateway.server import run
 from gateway.signatures import Signatures
@@ -64,12 +65,13 @@ async def _opened(settings: Settings, services: Services) -> AsyncIterator[FastA
         _stores(settings, services, clock, dependencies.reach("postgresql")) as stores,
         spans_of(settings, "gateway") as spans,
     ):
-        directory, receipts, signatures, subscriptions, deliveries, callbacks, traces, heard = stores
+        directory, receipts, signatures, subscriptions, deliveries, callbacks, traces, heard, refused = stores
         metrics = GatewayMetrics(prometheus)
         async with (
             AsyncPublisher(Publisher(options)) as publisher,
             SharedLog(reading, registry) as log,
             Hearing(heard, clock, metrics) as hearing,
+            Refusals(refused, clock) as refusals,
         ):
             await begin_figures(metrics, directory if _asks_for_tokens(settings) else None)
             service = SubscriptionService(
@@ -93,6 +95,7 @@ async def _opened(settings: Settings, services: Services) -> AsyncIterator[FastA
                 directory=directory if _asks_for_tokens(settings) else None,
                 hearing=hearing,
                 receipts=receipts,
+                refusals=refusals,
                 subscriptions=service,
                 deliveries=deliveries,
                 callbacks=callbacks,
@@ -121,18 +124,19 @@ def _asks_for_tokens(settings: Settings) -> bool:
     return settings.gateway.auth == "token"
 
 
-_Stores = tuple[StoredDirectory, Receipts, Signatures, Subscriptions, Deliveries, Callbacks, Traces, Store]
+_Stores = tuple[StoredDirectory, Receipts, Signatures, Subscriptions, Deliveries, Callbacks, Traces, Store, Store]
 
 
 @contextmanager
 def _stores(settings: Settings, services: Services, clock: Clock, reach: Reach) -> Iterator[_Stores]:
-    """Who may, what was accepted, which tokens were used, who receives, who was heard of.
+    """Who may, what was accepted, which tokens were used, who receives, who was heard of or refused.
 
     A connection each, so that none delays the others.
     """
     names = ("identities", "receipts", "replays", "subscriptions", "callbacks", "traces", "heard")
     stores = [Store(services.dsn, f"dujiang gateway {name}", reach=reach) for name in names]
     identities, receipts, replays, subscriptions, callbacks, traces, heard = stores
+    refused = Store(services.dsn, "dujiang gateway refused", answer_s=ANSWER_S, reach=reach)
     try:
         kept = StoredReceipts(receipts, clock, kept_days=settings.gateway.receipts_days)
         yield (
@@ -144,9 +148,10 @@ def _stores(settings: Settings, services: Services, clock: Clock, reach: Reach) 
             Callbacks(callbacks, clock),  # open to everybody: a flood of guesses delays no reader
             Traces(traces),
             heard,
+            refused,
         )
     finally:
-        for store in stores:
+        for store in (*stores, refused):
             store.close()
 
 

@@ -14,7 +14,7 @@ from engine.subscriptions.tables import (
 )
 from engine.tables import metadata
 from gateway.console.tables import CONSOLE_DEED, CONSOLE_SESSION, CONSOLE_USER
-from gateway.tables import PARTNER, PARTNER_HEARD, PARTNER_JTI, PARTNER_KEY, PARTNER_TOKEN, RECEIPT
+from gateway.tables import PARTNER, PARTNER_HEARD, PARTNER_JTI, PARTNER_KEY, PARTNER_REFUSAL, PARTNER_TOKEN, RECEIPT
 from sinks.history.tables import EVENT_HISTORY
 from sinks.status.alerts import ALERT_STATUS
 from sinks.status.calls import CALL_STATUS
@@ -34,6 +34,7 @@ __all__ = [
     "PARTNER_HEARD",
     "PARTNER_JTI",
     "PARTNER_KEY",
+    "PARTNER_REFUSAL",
     "PARTNER_TOKEN",
     "PROJECT_DUE",
     "PROJECT_READING",

@@ -24,6 +24,7 @@ from gateway.problems import DEFAULT_BASE, ProblemWriter
 from gateway.publish import PATH, PublishEndpoint
 from gateway.publisher import RecordPublisher
 from gateway.receipts import Receipts
+from gateway.refusals import Refusals
 from gateway.signatures import Signatures
 from gateway.subscriptions import callbacks as callback_routes
 from gateway.subscriptions import credentials as credential_routes
@@ -61,6 +62,7 @@ def create_app(
     directory: Directory | None = None,
     hearing: Hearing | None = None,
     receipts: Receipts | None = None,
+    refusals: Refusals | None = None,
     subscriptions: SubscriptionService | None = None,
     deliveries: Deliveries | None = None,
     callbacks: Callbacks | None = None,
@@ -74,7 +76,7 @@ def create_app(
     nobody is asked who he is, and only this machine is served.
     A router may raise any fault of `engine.errors` or an HTTPException: it leaves as a problem.
     """
-    writer = ProblemWriter(problems_base)
+    writer = ProblemWriter(problems_base) if refusals is None else ProblemWriter(problems_base, on_refusal=refusals.count)
     metrics = metrics or NoMetrics()
     bodies = bodies or BodyReader()
     publish = PublishEndpoint(

@@ -71,7 +71,7 @@ class Guard:
             except Problem as problem:
                 await self._refuse(problem, scope, receive, send)
             else:
-                await self._app(scope, receive, _with_limits(send, caller, self._hearing if _brings(scope) else None))
+                await self._app(scope, receive, _with_limits(send, caller, self._hearing if brings_events(scope) else None))
 
     async def _refuse(self, problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
         self._metrics.refused(problem.kind.slug, problem.events)
@@ -115,7 +115,7 @@ def _is_of_subscriptions(path: str) -> bool:
     return path == SUBSCRIPTIONS or path.startswith(f"{SUBSCRIPTIONS}/")
 
 
-def _brings(scope: Scope) -> bool:
+def brings_events(scope: Scope) -> bool:
     """Whether events come in by this request: published, or as a webhook, whose connector the gateway does not know."""
     return scope["method"] == "POST" and not _is_of_subscriptions(scope["path"])
 

@@ -56,12 +56,17 @@ class Problem(Exception):
         return sorted({place.reason for place in self.places}) or [self.kind.slug]
 
 
+def _untold(_problem: Problem, _scope: Scope) -> None:
+    """Nobody asked to be told of refusals."""
+
+
 @dataclass(frozen=True)
 class ProblemWriter:
-    """Writes problems: the base of their type URIs, and where instance ids come from."""
+    """Writes problems: the base of their type URIs, where instance ids come from, and who is told of each answer."""
 
     base: str = DEFAULT_BASE
     new_id: Callable[[], UUID] = uuid4
+    on_refusal: Callable[[Problem, Scope], None] = _untold
 
     def members(self, problem: Problem, language: Language, instance: str | None = None) -> dict[str, Any]:
         """The JSON object. Members and their order are RFC 9457's, then ours."""
@@ -84,6 +89,7 @@ class ProblemWriter:
 
     def response(self, problem: Problem, scope: Scope, instance: str | None = None) -> Response:
         """The answer to a request, in its reader's language; logged by codes."""
+        self.on_refusal(problem, scope)
         language = request_language(scope)
         members = self.members(problem, language, instance)
         log.info(

@@ -1,4 +1,4 @@
-"""The gateway's tables: partners with their tokens and keys, when each was heard of, receipts of what was accepted."""
+"""The gateway's tables: partners with their tokens and keys, what was heard and refused of each, receipts."""
 
 from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, ForeignKey, Index, Integer, LargeBinary, Table, Text, func
 from sqlalchemy.dialects.postgresql import ARRAY, UUID
@@ -30,6 +30,18 @@ PARTNER_HEARD = Table(
     Column("partner_id", Text, ForeignKey("partner.partner_id", ondelete="CASCADE"), primary_key=True),
     Column("heard_at", DateTime(timezone=True), nullable=False),
     comment="when something of a partner was last taken, by whatever way; some seconds old",
+)
+
+PARTNER_REFUSAL = Table(
+    "partner_refusal",
+    metadata,
+    Column("partner_id", Text, ForeignKey("partner.partner_id", ondelete="CASCADE"), primary_key=True),
+    Column("hour", DateTime(timezone=True), primary_key=True, comment="its beginning"),
+    Column("problem", Text, primary_key=True, comment="the slug of its kind (gateway/catalogue.py)"),
+    Column("events", BigInteger, nullable=False),
+    Index(None, "hour"),
+    comment="what the gateway refused of each partner; some seconds old, kept for days",
+    postgresql_with={"fillfactor": "60"},
 )
 
 PARTNER_TOKEN = Table(

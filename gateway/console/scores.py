@@ -7,7 +7,7 @@ from math import ceil
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from gateway.console.queries import SCORE_DAYS, SCORE_HOURS, Tally
+from gateway.console.queries import SCORE_DAYS, SCORE_HOURS, TURNED_AWAY, Tally
 
 CAUSES_MAX: Final = 5
 _HOUR: Final = timedelta(hours=1)
@@ -25,6 +25,8 @@ class Refusal(NamedTuple):
 class Score(NamedTuple):
     """Of all that came: what holds, what the rules rejected, what waits in quarantine; and what came again.
 
+    What the gateway turned away never came in, and may have been sent again corrected: it stands apart from all of them.
+
     Lateness is that of the class that half of the events, or 95 in 100, are within; None: nothing was taken.
     """
 
@@ -35,6 +37,7 @@ class Score(NamedTuple):
     late_p50_s: int | None
     late_p95_s: int | None
     causes: tuple[Refusal, ...] = ()
+    turned_away: int = 0
 
     @property
     def refused_share(self) -> float:
@@ -78,7 +81,17 @@ def score_of(tallies: Iterable[Tally]) -> Score:
         late_p50_s=_within(late, 0.5),
         late_p95_s=_within(late, 0.95),
         causes=tuple(Refusal(*cause, events) for cause, events in ranked),
+        turned_away=by_outcome[TURNED_AWAY],
     )
+
+
+def kinds_of(tallies: Iterable[Tally]) -> list[tuple[str, int]]:
+    """What the gateway turned away, by the problem's slug; the most frequent first. There are no more than kinds."""
+    kinds: Counter[str] = Counter()
+    for tally in tallies:
+        if tally.outcome == TURNED_AWAY:
+            kinds[tally.reason] += tally.events
+    return sorted(kinds.items(), key=lambda kind: (-kind[1], kind[0]))
 
 
 def last_day(tallies: Iterable[Tally], now: datetime) -> list[Tally]:
@@ -98,7 +111,7 @@ def kept_of(tallies: Iterable[Tally], promised_s: int, promised_at: datetime, no
 
     Hours are what is kept of the past; whether it is silent just now is asked of when it was last heard of.
     """
-    heard = {tally.hour for tally in last_day(tallies, now)}
+    heard = {tally.hour for tally in last_day(tallies, now) if tally.outcome != TURNED_AWAY}
     length = ceil(promised_s / 3600)
     this_hour = now.replace(minute=0, second=0, microsecond=0)
     hours = min(SCORE_HOURS, int((now - promised_at) / _HOUR))

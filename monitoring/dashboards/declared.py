@@ -235,6 +235,7 @@ COLUMNS: dict[str, Column] = {
     "record_offset": Column(Words("位移", "Offset")),
     "next_offset": Column(Words("下一位移", "Next offset")),
     "partner": Column(Words("合作方", "Partner"), page="partners/"),
+    "problem": Column(Words("问题类型", "Kind of problem"), page="problems/"),
     "protocol": Column(Words("方式", "Protocol")),
     "types": Column(Words("事件类型", "Event types")),
     # how it stands
@@ -264,6 +265,7 @@ COLUMNS: dict[str, Column] = {
     "acknowledge_by": Column(Words("确认期限", "Acknowledge by"), "dateTimeAsIso"),
     "event_time": Column(Words("发生时间", "Happened"), "dateTimeAsIso"),
     "recorded_at": Column(Words("收到时间", "Recorded"), "dateTimeAsIso"),
+    "last_hour": Column(Words("最近一次（小时）", "Last in the hour"), "dateTimeAsIso"),
     "last_recorded_at": Column(Words("最近收到", "Last heard"), "dateTimeAsIso"),
     "first_failed_at": Column(Words("首次失败", "First failed"), "dateTimeAsIso"),
     "started_at": Column(Words("开始", "Started"), "dateTimeAsIso"),

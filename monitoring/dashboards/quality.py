@@ -180,6 +180,20 @@ DOOR = lines(
     Prom("sum by (reason) (rate(dujiang_gateway_refused_events_total[$__rate_interval]))", "{{reason}}"),
     unit="cps",
 )
+TURNED_AWAY = table(
+    Words("网关拒收：按合作方", "Refused by the gateway, by partner"),
+    Words(
+        "所示时段内（按小时，最多八天）网关当场拒收的事件，按合作方与问题类型；匿名请求不在其列。",
+        "Events that the gateway refused at once within the time shown (by the hour, eight days at most), by partner and kind"
+        " of problem; without requests of nobody known.",
+    ),
+    Sql(
+        "SELECT partner, problem, sum(events)::bigint AS events, max(hour) AS last_hour FROM v_partner_refusal"
+        f" WHERE $__timeFilter(hour) AND {chosen(PARTNER)} AND {found('partner', 'problem')}"
+        " GROUP BY 1, 2 ORDER BY events DESC, partner, problem LIMIT 200"
+    ),
+    page="partners",
+)
 READERS = lines(
     Words("网关：读取者", "Gateway: readers"),
     Words(
@@ -197,7 +211,7 @@ DASHBOARD = Dashboard(
     Words("数据质量与合作方", "Data quality and partners"),
     Words("谁迟报、失联或出错，隔离区里有什么、为什么。", "Who is late, silent or wrong; what is in quarantine and why."),
     (
-        Row(Words("来源", "Publishers"), (PUBLISHERS, RHYTHMS, DOOR, DUPLICATES)),
+        Row(Words("来源", "Publishers"), (PUBLISHERS, RHYTHMS, DOOR, DUPLICATES, TURNED_AWAY)),
         Row(Words("订阅", "Subscribers"), (READERS,)),
         Row(Words("隔离区", "Quarantine"), (CAUSES, RECORDS)),
         Row(Words("规则与发现", "Rules and findings"), (REJECTIONS, FINDINGS)),

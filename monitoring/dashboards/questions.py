@@ -93,6 +93,7 @@ QUESTIONS: tuple[Question, ...] = (
             quality.RHYTHMS,
             quality.CAUSES,
             quality.REJECTIONS,
+            quality.TURNED_AWAY,
             quality.DUPLICATES,
             quality.CONNECTORS,
             quality.CONNECTOR_FAULTS,

@@ -438,12 +438,26 @@ def test_partner_sees_its_scorecard_of_a_day_and_the_trend(enter: Enter, bureau:
     bureau.rows("UPDATE partner SET promised_s = 3600, promised_at = now() - interval '9 days' RETURNING 1")
     bureau.stage.send([life(datetime.now(UTC))[0]])  # once more
     bureau.stage.drained("history")
+    bureau.rows(
+        "INSERT INTO partner_refusal VALUES ('institute', date_trunc('hour', now()), 'contract_broken', 5),"
+        " ('other', date_trunc('hour', now()), 'rate_exceeded', 3) RETURNING 1"
+    )
     page = enter("institute", "/partners/institute")
     card = page.locator("section", has_text="Last 24 hours")
     for words in ("Rejected or quarantined", "Half of them arrived", "of 24 periods", "disbursed_above_contract"):
         expect(card).to_contain_text(words)
     trend = page.get_by_role("img", name=re.compile("The last 7 days: .* accepted, .* refused, [1-9]\\d* sent again"))
     expect(trend.locator("rect.refused")).to_have_count(1)
+    refused = page.locator("section", has_text="Refused by the gateway, 24 h")
+    expect(refused.locator("tbody tr")).to_have_text(re.compile("The event breaks its contract.*5"))
+    expect(page.locator("body")).not_to_contain_text("rate_exceeded")  # of the other
+    expect(trend.locator("rect.turned_away")).to_have_count(1)
+    expect(trend).to_have_attribute("aria-label", re.compile("5 refused by the gateway"))
+    refused.get_by_role("link", name="The event breaks its contract").click()
+    expect(page.locator("#main h1")).to_have_text("The event breaks its contract")
+    expect(page.locator("#main")).to_contain_text("contract_broken")
+    page.get_by_role("link", name="中文").click()
+    expect(page.locator("#main h1")).to_have_text("事件不符合数据契约")
     listed = enter("viewer", "/partners", language="zh-CN").locator("tbody tr", has_text="institute")
     expect(listed.locator("td[data-label='拒绝率，24 小时']")).to_contain_text("%")
 

@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 
 from gateway.console.pages import partners
 from gateway.console.pages.scores import late, score_section
-from gateway.console.queries import PartnerRow, Tally
-from gateway.console.scores import Kept, Refusal, Score, kept_of, last_day, score_of, trend
+from gateway.console.queries import TURNED_AWAY, PartnerRow, Tally
+from gateway.console.scores import Kept, Refusal, Score, kept_of, kinds_of, last_day, score_of, trend
 from gateway.console.words import Speech
 
 NOW = datetime(2026, 6, 10, 8, 30, tzinfo=UTC)
@@ -48,6 +48,17 @@ def test_score_of_nothing_claims_nothing() -> None:
     assert score_of([]).refused_share == 0.0
 
 
+def test_what_the_gateway_refused_stands_apart_by_kind_and_keeps_no_promise() -> None:
+    refused = [
+        tally(0, TURNED_AWAY, 3, "rate_exceeded"),
+        tally(7, TURNED_AWAY, 4, "contract_broken"),
+        tally(9, TURNED_AWAY, 2, "gone"),
+    ]
+    assert score_of([*DAY, *refused]) == score_of(DAY)._replace(turned_away=9)
+    assert kinds_of([*DAY, *refused]) == [("contract_broken", 4), ("rate_exceeded", 3), ("gone", 2)]
+    assert kept_of(refused, 3_600, NOW - timedelta(days=90), NOW) == Kept(0, 24)
+
+
 def test_last_day_ends_with_the_hour_under_way() -> None:
     assert [one.events for one in last_day([tally(0, "taken", 1), tally(23, "taken", 2), tally(24, "taken", 3)], NOW)] == [1, 2]
 
@@ -76,14 +87,19 @@ def test_lateness_is_told_by_the_class_that_it_is_within() -> None:
 def test_section_says_the_figures_and_what_the_chart_shows() -> None:
     promised_at = NOW - timedelta(days=90)
     row = PartnerRow("a", "A", ["publish:*"], ["/partners/a"], 1, 1, 0, None, 3_600, promised_at, NOW, False)
-    told = score_section(SAY, row, [*DAY, tally(40, "taken", 12_000)])
+    refused = [tally(1, TURNED_AWAY, 30, "contract_broken"), tally(1, TURNED_AWAY, 1, "of_tomorrow")]
+    told = score_section(SAY, row, [*DAY, *refused, tally(40, "taken", 12_000)])
     for words in ("40, 32.0 %", "within 10 s", "within 5 min", "in 3 of 24 periods", "data_invalid", "12k"):
         assert words in told, words
-    assert "2026-06-10: 85 accepted, 40 refused, 7 sent again" in told
-    assert "12,000 accepted, 0 refused, 0 sent again" in told
-    chinese = score_section(Speech("zh", SHANGHAI, NOW), row, DAY)
+    assert "2026-06-10: 85 accepted, 40 refused, 7 sent again, 31 refused by the gateway" in told
+    assert "12,000 accepted, 0 refused, 0 sent again, 0 refused by the gateway" in told
+    assert '<a href="/console/problems/contract_broken">The event breaks its contract</a>' in told
+    assert "<code>of_tomorrow</code>" in told
+    assert "problems/of_tomorrow" not in told
+    chinese = score_section(Speech("zh", SHANGHAI, NOW), row, [*DAY, *refused])
+    assert '<a href="/console/problems/contract_broken">事件不符合数据契约</a>' in chinese
     assert "24 个周期中的 3 个" in chinese
-    assert "2026-06-10：接受 85，拒绝 40，重复 7" in chinese
+    assert "2026-06-10：接受 85，拒绝 40，重复 7，网关拒收 31" in chinese
 
 
 def test_list_counts_each_event_for_its_partner_once() -> None:

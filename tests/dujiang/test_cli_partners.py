@@ -64,6 +64,23 @@ class TestOnServices:
             process.terminate()
             assert process.wait(20) == 0
 
+    @pytest.fixture
+    def refusing(self, stage: Any) -> Iterator[None]:
+        """After the gateway has ended, what it refused last is stored."""
+        yield
+        kinds = stage.rows("SELECT partner, problem, events FROM v_partner_refusal ORDER BY 2")
+        assert kinds == [("institute-7", "contract_broken", 1), ("institute-7", "right_missing", 2)]
+
+    @pytest.mark.usefixtures("refusing")
+    def test_what_a_partner_is_refused_is_counted_until_the_gateway_ends(self, gateway: str, stage: Any, on_stage: Cli) -> None:
+        assert on_stage(*ADD).status == 0
+        token = on_stage("partners", "token", "institute-7", "--json").rows[0]["token"]
+        assert post(gateway, EVENT | {"source": "/partners/x"}, token)[0] == 403
+        stage.until(lambda: stage.rows("SELECT events FROM v_partner_refusal") == [(1,)])
+        assert post(gateway, EVENT | {"source": "/partners/x"}, token)[0] == 403
+        assert post(gateway, EVENT | {"data": {}}, token)[0] == 422
+        assert post(gateway, EVENT | {"data": {}}, None)[0] == 401
+
     def test_partner_publishes_once_and_is_shut_out_once_revoked(self, gateway: str, stage: Any, on_stage: Cli) -> None:
         assert on_stage(*ADD).status == 0
         token = on_stage("partners", "token", "institute-7", "--json").rows[0]

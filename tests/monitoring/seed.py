@@ -244,6 +244,10 @@ def _partners(cursor: Cursor[Any]) -> None:
             " VALUES (%s, %s, '{publish:*}', %s, 1, 1, 1, 'tests')",
             (partner, partner.title(), [source]),
         )
+    cursor.execute(
+        "INSERT INTO partner_refusal VALUES ('late', date_trunc('hour', now()), 'contract_broken', 7),"
+        " ('institute', date_trunc('hour', now()), 'rate_exceeded', 2)"
+    )
 
 
 def _subscriptions(cursor: Cursor[Any], now: datetime) -> None:

@@ -119,7 +119,7 @@ def test_a_table_leads_from_an_entity_to_its_story() -> None:
 def test_links_to_the_console_name_pages_that_it_has() -> None:
     text = "".join(as_json(dashboard) for dashboard in DASHBOARDS)
     named = set(re.findall(r"\$\{console:raw\}/([a-z]*)", text))
-    assert named <= {path for _, path in PAGES} | {"search"}
+    assert named <= {path for _, path in PAGES} | {"search", "problems"}
     assert {"", "projects", "calls", "alerts", "quarantine", "way", "partners", "subscriptions"} <= named
 
 

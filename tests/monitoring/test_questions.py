@@ -101,6 +101,13 @@ SQL_ANSWERS: list[tuple[Panel, list[dict[str, Any]]]] = [
         quality.REJECTIONS,
         [{"step": "projects", "reason": "extension_too_late", "event_source": "/partners/late", "events": 1}],
     ),
+    (
+        quality.TURNED_AWAY,
+        [
+            {"partner": "late", "problem": "contract_broken", "events": 7},
+            {"partner": "institute", "problem": "rate_exceeded", "events": 2},
+        ],
+    ),
     (quality.FILES, [{"connector": "gtr", "name": "projects.csv", "rows_done": 12}]),
     (pipeline.OLDEST_PARKED, [{}]),
 ]

@@ -38,6 +38,7 @@ VIEWS = tuple(
         "0021_backfills_are_works",
         "0022_reading_partners",
         "0024_scorecards",
+        "0026_refusals",
     )
     for view in import_module(f"migrations.versions.{migration}").VIEWS
 )

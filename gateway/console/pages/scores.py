@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from gateway import catalogue
 from gateway.console import queries
-from gateway.console.markup import Child, Markup, join, tag
+from gateway.console.markup import Child, Markup, join, link, tag
 from gateway.console.pieces import Head, badge, facts, section, table
 from gateway.console.queries import PartnerRow, Tally
-from gateway.console.scores import Day, Score, kept_of, last_day, score_of, trend
+from gateway.console.scores import Day, Score, kept_of, kinds_of, last_day, score_of, trend
 from gateway.console.words import Speech, number
 
 _WIDTH, _HEIGHT, _TOP, _FOOT = 364, 168, 18, 20
@@ -19,7 +20,7 @@ _LATE_MAX_S = 2_592_000
 
 
 def score_section(say: Speech, row: PartnerRow, tallies: Sequence[Tally]) -> Markup:
-    """The last day, why events were refused in it, and the trend."""
+    """The last day, why events were refused in it, what did not pass the gateway, and the trend."""
     day = last_day(tallies, say.now)
     score = score_of(day)
     causes = [
@@ -27,6 +28,8 @@ def score_section(say: Speech, row: PartnerRow, tallies: Sequence[Tally]) -> Mar
         for cause in score.causes
     ]
     heads = (Head(say("score.what")), Head(say("cause")), Head(say("events"), True))
+    kinds = [(_kind(say, slug), tag("code", slug), number(events)) for slug, events in kinds_of(day)]
+    kind_heads = (Head(say("problem")), Head(say("problem.slug")), Head(say("events"), True))
     days = trend(tallies, say.now, say.zone)
     return join(
         section(
@@ -39,10 +42,16 @@ def score_section(say: Speech, row: PartnerRow, tallies: Sequence[Tally]) -> Mar
                     (say("score.late_half"), late(say, score.late_p50_s)),
                     (say("score.late_most"), late(say, score.late_p95_s)),
                     (say("score.promise"), _promise(say, row, day, say.now)),
+                    (say("score.turned_away"), number(score.turned_away)),
                 )
             ),
             table(say("score.causes"), heads, causes, empty=say("score.causes_none")),
             note=say("score_note"),
+        ),
+        section(
+            say("turned_away", hours=queries.SCORE_HOURS),
+            table(say("turned_away", hours=queries.SCORE_HOURS), kind_heads, kinds, empty=say("turned_away_none")),
+            note=say("turned_away_note"),
         ),
         section(say("trend", days=queries.SCORE_DAYS), _legend(say), _chart(say, days), id_="trend"),
     )
@@ -76,17 +85,23 @@ def _promise(say: Speech, row: PartnerRow, day: Sequence[Tally], now: datetime) 
     return say("score.kept", kept=kept.kept, periods=kept.periods) if kept.periods else None
 
 
+def _kind(say: Speech, slug: str) -> Child:
+    """By its title, which leads to what it means; one of a later gateway by its slug alone."""
+    kind = catalogue.KINDS.get(slug)
+    return slug if kind is None else link(kind.title.in_language(say.language), "problems", slug)
+
+
 def _legend(say: Speech) -> Markup:
     items = [tag("li", tag("span", class_=f"swatch {part}", aria_hidden="true"), say(f"trend.{part}")) for part in _PARTS]
     return tag("ul", items, class_="legend")
 
 
-_PARTS = ("accepted", "refused", "duplicate")
+_PARTS = ("accepted", "refused", "duplicate", "turned_away")
 
 
-def _parts(score: Score) -> tuple[int, int, int]:
+def _parts(score: Score) -> tuple[int, int, int, int]:
     """In the order of _PARTS."""
-    return score.accepted, score.rejected + score.quarantined, score.duplicates
+    return score.accepted, score.rejected + score.quarantined, score.duplicates, score.turned_away
 
 
 def _chart(say: Speech, days: Sequence[Day]) -> Markup:
@@ -127,7 +142,7 @@ def _in_words(say: Speech, days: Sequence[Day]) -> str:
     """The chart for those who cannot see it."""
     told = []
     for day in days:
-        accepted, refused, duplicates = _parts(day.score)
+        accepted, refused, duplicates, turned_away = _parts(day.score)
         told.append(
             say(
                 "trend_day",
@@ -135,6 +150,7 @@ def _in_words(say: Speech, days: Sequence[Day]) -> str:
                 accepted=number(accepted),
                 refused=number(refused),
                 duplicates=number(duplicates),
+                turned_away=number(turned_away),
             )
         )
     return f"{say('trend', days=queries.SCORE_DAYS)}: {'; '.join(told)}"

@@ -49,7 +49,7 @@ from gateway.console.queries.projects import (
 )
 from gateway.console.queries.quarantine import Cause, HeldFilter, HeldRow, HeldSheet, causes, held, kept_held
 from gateway.console.queries.rows import FOUND_MAX, LIST_MAX, Page
-from gateway.console.queries.scores import SCORE_DAYS, SCORE_HOURS, Tally, day_tallies, tallies
+from gateway.console.queries.scores import SCORE_DAYS, SCORE_HOURS, TURNED_AWAY, Tally, day_tallies, tallies, turned_away
 from gateway.console.queries.search import Found, FoundEvent, find_events, find_key, find_words, kept_found
 from gateway.console.queries.story import STORY_EVENTS_MAX, kept_events
 from gateway.console.queries.subscriptions import (
@@ -85,6 +85,7 @@ __all__ = [
     "SOURCES_MAX",
     "STORY_EVENTS_MAX",
     "TICK_S",
+    "TURNED_AWAY",
     "AlertFilter",
     "AlertRow",
     "Assignment",
@@ -155,5 +156,6 @@ __all__ = [
     "subscription",
     "subscriptions",
     "tallies",
+    "turned_away",
     "works",
 ]

@@ -1,4 +1,5 @@
-"""What came of a source, by the hour, out of the copy that a pass keeps fresh (sinks/status/reading.py)."""
+"""What came of a source, by the hour, out of the copy that a pass keeps fresh (sinks/status/reading.py); and what the gateway
+refused of a partner (gateway/refusals.py)."""
 
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -10,10 +11,14 @@ from gateway.console.queries.rows import rows
 SCORE_DAYS: Final = 7
 SCORE_HOURS: Final = 24
 TALLIES_MAX: Final = 50_000
+TURNED_AWAY: Final = "turned_away"
 
 
 class Tally(NamedTuple):
-    """Events of one hour and outcome (taken, duplicate, rejected, quarantined). late_s: taken less late than this."""
+    """Events of one hour and outcome: taken, duplicate, rejected, quarantined, by a source; TURNED_AWAY, which have none.
+
+    late_s: taken less late than this.
+    """
 
     source: str
     hour: datetime
@@ -35,6 +40,18 @@ def tallies(cursor: Cursor[Any], source: str) -> list[Tally]:
                   AND hour > now() - interval '{SCORE_DAYS} days'
             GROUP BY hour, outcome, reason, late_s LIMIT {TALLIES_MAX}""",  # noqa: S608 - our own constants
         {"source": source},
+    )
+
+
+def turned_away(cursor: Cursor[Any], partner_id: str) -> list[Tally]:
+    """Of SCORE_DAYS and the day under way, what the gateway refused of a partner; `reason` is the problem's slug."""
+    return rows(
+        cursor,
+        Tally,
+        f"""SELECT '' AS source, hour, '{TURNED_AWAY}' AS outcome, problem AS reason, 0 AS late_s, events
+            FROM v_partner_refusal
+            WHERE partner = %(partner)s AND hour > now() - interval '{SCORE_DAYS} days' LIMIT {TALLIES_MAX}""",  # noqa: S608
+        {"partner": partner_id},
     )
 
 

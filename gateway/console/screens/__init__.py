@@ -15,6 +15,7 @@ from gateway.console.screens.calls import CallScreens
 from gateway.console.screens.house import House
 from gateway.console.screens.now import NowScreens
 from gateway.console.screens.partners import PartnerScreens
+from gateway.console.screens.problems import ProblemScreens
 from gateway.console.screens.projects import ProjectScreens, kept_board, kept_projects
 from gateway.console.screens.quarantine import QuarantineScreens
 from gateway.console.screens.search import SearchScreens
@@ -31,6 +32,7 @@ SUBJECTS = (
     WayScreens,
     WorkScreens,
     PartnerScreens,
+    ProblemScreens,
     SubscriptionScreens,
     SearchScreens,
 )

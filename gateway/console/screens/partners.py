@@ -56,6 +56,7 @@ class PartnerScreens:
                     for source in partners.apart(rows[0].sources)
                     for tally in await self._house.views.read(lambda cursor, source=source: queries.tallies(cursor, source))  # type: ignore[misc]
                 ]
+                tallies += await self._house.views.read(lambda cursor: queries.turned_away(cursor, key))
                 credentials = await self._house.own.read(lambda cursor: queries.kept_credentials(cursor, key))
                 held = await self._house.views.read(lambda cursor: queries.subscriptions(cursor, SubscriptionFilter(), key))
                 return join(
