@@ -10,8 +10,7 @@ from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.engine import make_url
 
 import migrations
-
-MIGRATION_LOCK = 7_310_911
+from engine.locks import Number
 
 
 def engine_of(dsn: str) -> Engine:
@@ -28,7 +27,7 @@ def migrate(dsn: str) -> None:
     engine = engine_of(dsn)
     try:
         with engine.connect() as connection:
-            connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": MIGRATION_LOCK})
+            connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": Number.MIGRATION})
             connection.commit()  # the session holds the lock; each migration has a transaction of its own
             config = _config()
             config.attributes["connection"] = connection
@@ -36,7 +35,7 @@ def migrate(dsn: str) -> None:
                 command.upgrade(config, "head")
             finally:
                 connection.rollback()
-                connection.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": MIGRATION_LOCK})
+                connection.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": Number.MIGRATION})
                 connection.commit()
     finally:
         engine.dispose()

@@ -1,6 +1,6 @@
 """The way out "Kafka itself": a user and its rights for every subscription of protocol KAFKA, as the register has it.
 
-The register decides and the broker follows: `reconcile` makes it equal, however often it runs. One at a time (LOCK), each in
+The register decides and the broker follows: `reconcile` makes it equal, however often it runs. One at a time, each in
 the caller's transaction; what a crash leaves half done the next `reconcile` settles.
 """
 
@@ -14,13 +14,13 @@ from uuid import UUID
 from psycopg import Cursor
 
 from dujiang.kafka_access import Access, groups_of, rights_of, said, user_of
+from engine.locks import Number
 from engine.subscriptions import register
 from schemas.registry import Registry
 from schemas.subscriptions import Order, Subscription, state_at
 from schemas.subscriptions.model import Reason
 from schemas.subscriptions.whole_topics import Verdict, types_on, whole_topics
 
-LOCK: Final = 7_310_914
 PASSWORD_BYTES: Final = 32
 PAGE: Final = 500
 
@@ -129,7 +129,7 @@ class KafkaSubscribers:
 
     def _lock(self) -> None:
         """A reconciliation must not see a user whose subscription is about to be validated."""
-        self._cursor.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
+        self._cursor.execute("SELECT pg_advisory_xact_lock(%s)", (Number.KAFKA_SUBSCRIBERS,))
 
     def _found(self, subscription_id: UUID) -> Subscription:
         found = register.find(self._cursor, subscription_id, for_update=True)

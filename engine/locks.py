@@ -1,11 +1,23 @@
-"""Locks of the database by name, for work that only one process may do at a time. They end with their connection."""
+"""Locks of the database, for work that only one process may do at a time. They end with their connection or transaction."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from enum import IntEnum, unique
 from hashlib import blake2b
 from typing import Any
 
 from psycopg import Connection, OperationalError
+
+
+@unique  # two that share a number would wait for each other, one of them perhaps for a process's whole life
+class Number(IntEnum):
+    """Of locks that have no name, all in one place."""
+
+    MIGRATION = 7_310_911
+    PARTNERS = 7_310_912  # two commands at once: the count of tokens must hold
+    SUBSCRIPTIONS = 7_310_913  # two creations at once: the count must hold
+    DELIVERER = 7_310_914  # its place: the one that delivers holds it as long as it runs
+    KAFKA_SUBSCRIBERS = 7_310_915
 
 
 @contextmanager

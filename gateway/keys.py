@@ -18,8 +18,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from psycopg import Cursor
 
 from engine.clock import Clock
+from engine.locks import Number
 from gateway.directory import registered
-from gateway.partners import REGISTER_LOCK, PartnerRefused, refuse_unknown, rows
+from gateway.partners import PartnerRefused, refuse_unknown, rows
 from gateway.signed import KID, PartnerKey, PublicKey, algorithm_of, public_key
 from gateway.snapshot import Snapshot
 from gateway.store import Store
@@ -96,7 +97,7 @@ def add(
 ) -> list[str]:
     """Register all of them, or none; returns their kids. Raises PartnerRefused."""
     refuse_unknown(cursor, partner_id)
-    cursor.execute("SELECT pg_advisory_xact_lock(%s)", (REGISTER_LOCK,))
+    cursor.execute("SELECT pg_advisory_xact_lock(%s)", (Number.PARTNERS,))
     for key in keys:
         cursor.execute(
             "INSERT INTO partner_key (partner_id, kid, algorithm, jwk, added_at, added_by, expires_at)"

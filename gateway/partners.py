@@ -7,6 +7,7 @@ from typing import Any, Final, LiteralString
 
 from psycopg import Cursor
 
+from engine.locks import Number
 from gateway.admission import RESERVED_SOURCES
 from gateway.directory import TOKENS_MAX
 from gateway.identity import (
@@ -27,7 +28,6 @@ from schemas.subscriptions import ONLY
 NAME_CHARS_MAX: Final = 200
 EVERY_MIN: Final = timedelta(minutes=1)  # what a gateway heard is written some seconds later
 EVERY_MAX: Final = timedelta(days=366)
-REGISTER_LOCK: Final = 7_310_912  # two commands at once: the count of tokens must hold
 
 
 class PartnerRefused(Exception):
@@ -71,7 +71,7 @@ def issue(cursor: Cursor[Any], partner_id: str, scopes: Sequence[str], now: date
     """A new token: the only time that it is seen. Raises PartnerRefused."""
     _check_scopes(scopes)
     refuse_unknown(cursor, partner_id)
-    cursor.execute("SELECT pg_advisory_xact_lock(%s)", (REGISTER_LOCK,))
+    cursor.execute("SELECT pg_advisory_xact_lock(%s)", (Number.PARTNERS,))
     cursor.execute("SELECT count(*) FROM partner_token WHERE revoked_at IS NULL AND expires_at > %(now)s", {"now": now})
     if cursor.fetchall()[0][0] >= TOKENS_MAX:
         raise PartnerRefused(f"{TOKENS_MAX} tokens are in force, the most there may be; revoke those not used")

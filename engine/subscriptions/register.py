@@ -7,17 +7,17 @@ raises `revision`; whoever delivers reads the register every READ_EVERY_S, so a 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final, LiteralString
+from typing import Any, LiteralString
 from uuid import UUID
 
 from psycopg import Cursor, sql
 from psycopg.types.json import Jsonb
 
 from engine.audit import PLATFORM, act_as
+from engine.locks import Number
 from engine.subscriptions import snapshots
 from schemas.subscriptions import Basis, NotAllowed, Order, Place, Protocol, Start, Status, Subscription, after
 
-REGISTER_LOCK: Final = 7_310_913  # two creations at once: the count must hold
 _COLUMNS: LiteralString = (
     "subscription_id, owner, protocol, state, state_reason, state_by, state_since, validated_at, state_note, "
     "created_at, changed_at, revision, source, types, filters, sink, protocolsettings, config, "
@@ -105,7 +105,7 @@ def revisions(cursor: Cursor[Any]) -> dict[UUID, int]:
 
 def count(cursor: Cursor[Any], owner: str) -> tuple[int, int]:
     """(the owner's, all), under a lock until the transaction ends."""
-    cursor.execute("SELECT pg_advisory_xact_lock(%s)", (REGISTER_LOCK,))
+    cursor.execute("SELECT pg_advisory_xact_lock(%s)", (Number.SUBSCRIPTIONS,))
     cursor.execute("SELECT count(*) FILTER (WHERE owner = %s), count(*) FROM subscription", (owner,))
     own, everyone = cursor.fetchall()[0]
     return own, everyone
@@ -129,6 +129,14 @@ def move(
     if isinstance(status, NotAllowed):
         return status
     return found if status is found.status else replace_with(cursor, replace(found, status=status), now)
+
+
+def note(cursor: Cursor[Any], subscription_id: UUID, text: str) -> None:
+    """Why it still is as it is. Nothing that was ordered changes, so its revision does not."""
+    cursor.execute(
+        "UPDATE subscription SET state_note = %(text)s WHERE subscription_id = %(id)s AND state_note IS DISTINCT FROM %(text)s",
+        {"text": text, "id": subscription_id},
+    )
 
 
 def remove(cursor: Cursor[Any], subscription_id: UUID, owner: str) -> bool:

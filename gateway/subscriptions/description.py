@@ -66,7 +66,7 @@ def _subscription(sent: dict[str, Any]) -> dict[str, Any]:
         "reason": {"type": "string", "description": "why it is in this state: a stable code"},
         "state_by": {"type": "string", "enum": ["partner", "operator", "platform"]},
         "state_since": _INSTANT,
-        "note": {"type": "string", "description": "an operator's words"},
+        "note": {"type": "string", "description": "an operator's words, or why an endpoint did not consent yet"},
         "revision": {"type": "integer", "minimum": 1, "description": "also the ETag"},
         "created_at": _INSTANT,
         "changed_at": _INSTANT,

@@ -75,7 +75,8 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Where a subscription stands in its lifecycle, why, since when, and whose word that was. `note`: an operator's words."""
+    """Where a subscription stands in its lifecycle, why, since when, and whose word that was. `note`: an operator's words, or
+    why an endpoint did not consent yet."""
 
     state: State
     reason: Reason

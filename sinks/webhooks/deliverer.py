@@ -19,6 +19,7 @@ from engine.audit import PLATFORM, act_as
 from engine.clock import Clock
 from engine.database import Database
 from engine.errors import Fault
+from engine.locks import Number
 from engine.subscriptions import callbacks, deliveries, register, secrets
 from engine.subscriptions.callbacks import Consent
 from engine.subscriptions.secrets import Secret
@@ -35,7 +36,6 @@ from sinks.webhooks.log import KafkaLog
 from sinks.webhooks.schedule import Policy
 from sinks.webhooks.transport import Channel, Transport
 
-PLACE_LOCK: Final = 7_310_914
 STOP_S: Final = 5.0
 FRESH_S: Final = 5.0
 STUMBLE_S: Final = 10.0
@@ -311,9 +311,11 @@ class Deliverer:
         else:
             log.info("an endpoint did not consent", subscription=str(subscription.id), reason=answer.reason)
             is_over = asked.is_last or answer.is_final
+            note = f"{answer.reason}: {answer.message}"[:NOTE_CHARS_MAX]
             if is_over and not callbacks.holds(cursor, subscription.id, subscription.revision, now):
-                note = f"{answer.reason}: {answer.message}"[:NOTE_CHARS_MAX]
                 register.move(cursor, subscription.id, Order("disable", "validation_failed", "platform", note), now)
+            else:
+                register.note(cursor, subscription.id, note)
 
     # --- around ---
 
@@ -352,7 +354,7 @@ def _has_place(place: Database) -> bool:
         cursor.execute(
             "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND granted"
             " AND pid = pg_backend_pid()) OR pg_try_advisory_lock(%s)",
-            (PLACE_LOCK, PLACE_LOCK),
+            (Number.DELIVERER, Number.DELIVERER),
         )
         return bool(cursor.fetchall()[0][0])
 

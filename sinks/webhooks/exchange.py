@@ -19,7 +19,10 @@ from yarl import URL
 from sinks.webhooks.destinations import Address
 
 ANSWER_BYTES_MAX: Final = 16 * 1024  # of the body; a longer one is not read on, its status counts
-HEAD_BYTES_MAX: Final = 16 * 1024  # of status line and headers together
+HEAD_BYTES_MAX: Final = 16 * 1024  # of status line and headers together, of all interim answers, too
+FRAMING_BYTES_MAX: Final = 8 * ANSWER_BYTES_MAX  # behind the head: chunks of a byte each still fit, an endless trailer does not
+REQUEST_TIMEOUT: Final = 408
+INTERIM_MAX: Final = 8  # 100 Continue and the like
 KEEPALIVE_S: Final = 15.0  # receivers close what is idle for long
 # Seconds until the next address of a name is tried beside one that is silent (RFC 8305, 5).
 NEXT_ADDRESS_S: Final = 0.25
@@ -90,6 +93,7 @@ class Exchanges:
         self._idle: dict[tuple[str, int, bool], list[_Connection]] = {}
         self._all: set[_Connection] = set()
         self._sweep: asyncio.TimerHandle | None = None
+        self._is_closed = False
 
     async def ask(self, method: str, target: Target, headers: Mapping[str, str], body: bytes | None) -> Response:
         """Raises Unconnected, ConnectionLost, AnswerBroken, TimeoutError; ValueError for a header that is none."""
@@ -97,13 +101,18 @@ class Exchanges:
         request = f"{method}{target.head}{_lines(headers)}{length}\r\n".encode() + (body or b"")
         connection = self._kept(target)
         if connection is not None:
-            # Closed in the moment in which it was used, as happens to idle ones: once more, on a new one.
+            # Closed in the moment in which it was used, as happens to idle ones, or given up as idle: once more, on a new one.
             with contextlib.suppress(ConnectionLost):
-                return await self._on(connection, target, request)
+                response = await self._on(connection, target, request)
+                if response.status != REQUEST_TIMEOUT:
+                    return response
+        if self._is_closed:
+            raise ConnectionLost
         return await self._on(await self._connected(target), target, request)
 
     async def close(self) -> None:
-        """All connections."""
+        """All connections; nothing is sent any more."""
+        self._is_closed = True
         if self._sweep is not None:
             self._sweep.cancel()
         for connection in list(self._all):
@@ -186,7 +195,14 @@ class _Connection(asyncio.Protocol):
         self._limits = TimeLimits()
         self._is_closing = False
         self.idle_since_s = 0.0
-        self._begin_answer()
+        # The answer that comes:
+        self._came = 0  # bytes: of the head, then of what follows it
+        self._head_bytes = 0  # of its headers, those of interim answers included
+        self._interim = 0  # answers before it
+        self._headers: dict[str, str] = {}
+        self._status = 0
+        self._is_in_body = False
+        self._body = bytearray()
 
     @property
     def is_usable(self) -> bool:
@@ -223,13 +239,16 @@ class _Connection(asyncio.Protocol):
             return
         if self._waiting is None:
             if self._is_closing:
-                self._transport.close()
+                self._transport.abort()  # not `close`: under TLS that waits half a minute for the other side
             return
         if not self._is_in_body:
             if self._came > HEAD_BYTES_MAX:
                 self._fail(AnswerBroken("head too long"))
         elif was_in_head:
+            self._came = 0
             self._time_body()
+        elif self._came > FRAMING_BYTES_MAX:
+            self._fail(AnswerBroken("too much around the body"))
 
     def eof_received(self) -> None:
         """The other side has said all: the transport closes."""
@@ -242,7 +261,8 @@ class _Connection(asyncio.Protocol):
         if self._is_in_body and self._ends_with_connection and error is None:
             self._answer()
         else:
-            self._fail(AnswerBroken("ends in the middle") if self._came else ConnectionLost())
+            has_begun = self._came or self._is_in_body
+            self._fail(AnswerBroken("ends in the middle") if has_begun else ConnectionLost())
 
     # --- the parser's calls ---
 
@@ -251,6 +271,8 @@ class _Connection(asyncio.Protocol):
             self._is_closing = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if self._is_in_body:  # a trailer says nothing that counts here
+            return
         self._head_bytes += len(name) + len(value)
         if self._head_bytes > HEAD_BYTES_MAX:
             raise ValueError("head too long")
@@ -271,10 +293,14 @@ class _Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if self._waiting is None:
             return
-        if self._status < 200:  # 100 Continue and the like: the answer follows
-            self._begin_answer()
+        if not self._is_in_body:  # an interim answer; the other follows
+            self._interim += 1
+            if self._interim > INTERIM_MAX or self._status < 100:
+                raise ValueError("no end of interim answers")
+            self._headers.clear()
             return
-        if not self._parser.should_keep_alive():
+        # What the other side has not read yet would hold up what is sent next.
+        if not self._parser.should_keep_alive() or self._transport.get_write_buffer_size():
             self._is_closing = True
         self._answer()
 
@@ -283,7 +309,8 @@ class _Connection(asyncio.Protocol):
     def _begin_answer(self) -> None:
         self._came = 0
         self._head_bytes = 0
-        self._headers: dict[str, str] = {}
+        self._interim = 0
+        self._headers = {}
         self._status = 0
         self._is_in_body = False
         self._body = bytearray()
@@ -291,7 +318,8 @@ class _Connection(asyncio.Protocol):
     @property
     def _ends_with_connection(self) -> bool:
         """RFC 9112, 6.3: neither a length nor chunks say where it ends."""
-        return "content-length" not in self._headers and not self._headers.get("transfer-encoding", "").endswith("chunked")
+        coding = self._headers.get("transfer-encoding", "").lower()
+        return "content-length" not in self._headers and not coding.endswith("chunked")
 
     def _time_body(self) -> None:
         if self._timer is not None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import lru_cache
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from yarl import URL
 
@@ -30,7 +30,10 @@ from sinks.webhooks.handshake import PROBE_BODY, Granted, Pending, Refused, read
 from sinks.webhooks.schedule import Answer, answer_of
 
 SHOWN_CHARS_MAX: Final = 200
-LOOKUPS_MAX: Final = 8  # threads; a name server that does not answer holds one for each name
+# Threads: a name server that does not answer holds one for each name, and a partner may have a hundred of such names.
+LOOKUPS_MAX: Final = 128
+UNKNOWN_S: Final = 30.0  # a name that had no answer is not asked for again
+UNKNOWN_MAX: Final = 10_000
 URLS_MAX: Final = 10_000
 HEADERS: Final = {"User-Agent": "dujiang-webhooks/1", "Accept-Encoding": "identity"}
 
@@ -47,8 +50,12 @@ class SystemLookup:
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(LOOKUPS_MAX, thread_name_prefix="webhook-lookup")
         self._asked: dict[str, asyncio.Future[list[str]]] = {}
+        self._unknown: dict[str, tuple[float, tuple[Any, ...]]] = {}  # until when, and why; the oldest first
 
     async def __call__(self, host: str) -> Sequence[str]:
+        until_s, why = self._unknown.get(host, (0.0, ()))
+        if asyncio.get_running_loop().time() < until_s:
+            raise socket.gaierror(*why)
         asked = self._asked.get(host)
         if asked is None:
             asked = asyncio.get_running_loop().run_in_executor(self._threads, _addresses, host)
@@ -58,8 +65,12 @@ class SystemLookup:
 
     def _answered(self, host: str, asked: "asyncio.Future[list[str]]") -> None:
         self._asked.pop(host, None)
-        if not asked.cancelled():
-            asked.exception()  # whoever asked may have given up; then nobody else looks at it
+        self._unknown.pop(host, None)
+        # Whoever asked may have given up, and nobody else looks at it.
+        if not asked.cancelled() and isinstance(error := asked.exception(), OSError):
+            if len(self._unknown) >= UNKNOWN_MAX:
+                del self._unknown[next(iter(self._unknown))]
+            self._unknown[host] = asyncio.get_running_loop().time() + UNKNOWN_S, error.args
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)

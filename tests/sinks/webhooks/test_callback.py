@@ -130,6 +130,10 @@ def test_an_endpoint_is_not_given_up_while_an_address_that_it_was_named_holds(po
     post.in_transaction(lambda cursor: callbacks.offer(cursor, subscription, known.revision, token, None, ends))
     post.in_transaction(lambda cursor: deliverer._note_answer(known, asked, refused, cursor))
     assert _state(post, subscription)[0] == "pending_validation"
+    waiting = post.in_transaction(lambda cursor: register.find(cursor, subscription))
+    assert (waiting.status.note, waiting.revision) == ("origin_missing: no", known.revision)
+    told = "SELECT count(*) FROM audit_entry WHERE after ->> 'state_note' IS NOT NULL AND after ? 'state'"
+    assert post.stage.rows(told) == [(0,)]  # no notice: its state is the same
     post.in_transaction(lambda cursor: callbacks.forget(cursor, subscription))
     post.in_transaction(lambda cursor: deliverer._note_answer(known, asked, refused, cursor))
     assert _state(post, subscription)[:2] == ("disabled", "validation_failed")

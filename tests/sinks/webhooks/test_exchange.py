@@ -3,9 +3,11 @@
 import asyncio
 import ipaddress
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from pathlib import Path
+from typing import TypeVar, cast
 
 import pytest
+import uvloop
 from yarl import URL
 
 from sinks.webhooks import exchange as module
@@ -21,6 +23,7 @@ from sinks.webhooks.exchange import (
     Unconnected,
     target_of,
 )
+from tests.sinks.webhooks.test_sender import _tls
 
 T = TypeVar("T")
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -247,3 +250,132 @@ def test_nobody_there_names_the_cause() -> None:
     with pytest.raises(Unconnected) as caught:
         _run(Server(OK), ask)
     assert isinstance(caught.value.__cause__, ConnectionRefusedError)
+
+
+# --- who would hold up others ---
+
+
+async def _endless(writer: asyncio.StreamWriter, piece: bytes) -> None:
+    while not writer.is_closing():
+        writer.write(piece)
+        await writer.drain()
+
+
+class Flood(Server):
+    """Says `first`, then `piece` without end."""
+
+    def __init__(self, first: bytes, piece: bytes) -> None:
+        super().__init__(first)
+        self._piece = piece
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(bytes(self.answers[0] or b""))
+            await _endless(writer, self._piece)
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            return
+        finally:
+            writer.close()
+
+
+@pytest.mark.parametrize(
+    ("first", "piece"),
+    [
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 1_000),
+        (b"HTTP/1.1 103 Early Hints\r\n", b"Link: </a>\r\n" * 1_000),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX", b"x" * 10_000),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: ", b"x" * 10_000),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", b"X: y\r\n" * 1_000),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;", b"x" * 10_000),
+        (b"HTTP/1.1 200 OK\r\nX", b"x" * 10_000),
+    ],
+)
+def test_an_answer_without_end_is_broken_long_before_its_time_is_up(first: bytes, piece: bytes) -> None:
+    with pytest.raises(AnswerBroken):  # and no TimeoutError
+        _run(Flood(first, piece), lambda exchanges, target: exchanges.ask("POST", target, {}, b"x"))
+
+
+def test_a_trailer_says_nothing_that_counts() -> None:
+    found = _ask(b"HTTP/1.1 503 No\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nRetry-After: 86400\r\n\r\n")
+    assert (found.status, "retry-after" in found.headers) == (503, False)
+
+
+def test_a_cut_answer_is_broken_however_its_coding_is_written() -> None:
+    with pytest.raises(AnswerBroken):
+        _ask(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: CHUNKED\r\n\r\n5\r\nhal", closes=True)
+
+
+def test_a_kept_connection_that_was_given_up_as_idle_is_replaced() -> None:
+    """RFC 9110, 15.5.9: the request may go once more, on another connection."""
+
+    async def twice(exchanges: Exchanges, target: Target) -> list[int]:
+        return [(await exchanges.ask("POST", target, {}, b"x")).status for _ in range(2)]
+
+    assert _run(Server(OK, b"HTTP/1.1 408 Idle\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", OK), twice) == [200, 200]
+
+
+def test_a_connection_whose_request_is_not_read_yet_is_not_kept() -> None:
+    class Early(Server):
+        async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            self.writers.append(writer)
+            try:
+                await reader.readuntil(b"\r\n\r\n")
+                writer.write(b"HTTP/1.1 413 Large\r\nContent-Length: 0\r\n\r\n")
+                await asyncio.sleep(5)
+            except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+                return
+            finally:
+                writer.close()
+
+    async def twice(exchanges: Exchanges, target: Target) -> list[int]:
+        return [(await exchanges.ask("POST", target, {}, b"x" * 20_000_000)).status for _ in range(2)]
+
+    server = Early(OK)
+    assert _run(server, twice) == [413, 413]
+    assert len(server.writers) == 2
+
+
+def test_after_the_end_nothing_is_sent_again() -> None:
+    async def ended(exchanges: Exchanges, target: Target) -> None:
+        assert (await exchanges.ask("POST", target, {}, b"1")).status == 200
+        asking = asyncio.create_task(exchanges.ask("POST", target, {}, b"2"))
+        await asyncio.sleep(0.1)
+        await exchanges.close()
+        with pytest.raises(ConnectionLost):
+            await asking
+        await asyncio.sleep(0.1)
+
+    server = Server(OK, [b""] * 20)
+    _run(server, ended)
+    assert len(server.heard) == 2
+
+
+def test_a_connection_that_is_not_kept_is_gone_at_once_though_the_other_side_lingers(tmp_path: Path) -> None:
+    """Under TLS `close` would wait for the other side's word, with a descriptor each."""
+    server_tls, client_tls = _tls(tmp_path, "hook.example.org")
+    lingering: list[asyncio.Transport] = []
+
+    class Lingering(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            lingering.append(cast(asyncio.Transport, transport))
+
+        def data_received(self, _: bytes) -> None:
+            lingering[-1].write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+            lingering[-1].pause_reading()  # it never answers to our close
+
+    async def run() -> int:
+        loop = asyncio.get_running_loop()
+        listening = await loop.create_server(Lingering, "127.0.0.1", 0, ssl=server_tls)
+        port = listening.sockets[0].getsockname()[1]
+        exchanges = Exchanges(_here, LIMITS, client_tls)
+        target = target_of(URL(f"https://hook.example.org:{port}/"), {})
+        for _ in range(5):
+            assert (await exchanges.ask("POST", target, {}, b"x")).status == 200
+        await asyncio.sleep(0.1)
+        held = len(exchanges._all)
+        await exchanges.close()
+        listening.close()
+        return held
+
+    assert uvloop.run(run()) == 0

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import ipaddress
+import socket
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -16,6 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from engine.clock import SystemClock
+from sinks.webhooks import sender as sender_module
 from sinks.webhooks.destinations import Rules
 from sinks.webhooks.exchange import ANSWER_BYTES_MAX, TimeLimits
 from sinks.webhooks.handshake import Granted, Refused
@@ -296,6 +298,35 @@ def test_a_name_server_that_is_silent_costs_one_attempt_its_time() -> None:
 
     started_s = time.monotonic()
     assert _bounded(_post(Receiver(b""), host="hook.example.org", lookup=silent), started_s) == Answer("timeout")
+
+
+def test_names_that_nobody_answers_for_hold_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A resolver needs ten seconds for each, and a partner may have a hundred of them."""
+    asked: list[str] = []
+
+    def getaddrinfo(host: str, *_: object, **__: object) -> list[object]:
+        asked.append(host)
+        if host.startswith("dead"):
+            time.sleep(1.5)
+            raise socket.gaierror(socket.EAI_AGAIN, "nobody answers")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0))]
+
+    monkeypatch.setattr(sender_module, "_addresses", lambda host: [str(one[4][0]) for one in getaddrinfo(host)])  # type: ignore[index]
+
+    async def ask(sender: Sender, url: str) -> list[Answer]:
+        port = url.rsplit(":", 1)[1].split("/")[0]
+        dead = [asyncio.create_task(sender.post(f"http://dead{index}.example.org:{port}/", BODY, {})) for index in range(100)]
+        await asyncio.sleep(0.05)
+        found = [await sender.post(url, BODY, {}) for _ in range(3)]
+        assert {(await one).outcome for one in dead} == {"timeout"}
+        await asyncio.sleep(1.5)
+        return [*found, await sender.post(f"http://dead7.example.org:{port}/", BODY, {})]
+
+    receiver = Receiver(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+    *found, again = _run(receiver, ask, host="hook.example.org")
+    assert found == [Answer("acknowledged", 200)] * 3
+    assert again.outcome == "unreachable"  # at once, out of memory
+    assert asked.count("dead7.example.org") == 1
 
 
 def test_a_certificate_of_another_host_or_nobody_is_refused(tmp_path: Path) -> None:
