@@ -45,6 +45,7 @@ LOOKS = ("page, first look", "page, kept")
 MEDIANS_MS_MAX = {"panel": 200.0} | dict.fromkeys(LOOKS, 1_000.0)  # a question is a part of a page
 PASSWORD = "a password of benchmarks"  # noqa: S105 - of a schema that ends with the run
 PROJECT, CALL = "P-0000777", "C-77"
+ENDS = {("research.project.event", partition): 1_007 for partition in range(12)}  # of the log, as seeded positions stand before
 # As monitoring/postgres/reader.sh sets them for Grafana.
 SETTINGS = ("SET statement_timeout = '10s'", "SET max_parallel_workers_per_gather = 0", "SET jit = off")
 
@@ -71,6 +72,10 @@ QUESTIONS: dict[str, Callable[[Cursor[Any]], object]] = {
     "calls: open": lambda cursor: queries.calls(cursor, CallFilter(phase="open")),
     "calls: by words": lambda cursor: queries.calls(cursor, CallFilter(words="programme 7")),
     "call: one": lambda cursor: queries.call(cursor, CALL),
+    "way: ways out": lambda cursor: queries.kept_ways_out(cursor, ENDS),
+    "way: partners of one": lambda cursor: queries.kept_out_partners(cursor, "HTTP", ENDS),
+    "way: the worst of one": lambda cursor: queries.kept_outs(cursor, "HTTP", "", ENDS),
+    "way: those of a partner": lambda cursor: queries.kept_outs(cursor, "HTTP", seeded.PARTNER, ENDS),
     "works: list": queries.works,
     "partners: their last day": queries.day_tallies,
     "partner: its scorecard": lambda cursor: queries.tallies(cursor, seeded.SOURCE),
@@ -106,6 +111,7 @@ PAGES = (
     "/quarantine",
     "/way",
     "/way/step/projects",
+    "/way/out/HTTP",
     "/way/topic/research.project.event",
     "/calls",
     f"/calls/{CALL}",

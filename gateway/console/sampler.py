@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -110,6 +110,19 @@ class Sampler:
             rate = None if earlier is None or span_s <= 0 else max(0.0, (account.published - account.lag - earlier) / span_s)
             found.append(Flow(account, rate))
         return found
+
+    def inflow(self) -> dict[str, float]:
+        """Records a second that each topic took since the oldest look that is kept; empty until it is known."""
+        if not self._samples:
+            return {}
+        last, first = self._samples[-1], self._samples[0]
+        span_s = last.at_s - first.at_s
+        if span_s <= 0 or last.ends is None or first.ends is None:
+            return {}
+        found: dict[str, float] = defaultdict(float)
+        for place, end in last.ends.items():
+            found[place[0]] += max(0, end - first.ends.get(place, end)) / span_s
+        return dict(found)
 
 
 class LogEnds:

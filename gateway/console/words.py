@@ -8,6 +8,7 @@ from gateway.console.vocabulary.alerts import SILENCES
 from gateway.console.vocabulary.calls import CALLS
 from gateway.console.vocabulary.scores import SCORES
 from gateway.console.vocabulary.subscriptions import SUBSCRIPTIONS
+from gateway.console.vocabulary.ways_out import WAYS_OUT
 from gateway.console.vocabulary.works import WORKS
 from gateway.languages import Language, Text
 
@@ -232,8 +233,9 @@ WORDS: Final[dict[str, Text]] = {
         ("line", "line {line}", "第 {line} 行"),
         # way
         ("way.title", "Data's way", "数据去向"),
-        ("way_note", "From who sends to what is stored. On arrows: records a second; red: what waits where a step is behind.",
-         "从发布方到存储。箭头上为每秒记录数；红色为步骤落后时等待处理的记录数。"),
+        ("way_note", "From who sends to what is stored and who receives. On arrows: records a second; red: what waits"
+         " where a step or a subscription is behind.",
+         "从发布方到存储与接收单位。箭头上为每秒记录数；红色为步骤或订阅落后时等待处理的记录数。"),
         ("publishers", "Publishers", "发布方"),
         ("topics", "Topics", "主题"),
         ("steps", "Steps", "处理步骤"),
@@ -365,6 +367,7 @@ WORDS: Final[dict[str, Text]] = {
         *SILENCES,
         *SCORES,
         *SUBSCRIPTIONS,
+        *WAYS_OUT,
         *WORKS,
     )
 }  # fmt: skip

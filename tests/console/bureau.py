@@ -17,7 +17,7 @@ import psycopg
 from prometheus_client import CollectorRegistry
 
 from engine.subscriptions import deliveries, register
-from engine.subscriptions.deliveries import Plan, Planned, Settlement
+from engine.subscriptions.deliveries import Outcome, Plan, Planned, Settlement
 from gateway.console import users
 from gateway.console.rights import Role
 from monitoring.metrics import ReadingMetrics
@@ -128,27 +128,30 @@ def subscribed(cursor: psycopg.Cursor[Any], now: datetime, owner: str = "institu
     reader = Subscription(READER, other, "PULL", Status("enabled", "created", "partner", now, validated_at=now), now, now)
     register.add(cursor, reader, {place: 0})
     deliveries.plan(cursor, [Plan(HOOK, 0, 3, {place: 13}, [Planned(number, place, 9 + number) for number in (1, 2, 3)])])
-    for number, outcome, reason in ((1, "acknowledged", None), (2, "dead_lettered", "failed")):
-        settlement = Settlement(
-            subscription_id=HOOK,
-            number=number,
-            place=place,
-            offset=9 + number,
-            event_id=f"call-{number}",
-            event_source="/partners/bureau",
-            event_type=f"{PREFIX}research.call.announced.v1",
-            attempt=1,
-            failures=1,
-            started_at=now,
-            first_at=now,
-            duration_ms=70,
-            outcome=outcome,
-            reason=reason,
-            status=500 if reason else 200,
-            body=b"{}",
-            message="<b>they</b> answered 500" if reason else "",
-        )
-        deliveries.settle(cursor, [settlement])
+    deliveries.settle(cursor, [settlement(1, place, now, "acknowledged"), settlement(2, place, now, "dead_lettered", "failed")])
+
+
+def settlement(number: int, place: Place, now: datetime, outcome: Outcome, reason: str | None = None) -> Settlement:
+    """How the first attempt at a delivery of HOOK ended."""
+    return Settlement(
+        subscription_id=HOOK,
+        number=number,
+        place=place,
+        offset=9 + number,
+        event_id=f"call-{number}",
+        event_source="/partners/bureau",
+        event_type=f"{PREFIX}research.call.announced.v1",
+        attempt=1,
+        failures=1,
+        started_at=now,
+        first_at=now,
+        duration_ms=70,
+        outcome=outcome,
+        reason=reason,
+        status=500 if reason else 200,
+        body=b"{}",
+        message="<b>they</b> answered 500" if reason else "",
+    )
 
 
 @contextmanager

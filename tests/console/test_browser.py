@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,9 @@ import psycopg
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.console.bureau import HOOK, PASSWORD, READER, TITLE, Bureau, broken, firing, life
+from engine.subscriptions import deliveries
+from schemas.subscriptions import Place
+from tests.console.bureau import HOOK, PASSWORD, READER, TITLE, Bureau, broken, firing, life, settlement
 from tests.console.conftest import WAIT_MS
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
@@ -30,6 +32,7 @@ PAGES = (
     "/way",
     "/way/topic/research.project.event",
     "/way/step/projects",
+    "/way/out/HTTP",
     "/works",
     "/search?q=pump",
     "/partners",
@@ -393,6 +396,79 @@ def test_partners_user_orders_for_its_own_subscription_alone(enter: Enter, burea
     page.get_by_role("button", name="Send again").click()
     expect(page.get_by_text("1 are sent again, under their old numbers.")).to_be_visible()
     expect(page.locator(".news")).to_contain_text("institute")
+
+
+@pytest.fixture
+def ill(bureau: Bureau) -> Iterator[None]:
+    """Beside the bureau's own: a broker that takes nothing, far behind; 40 partners with a webhook each, one disabled."""
+    bureau.rows(
+        """INSERT INTO subscription (subscription_id, owner, protocol, types, filters, protocolsettings, config, start_at,
+               state, state_reason, state_by, state_since, created_at, changed_at)
+           SELECT gen_random_uuid(), owner, protocol, '{}', '[]', '{}', '{}', 'now', state, reason,
+                  'platform', now(), now(), now()
+           FROM (SELECT 'ill-' || n AS owner, 'HTTP' AS protocol, CASE n WHEN 7 THEN 'disabled' ELSE 'enabled' END AS state,
+                        CASE n WHEN 7 THEN 'endpoint_failing' ELSE 'validated' END AS reason FROM generate_series(1, 40) n
+                 UNION ALL SELECT 'ill-broker', 'MQTT5', 'enabled', 'validated') AS wanted RETURNING 1"""
+    )
+    bureau.rows(
+        "INSERT INTO subscription_progress (subscription_id, failures_in_row, failing_since)"
+        " SELECT subscription_id, CASE protocol WHEN 'MQTT5' THEN 10 ELSE 0 END, now() - interval '2 hours' FROM subscription"
+        " WHERE owner LIKE 'ill-%%' RETURNING 1"
+    )
+    bureau.rows(
+        "INSERT INTO subscription_position (subscription_id, topic, partition, start_offset, next_offset)"
+        " SELECT subscription_id, 'research.project.event', n, 0, 0 FROM subscription, generate_series(0, 11) n"
+        " WHERE owner = 'ill-broker' RETURNING 1"
+    )
+    yield
+    bureau.rows("DELETE FROM subscription WHERE owner LIKE 'ill-%%' RETURNING 1")
+
+
+def test_ways_out_stand_behind_their_topics_and_lead_to_the_worst_subscription(enter: Enter, bureau: Bureau, ill: None) -> None:
+    page = enter("viewer", "/way")
+    drawn = page.locator("svg.way")
+    expect(drawn.locator("a.out")).to_have_count(3)  # however many partners
+    expect(drawn.locator("a.out", has_text="Webhooks")).to_contain_text("41 subscriptions")
+    expect(drawn.locator("g.out.bad", has_text="1 failing")).to_contain_text("1 partners")
+    expect(drawn.locator("g.out.bad", has_text="1 disabled")).to_contain_text("41 partners")
+    ((records,),) = bureau.rows("SELECT count(*) FROM event_history WHERE topic = 'research.project.event'")
+    row = page.get_by_role("row", name="MQTT brokers")
+    unread = int(row.locator("td[data-label=Unread]").inner_text())
+    assert unread > records  # what is quarantined is in the log, too
+    expect(drawn.locator("text.lag", has_text=f"+{unread}")).to_have_count(1)
+    expect(page.get_by_role("row", name="Pull by cursor")).to_contain_text("no trouble")
+
+    page.goto(f"{bureau.url}/way/topic/research.project.event")
+    expect(page.locator(".facts")).to_contain_text("MQTT brokers 1")
+
+    page.goto(f"{bureau.url}/way")
+    page.get_by_role("link", name="Webhooks").first.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_have_text("Webhooks")
+    worst = page.locator("table", has=page.locator("caption", has_text="Subscriptions, the worst first")).locator("tbody tr")
+    expect(worst).to_have_count(41)
+    expect(worst.first).to_contain_text("ill-7")
+    expect(worst.first).to_contain_text("its endpoint failed for days")
+    page.get_by_role("link", name="institute", exact=True).first.click()
+    expect(page.locator("h2", has_text="Subscriptions of institute, the worst first")).to_be_visible()
+    expect(worst).to_have_count(0)
+    page.locator("section:last-of-type tbody").get_by_role("link", name="institute", exact=True).click()
+    assert page.url == f"{bureau.url}/subscriptions/{HOOK}"
+
+
+def test_what_a_deliverer_sends_stands_on_the_arrow_to_the_agencies(enter: Enter, bureau: Bureau) -> None:
+    now = datetime.now(UTC)
+    place = Place("research.call.event", 0)
+    with psycopg.connect(bureau.stage.dsn) as connection, connection.cursor() as cursor:
+        deliveries.settle(cursor, [settlement(number, place, now, "acknowledged") for number in range(100, 160)])
+    page = enter("viewer", "/way", language="zh-CN")
+    sent = page.get_by_role("row", name="Webhook 推送").locator("td[data-label=每秒确认]")
+    expect(sent).to_have_text("2.0")
+    expect(page.locator("svg.way text", has_text="2.0").first).to_be_visible()
+
+
+def test_a_way_out_that_there_is_not_is_said_to_be_missing(enter: Enter) -> None:
+    expect(enter("viewer", "/way/out/FAX").locator(".notice.warn")).to_contain_text("No Way out with the id FAX")
 
 
 def test_work_shows_how_far_it_is_and_is_asked_to_stop(enter: Enter, bureau: Bureau) -> None:

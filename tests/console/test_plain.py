@@ -15,14 +15,14 @@ from engine.errors import TransientFault
 from engine.ledger import Account
 from gateway.console import markup, pieces
 from gateway.console.deeds import SILENCE_DAYS_MAX
-from gateway.console.pages import now, partners, projects, way
+from gateway.console.pages import now, partners, projects, way, ways_out
 from gateway.console.pages.alerts import SILENCE_HOURS
 from gateway.console.pages.quarantine import line_of, pretty_json
 from gateway.console.pages.way import Part
-from gateway.console.queries import Beat, Cause, Column, Needs, PartnerRow
+from gateway.console.queries import Beat, Branch, Cause, Column, Needs, PartnerRow, Sent, WayOut, WaysOut
 from gateway.console.reads import FRESH_S, REST, REST_S_MAX, Kept
 from gateway.console.rights import Role
-from gateway.console.sampler import Flow, Sampler
+from gateway.console.sampler import BEHIND_S, Flow, Sampler
 from gateway.console.sign_in import _inside
 from gateway.console.story import StoredEvent
 from gateway.console.words import WORDS, Speech
@@ -177,6 +177,47 @@ def test_step_leads_to_its_figures_where_grafana_is_known(grafana_url: str, lead
     found = way.step_section(SAY, part, grafana_url)
     assert (f'href="{grafana_url.rstrip("/")}/d/dujiang-pipeline?var-step=projects"' in found) is leads
     assert ("Grafana" in found) is leads
+
+
+BIG = WayOut("HTTP", 40, 9, 2, 1, 0, 3, 0, 1, 7, False, NOW - timedelta(seconds=BEHIND_S + 1))
+IDLE = WayOut("PULL", 3, 2, 0, 0, 0, 0, 0, 0, 0, False, None)
+
+
+def test_troubles_of_a_way_out_are_said_in_words_the_worst_first() -> None:
+    assert ways_out.troubles(SAY, BIG) == [
+        ("2 failing", "bad"),
+        ("1 disabled", "bad"),
+        ("1 with dead letters", "bad"),
+        ("3 not agreed yet", "warn"),
+    ]
+    assert ways_out.troubles(SAY, IDLE) == []
+
+
+@pytest.mark.parametrize(
+    ("lag_most", "inflow", "is_behind"),
+    [(99, {"t": 10.0}, False), (101, {"t": 10.0}, True), (1, {"t": 0.0}, True), (101, {}, False), (None, {"t": 10.0}, False)],
+)
+def test_way_out_is_behind_in_a_topic_when_one_subscription_has_more_before_it_than_comes_in_soon(
+    lag_most: int | None, inflow: dict[str, float], is_behind: bool
+) -> None:
+    outs = WaysOut([BIG], [Branch("HTTP", "t", 40, 500, lag_most)], [])
+    assert ways_out.behind(outs, inflow) == ({("HTTP", "t"): 500} if is_behind else {})
+
+
+def test_way_out_is_late_when_a_number_waits_for_long() -> None:
+    assert ways_out.late(SAY, BIG)
+    assert not ways_out.late(SAY, BIG._replace(waits_since=NOW - timedelta(seconds=1)))
+    assert not ways_out.late(SAY, IDLE)
+
+
+def test_figures_of_ways_out_are_those_of_deliveries_and_unknown_ones_are_said_to_be() -> None:
+    sent = [Sent("HTTP", "t", 1.5), Sent("HTTP", "u", 2.0)]
+    outs = WaysOut([IDLE, BIG._replace(is_more=True)], [Branch("HTTP", "t", 40, None, None)], sent)
+    told = ways_out.table_section(SAY, outs, are_ends_known=False)
+    assert told.index("Webhooks") < told.index("Pull by cursor")  # as the protocols are listed
+    for cell in (">3.5</td>", ">7+<small>since 11 s</small></td>", ">?</td>"):
+        assert told.count(cell) == 1
+    assert "Kafka does not answer" in told
 
 
 # --- partners ---------------------------------------------------------------------------------------------------------------
@@ -380,6 +421,21 @@ def test_rate_is_what_a_step_passed_between_the_looks() -> None:
         return [first, sampler.flows()[0].rate]
 
     assert asyncio.run(play()) == [None, 20.0]  # 90, then 150 passed
+
+
+def test_inflow_of_a_topic_is_that_of_its_partitions_once_two_looks_are_apart() -> None:
+    asked = Asked()
+    ends = [{("t", 0): 10, ("t", 1): 5}, {("t", 0): 40, ("t", 1): 35, ("t", 2): 7}]
+    sampler = Sampler(Ledgers(_account(1, 0), _account(1, 0)), lambda: ends.pop(0), asked.clock_s)  # type: ignore[arg-type]
+
+    async def play() -> list[dict[str, float]]:
+        await sampler.look()
+        first = sampler.inflow()
+        asked.now_s += 3
+        await sampler.look()
+        return [first, sampler.inflow()]
+
+    assert asyncio.run(play()) == [{}, {"t": 20.0}]  # a new partition counts from the next look on
 
 
 def test_lag_is_unknown_and_nothing_is_unbalanced_while_kafka_is_away() -> None:

@@ -152,8 +152,7 @@ def test_one_subscription_is_told_whole_and_its_path_is_kept_back(cursor: Cursor
     ("failures", "said"), [(0, "closed"), (3, "3 failures in a row"), (pages.CIRCUIT_FAILURES, "open after 10")]
 )
 def test_circuit_is_told_by_failures_in_a_row(failures: int, said: str) -> None:
-    endpoint = queries.Endpoint("https://a.example/", "partner", None, NOW, None, failures, NOW, NOW, 0, 0)
-    assert said in pages._circuit(SAY, endpoint)
+    assert said in pages.circuit(SAY, failures)
 
 
 # --- orders -----------------------------------------------------------------------------------------------------------------

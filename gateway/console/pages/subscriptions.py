@@ -35,10 +35,10 @@ def list_section(say: Speech, page: Page[SubscriptionRow], chosen: SubscriptionF
             _named(row),
             _types(say, row),
             join(row.purpose or "", tag("small", row.legal_basis) if row.legal_basis else None),
-            join(_state(say, row), tag("small", say.value("sub_reason", row.reason))),
+            join(state(say, row.state), tag("small", say.value("sub_reason", row.reason))),
             number(row.waiting),
             say.span(row.behind_s) if row.waiting else "",
-            _count(row.dead_letters, "bad"),
+            count(row.dead_letters, "bad"),
             number(row.withheld),
         )
         for row in page.rows
@@ -79,12 +79,14 @@ def _types(say: Speech, row: SubscriptionRow) -> Markup:
     return join(*(tag("small", event_name(name)) for name in row.types.split(", ")))
 
 
-def _state(say: Speech, row: SubscriptionRow) -> Markup:
-    return tag("span", say.value("sub_state", row.state), class_=f"badge {_LOOK.get(row.state, 'calm')}")
+def state(say: Speech, value: str) -> Markup:
+    """Of the lifecycle."""
+    return tag("span", say.value("sub_state", value), class_=f"badge {_LOOK.get(value, 'calm')}")
 
 
-def _count(count: int, look: str) -> Markup | str:
-    return tag("span", number(count), class_=f"badge {look}") if count else "0"
+def count(found: int, look: str) -> Markup | str:
+    """A number that has a look where it is not nought."""
+    return tag("span", number(found), class_=f"badge {look}") if found else "0"
 
 
 def sheet(say: Speech, row: SubscriptionRow, endpoint: Endpoint, positions: Sequence[Position]) -> Markup:
@@ -92,7 +94,7 @@ def sheet(say: Speech, row: SubscriptionRow, endpoint: Endpoint, positions: Sequ
     by = say.value("state_by", endpoint.state_by)
     status = tag(
         "p",
-        _state(say, row),
+        state(say, row.state),
         " ",
         say.value("sub_reason", row.reason),
         f", {by}, {say('since_when', when=say.ago(endpoint.state_since))}",
@@ -132,9 +134,9 @@ def _progress(say: Speech, row: SubscriptionRow, endpoint: Endpoint) -> Markup:
             (say("last_number"), number(row.last_number)),
             (say("delivery_waiting"), number(row.waiting)),
             (say("behind"), say.span(row.behind_s) if row.waiting else None),
-            (say("dead_letters"), _count(row.dead_letters, "bad")),
+            (say("dead_letters"), count(row.dead_letters, "bad")),
             *pairs,
-            (say("circuit"), _circuit(say, endpoint)),
+            (say("circuit"), circuit(say, endpoint.failures_in_row)),
             (say("failing_since"), when(say, endpoint.failing_since)),
             (say("next_attempt"), when(say, endpoint.retry_at) if endpoint.failures_in_row else None),
             (say("granted"), granted),
@@ -148,12 +150,12 @@ def _host(sink: str | None) -> str | None:
     return f"{parts.scheme}://{parts.hostname}" if parts else None
 
 
-def _circuit(say: Speech, endpoint: Endpoint) -> Markup:
-    count = endpoint.failures_in_row
-    if count >= CIRCUIT_FAILURES:
-        return tag("span", say("circuit.open", count=count), class_="badge bad")
-    if count:
-        return tag("span", say("circuit.failing", count=count), class_="badge warn")
+def circuit(say: Speech, failures_in_row: int) -> Markup:
+    """Whether the endpoint answers."""
+    if failures_in_row >= CIRCUIT_FAILURES:
+        return tag("span", say("circuit.open", count=failures_in_row), class_="badge bad")
+    if failures_in_row:
+        return tag("span", say("circuit.failing", count=failures_in_row), class_="badge warn")
     return tag("span", say("circuit.closed"), class_="badge good")
 
 

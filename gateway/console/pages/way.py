@@ -1,4 +1,4 @@
-"""The data's way: who sends, through which topics, to which steps and stores, how quick, and where it waits."""
+"""The data's way: who sends, through which topics, to which steps, stores and agencies, how quick, and where it waits."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,9 +6,10 @@ from typing import NamedTuple
 from urllib.parse import urlencode
 
 from gateway.console.markup import Markup, address, join, link, tag
+from gateway.console.pages import ways_out
 from gateway.console.pages.now import recent_rate
 from gateway.console.pieces import Head, badge, exactly, facts, notice, section, table
-from gateway.console.queries import Beat, Paused
+from gateway.console.queries import Beat, Paused, WayOut, WaysOut
 from gateway.console.sampler import Flow
 from gateway.console.words import Speech, number, rate
 from schemas.topics import Topic
@@ -18,6 +19,7 @@ _ROW, _BOX_H, _TOP = 64, 46, 34
 _X = {"publishers": 0, "topics": 330, "steps": 660, "stores": 960}
 _W = {"publishers": 224, "topics": 230, "steps": 190, "stores": 200}
 _WIDTH = 1160
+_OUT = "out"  # the row in which the ways out begin: a heading, no box
 
 
 class Part(NamedTuple):
@@ -31,6 +33,8 @@ class Part(NamedTuple):
 
 
 class _Box(NamedTuple):
+    """Where something stands."""
+
     x: int
     y: float
     width: int
@@ -50,6 +54,8 @@ def picture(
     topics: Mapping[str, Topic],
     parts: Sequence[Part],
     flows: Iterable[Flow],
+    outs: WaysOut,
+    inflow: Mapping[str, float],
 ) -> Markup:
     """The whole as one drawing; every box leads on. Its figures stand in the tables below, too."""
     by_pair: dict[tuple[str, str], list[Beat]] = defaultdict(list)
@@ -65,11 +71,13 @@ def picture(
     sinks = [part for part in parts if part.kind != "step"]
     inner = [name for name in topics if any(name in part.reads for part in steps)]
     outer = [name for name in topics if name not in inner]
+    ways = {way.protocol: way for way in ways_out.listed(outs)}
+    below = [_OUT, *ways] if ways else []
     columns: dict[str, list[str]] = {
         "publishers": sources or ["—"],
         "topics": [*inner, *outer],
-        "steps": [part.name for part in (*steps, *sinks)],
-        "stores": [part.table for part in (*steps, *sinks)],
+        "steps": [*(part.name for part in (*steps, *sinks)), *below],
+        "stores": [*(part.table for part in (*steps, *sinks)), *below],
     }
     height = max(len(names) for names in columns.values()) * _ROW + _TOP
     boxes = {(column, name): box for column, names in columns.items() for name, box in _boxes(column, names, height)}
@@ -87,15 +95,31 @@ def picture(
                     boxes["topics", topic].right,
                     box.left,
                     rate(flow.rate) if flow is not None and flow.rate is not None and part.kind == "step" else "",
-                    lag=flow.account.lag if flow is not None and flow.is_behind else 0,
+                    waits=number(flow.account.lag) if flow is not None and flow.is_behind else "",
                     is_faint=part.kind != "step",
                 )
             )
         speeds = [flow.rate for flow in known if flow.rate is not None]
         arrows.append(_arrow(box.right, boxes["stores", part.table].left, rate(sum(speeds)) if speeds else ""))
         arrows += [_back(box.left, boxes["topics", topic].right) for topic in part.derives if ("topics", topic) in boxes]
+    behind = ways_out.behind(outs, inflow)
+    for branch in outs.branches:
+        if branch.protocol in ways and ("topics", branch.topic) in boxes:
+            waits = number(behind.get((branch.protocol, branch.topic), 0))
+            start, end = boxes["topics", branch.topic].right, boxes["steps", branch.protocol].left
+            arrows.append(_arrow(start, end, "", waits="" if waits == "0" else waits, is_faint=True))
+    for protocol, way in ways.items():
+        waits = ways_out.waiting(way) if ways_out.late(say, way) else ""
+        start, end = boxes["steps", protocol].right, boxes["stores", protocol].left
+        arrows.append(_arrow(start, end, rate(outs.rate(protocol)), waits=waits, at=0.5))
     drawn = [_heading(say, column) for column in columns]
-    drawn += [_node(column, name, box, _href(column, name)) for (column, name), box in boxes.items()]
+    for (column, name), box in boxes.items():
+        if name == _OUT:
+            drawn.append(_heading(say, "outs" if column == "steps" else "agencies", box))
+        elif name in ways:
+            drawn.append(_way_out(say, ways[name], column, box))
+        else:
+            drawn.append(_node(column, [name], box, _href(column, name)))
     svg = tag(
         "svg",
         arrows,
@@ -118,8 +142,10 @@ def _boxes(column: str, names: Sequence[str], height: float) -> Iterable[tuple[s
         yield name, _Box(_X[column], _TOP + gap * place + (gap - _BOX_H) / 2, _W[column])
 
 
-def _heading(say: Speech, column: str) -> Markup:
-    return tag("text", say(column), x=_X[column] + _W[column] / 2, y=16, class_="heading", text_anchor="middle")
+def _heading(say: Speech, column: str, box: _Box | None = None) -> Markup:
+    """Above a column, or where `box` would be."""
+    x, y = (box.x + box.width / 2, box.y + _BOX_H - 8) if box else (_X[column] + _W[column] / 2, 16.0)
+    return tag("text", say(column), x=x, y=f"{y:.1f}", class_="heading", text_anchor="middle")
 
 
 def _href(column: str, name: str) -> str | None:
@@ -130,36 +156,57 @@ def _href(column: str, name: str) -> str | None:
     return address("way", "step", name) if column == "steps" else None
 
 
-def _node(column: str, name: str, box: _Box, href: str | None) -> Markup:
+def _way_out(say: Speech, way: WayOut, column: str, box: _Box) -> Markup:
+    """By what, for how many; and what is wrong with how many of them."""
+    if column == "steps":
+        lines = [say.value("out", way.protocol), say("out_subscriptions", count=number(way.subscriptions))]
+        return _node("steps out", lines, box, address("way", "out", way.protocol))
+    found = ways_out.troubles(say, way)[:1]
+    words, look = found[0] if found else (say("out_well"), "good")
+    return _node(f"stores out {look}", [say("out_partners_count", count=number(way.partners)), words], box, None)
+
+
+def _node(look: str, lines: Sequence[str], box: _Box, href: str | None) -> Markup:
+    """One line or two; the first is cut where it has no room."""
     room = box.width // 8
-    shown = name if len(name) <= room else f"…{name[-room + 1 :]}"
+    name = lines[0]
+    shown = [name if len(name) <= room else f"…{name[-room + 1 :]}", *lines[1:]]
+    middle, top = box.x + box.width / 2, box.y + _BOX_H / 2 + 4 - 9 * (len(lines) - 1)
     body = join(
-        tag("title", name),
+        tag("title", ": ".join(lines)),
         tag("rect", x=box.x, y=f"{box.y:.1f}", width=box.width, height=_BOX_H, rx=6),
-        tag("text", shown, x=box.x + box.width / 2, y=f"{box.y + _BOX_H / 2 + 4:.1f}", text_anchor="middle"),
+        *(
+            tag("text", line, x=middle, y=f"{top + 18 * at:.1f}", text_anchor="middle", class_="second" if at else None)
+            for at, line in enumerate(shown)
+        ),
     )
-    return tag("a", body, href=href, class_=f"node {column}") if href else tag("g", body, class_=f"node {column}")
+    return tag("a", body, href=href, class_=f"node {look}") if href else tag("g", body, class_=f"node {look}")
 
 
 def _arrow(
-    start: tuple[float, float], end: tuple[float, float], label: str, *, lag: int = 0, is_faint: bool = False, at: float = 0.82
+    start: tuple[float, float],
+    end: tuple[float, float],
+    label: str,
+    *,
+    waits: str = "",
+    is_faint: bool = False,
+    at: float = 0.82,
 ) -> Markup:
+    """`waits`: how much, where it is behind."""
     (x1, y1), (x2, y2) = start, end
     bend = (x2 - x1) / 2
     line = tag(
         "path",
         d=f"M{x1:.1f},{y1:.1f} C{x1 + bend:.1f},{y1:.1f} {x2 - bend:.1f},{y2:.1f} {x2:.1f},{y2:.1f}",
-        class_=f"arrow{' faint' if is_faint else ''}{' behind' if lag else ''}",
+        class_=f"arrow{' faint' if is_faint else ''}{' behind' if waits else ''}",
     )
     words: list[Markup] = []
     # Near an end, where lines that begin or end together have parted; `at` runs along the curve.
     height = 3 * at**2 - 2 * at**3
     x = x1 + (x2 - x1) * (1.5 * at - 1.5 * at**2 + at**3)
     y = y1 + (y2 - y1) * height - 6
-    if lag:
-        words.append(
-            tag("text", f"{label} +{number(lag)}".strip(), x=f"{x:.1f}", y=f"{y:.1f}", class_="lag", text_anchor="middle")
-        )
+    if waits:
+        words.append(tag("text", f"{label} +{waits}".strip(), x=f"{x:.1f}", y=f"{y:.1f}", class_="lag", text_anchor="middle"))
     elif label and label != "0.0":
         words.append(tag("text", label, x=f"{x:.1f}", y=f"{y:.1f}", class_="rate", text_anchor="middle"))
     return join(line, words)
@@ -210,7 +257,7 @@ def paused_section(say: Speech, paused: Sequence[Paused]) -> Markup | None:
     return section(say("paused"), table(say("paused"), heads, rows, empty=""))
 
 
-def topic_section(say: Speech, topic: Topic, parts: Sequence[Part], ends: Mapping[int, int] | None) -> Markup:
+def topic_section(say: Speech, topic: Topic, parts: Sequence[Part], outs: WaysOut, ends: Mapping[int, int] | None) -> Markup:
     """A topic as the table of topics has it, with its readers and its partitions' ends."""
     days = f"{topic.retention_ms // 86_400_000}"
     kept = (
@@ -227,6 +274,7 @@ def topic_section(say: Speech, topic: Topic, parts: Sequence[Part], ends: Mappin
                 (say("details"), f"{say(f'class.{topic.classification}')}, {say('partitions', n=topic.partitions)}"),
                 (say("owner"), topic.owner),
                 (say("feeds"), readers),
+                (say("subscriptions"), ways_out.subscribers(say, outs, topic.name)),
             )
         ),
         section(say("partition"), table(topic.name, heads, rows, empty=say("kafka_away"))),

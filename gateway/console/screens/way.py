@@ -1,13 +1,18 @@
 """The data's way."""
 
+from collections.abc import Mapping
+
 from starlette.requests import Request
 
+from engine.records import Place
 from gateway.console import queries
 from gateway.console.markup import Markup, join
-from gateway.console.pages import frame, way
+from gateway.console.pages import frame, way, ways_out
 from gateway.console.pieces import notice
-from gateway.console.screens.house import LIVE_S, House, html, page_at
+from gateway.console.queries import OutPartner, OutRow, Page, WaysOut
+from gateway.console.screens.house import CALM_S, LIVE_S, House, html, page_at
 from gateway.console.words import Speech
+from schemas.subscriptions import PROTOCOLS
 from schemas.topics import TOPICS
 
 
@@ -21,6 +26,7 @@ class WayScreens:
         page_at("/way", self.way)
         page_at("/way/topic/{key}", self.topic)
         page_at("/way/step/{key}", self.step)
+        page_at("/way/out/{key}", self.out)
 
     async def way(self, request: Request) -> None:
         visit = self._house.visit(request)
@@ -30,12 +36,14 @@ class WayScreens:
 
             async def build(say: Speech) -> Markup:
                 beats = await self._house.pulse()
+                outs = await self._outs()
                 paused = await self._house.views.read(queries.paused)
                 sample, flows = self._house.sampler.latest, self._house.sampler.flows()
                 is_known = sample is not None and sample.ends is not None
                 return join(
-                    way.picture(say, beats, TOPICS, self._house.parts, flows),
+                    way.picture(say, beats, TOPICS, self._house.parts, flows, outs, self._house.sampler.inflow()),
                     way.paused_section(say, paused) or "",
+                    ways_out.table_section(say, outs, are_ends_known=is_known),
                     way.account_section(say, flows, is_lag_known=is_known),
                 )
 
@@ -57,7 +65,7 @@ class WayScreens:
                 mine = None if ends is None else {partition: end for (name, partition), end in ends.items() if name == key}
                 return join(
                     frame.title(key),
-                    way.topic_section(say, topic, self._house.parts, mine),
+                    way.topic_section(say, topic, self._house.parts, await self._outs(), mine),
                     way.account_section(say, flows, is_lag_known=ends is not None, only=key),
                 )
 
@@ -80,3 +88,44 @@ class WayScreens:
                 return join(frame.title(key), way.step_section(say, part, self._house.grafana_url), account)
 
             await self._house.live(visit, build, LIVE_S)
+
+    async def out(self, request: Request, key: str) -> None:
+        visit = self._house.visit(request)
+        partner = visit.query.get("partner", "")[:200]
+        with self._house.page(visit, "way", "out", beside=key) as say:
+            if not self._house.may(visit, say):
+                return
+            if key not in PROTOCOLS:
+                html(notice(say("missing_why", what=say("out"), key=key), "warn"))
+                return
+
+            async def build(say: Speech) -> Markup:
+                outs = await self._outs()
+                found = next((one for one in outs.ways if one.protocol == key), None)
+                if found is None:
+                    return join(frame.title(say.value("out", key)), notice(say("nothing")))
+                return join(
+                    frame.title(say.value("out", key)),
+                    ways_out.sheet(say, found, outs),
+                    None if partner else ways_out.partners_section(say, key, await self._partners(key)),
+                    ways_out.worst_section(say, key, partner, await self._worst(key, partner)),
+                )
+
+            await self._house.live(visit, build, CALM_S)
+
+    async def _outs(self) -> WaysOut:
+        ask = lambda: self._house.own.read(lambda cursor: queries.kept_ways_out(cursor, self._ends()))  # noqa: E731
+        return (await self._house.kept.get("outs", ask)).value
+
+    async def _partners(self, protocol: str) -> list[OutPartner]:
+        ask = lambda: self._house.own.read(lambda cursor: queries.kept_out_partners(cursor, protocol, self._ends()))  # noqa: E731
+        return (await self._house.kept.get(("out partners", protocol), ask)).value
+
+    async def _worst(self, protocol: str, partner: str) -> Page[OutRow]:
+        ask = lambda: self._house.own.read(lambda cursor: queries.kept_outs(cursor, protocol, partner, self._ends()))  # noqa: E731
+        return (await self._house.kept.get(("outs", protocol, partner), ask)).value
+
+    def _ends(self) -> Mapping[Place, int] | None:
+        """Seen before the places that they are compared with, so that nobody seems to be behind who is not."""
+        sample = self._house.sampler.latest
+        return sample.ends if sample else None
