@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from gateway.console.vocabulary.alerts import SILENCES
 from gateway.console.vocabulary.calls import CALLS
+from gateway.console.vocabulary.charts import CHARTS
 from gateway.console.vocabulary.scores import SCORES
 from gateway.console.vocabulary.subscriptions import SUBSCRIPTIONS
 from gateway.console.vocabulary.ways_out import WAYS_OUT
@@ -364,6 +365,7 @@ WORDS: Final[dict[str, Text]] = {
         ("outcome.duplicate", "duplicate", "重复"),
         ("outcome.unreadable", "contract unknown", "契约未知"),
         *CALLS,
+        *CHARTS,
         *SILENCES,
         *SCORES,
         *SUBSCRIPTIONS,

@@ -510,6 +510,30 @@ def test_cancel_of_a_backfill_pauses_its_subscription_and_its_partner_reads_why(
     )
 
 
+def test_table_behind_a_chart_opens_by_keyboard_and_stays_open_while_figures_move(enter: Enter, bureau: Bureau) -> None:
+    page = enter("viewer", "/quarantine")
+    drawn = page.get_by_role("img", name=re.compile("What came into the quarantine, by the hour: .*data_invalid"))
+    expect(drawn).to_be_visible()
+    page.locator("summary", has_text="As a table").focus()
+    page.keyboard.press("Enter")
+    cell = page.locator("details tbody tr").nth(18).locator("td[data-label=data_invalid]")  # five hours ago
+    expect(cell).to_have_text("0")
+    bureau.rows(
+        "INSERT INTO source_hour VALUES ('/partners/careless', date_trunc('hour', now(), 'UTC') - interval '5 hours',"
+        " 'quarantined', 'data_invalid', 0, 1000) RETURNING 1"
+    )
+    expect(cell).to_have_text("1,000")
+    expect(cell).to_be_visible()
+
+
+def test_charts_of_a_day_say_what_came(enter: Enter, bureau: Bureau) -> None:
+    page = enter("viewer")
+    drawn = page.get_by_role("img", name=re.compile(r"Events by the hour: [\d,]+ accepted; [1-9].* quarantined"))
+    expect(drawn).to_be_visible()
+    page.goto(f"{bureau.url}/alerts")
+    expect(page.get_by_role("img", name=re.compile("Alerts raised and ended, by the hour: [1-9]"))).to_be_visible()
+
+
 def test_partner_sees_its_scorecard_of_a_day_and_the_trend(enter: Enter, bureau: Bureau) -> None:
     bureau.rows("UPDATE partner SET promised_s = 3600, promised_at = now() - interval '9 days' RETURNING 1")
     bureau.stage.send([life(datetime.now(UTC))[0]])  # once more
@@ -522,7 +546,7 @@ def test_partner_sees_its_scorecard_of_a_day_and_the_trend(enter: Enter, bureau:
     card = page.locator("section", has_text="Last 24 hours")
     for words in ("Rejected or quarantined", "Half of them arrived", "of 24 periods", "disbursed_above_contract"):
         expect(card).to_contain_text(words)
-    trend = page.get_by_role("img", name=re.compile("The last 7 days: .* accepted, .* refused, [1-9]\\d* sent again"))
+    trend = page.get_by_role("img", name=re.compile("The last 7 days: .* accepted; .* quarantined; [1-9]\\d* sent again"))
     expect(trend.locator("rect.refused")).to_have_count(1)
     refused = page.locator("section", has_text="Refused by the gateway, 24 h")
     expect(refused.locator("tbody tr")).to_have_text(re.compile("The event breaks its contract.*5"))

@@ -91,15 +91,15 @@ def test_section_says_the_figures_and_what_the_chart_shows() -> None:
     told = score_section(SAY, row, [*DAY, *refused, tally(40, "taken", 12_000)])
     for words in ("40, 32.0 %", "within 10 s", "within 5 min", "in 3 of 24 periods", "data_invalid", "12k"):
         assert words in told, words
-    assert "2026-06-10: 85 accepted, 40 refused, 7 sent again, 31 refused by the gateway" in told
-    assert "12,000 accepted, 0 refused, 0 sent again, 0 refused by the gateway" in told
+    assert "2026-06-10: 85 accepted; 40 rejected or quarantined; 7 sent again; 31 refused by the gateway" in told
+    assert "12,000 accepted; 0 rejected or quarantined; 0 sent again; 0 refused by the gateway" in told
     assert '<a href="/console/problems/contract_broken">The event breaks its contract</a>' in told
     assert "<code>of_tomorrow</code>" in told
     assert "problems/of_tomorrow" not in told
     chinese = score_section(Speech("zh", SHANGHAI, NOW), row, [*DAY, *refused])
     assert '<a href="/console/problems/contract_broken">事件不符合数据契约</a>' in chinese
     assert "24 个周期中的 3 个" in chinese
-    assert "2026-06-10：接受 85，拒绝 40，重复 7，网关拒收 31" in chinese
+    assert "2026-06-10: 已接受 85; 驳回或隔离 40; 重复发送 7; 网关拒收 31" in chinese
 
 
 def test_list_counts_each_event_for_its_partner_once() -> None:

@@ -23,7 +23,7 @@ from benchmarks.pages import QUESTIONS
 from dujiang.embedded.ports import free_port
 from engine.ports import Entity
 from gateway.console import queries
-from gateway.console.queries import ProjectFilter
+from gateway.console.queries import HourCount, ProjectFilter
 from gateway.console.queries import rows as fetching
 from monitoring.dashboards import DASHBOARDS
 from monitoring.dashboards.declared import asked
@@ -295,6 +295,10 @@ def test_hours_of_a_source_are_counted_whatever_was_counted_before(owner: psycop
             ("quarantined", "type_unknown", 0): 1,
         }
         assert refresh(cursor, passes=("source",)) == 0
+        hour = now.replace(minute=0, second=0, microsecond=0)
+        events = {(one.hour, one.what): one.number for one in queries.events_by_hour(cursor)}
+        assert events == {(hour, "taken"): 4, (hour, "rejected"): 1, (hour, "quarantined"): 1}
+        assert queries.causes_by_hour(cursor) == [HourCount(hour, "type_unknown", 1)]
     with owner.transaction(), owner.cursor() as cursor:
         # Recorded days ago and stored now, as after an outage: it counts in its hour. What is too old goes.
         _came(cursor, "late", now - timedelta(days=2), 40)
@@ -443,6 +447,18 @@ def test_a_clock_that_was_set_back_counts_nothing_twice(owner: psycopg.Connectio
         _came(cursor, "after", _now(cursor))
         refresh(cursor, passes=("source",))
         assert cursor.execute("SELECT sum(events)::int FROM source_hour").fetchone() == (2,)
+
+
+def test_alerts_are_counted_when_they_were_raised_and_when_they_ended(owner: psycopg.Connection[Any]) -> None:
+    with owner.transaction(), owner.cursor() as cursor:
+        cursor.execute(seeded.ALERTS_SQL, {"count": 5})
+        this = _now(cursor).replace(minute=0, second=0, microsecond=0)
+        hour = timedelta(hours=1)
+        cursor.execute("UPDATE alert_status SET raised_at = %s, severity = 'high'", (this - 47 * hour,))
+        cursor.execute("UPDATE alert_status SET raised_at = %s WHERE alert_key = 'am/1'", (this - 48 * hour,))
+        cursor.execute("UPDATE alert_status SET ended_at = %s, severity = NULL WHERE alert_key = 'am/2'", (this - hour,))
+        found = {(one.hour, one.what): one.number for one in queries.alerts_by_hour(cursor)}
+        assert found == {(this - 47 * hour, "high"): 3, (this - 47 * hour, ""): 1, (this - hour, "ended"): 1}
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,14 @@
 """Alerts: three axes side by side, and one alert with its story and what people did."""
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from gateway.console import queries
 from gateway.console.markup import Markup, address, join, link, tag
+from gateway.console.pages.charts import Part, chart_section, hour_bars
 from gateway.console.pieces import Head, badge, choices, exactly, facts, filters, notice, section, table, text_field, when
-from gateway.console.queries import AlertFilter, AlertRow, Assignment, Deed, Page
+from gateway.console.queries import AlertFilter, AlertRow, Assignment, Deed, HourCount, Page
 from gateway.console.words import Speech, number
 
 SHOWS = ("waiting", "mine", "silenced", "all")
@@ -55,6 +57,16 @@ def list_section(say: Speech, page: Page[AlertRow], assigned: Mapping[str, Assig
         more,
         note=say("silence_note"),
     )
+
+
+def day_section(say: Speech, counts: Sequence[HourCount]) -> Markup:
+    """A day by the hour: what was raised, beside what ended."""
+    grave = ("critical", "high")
+    others = {one.what for one in counts} - {*grave, "ended"}
+    ended = Counter({one.hour: one.number for one in counts if one.what == "ended"})
+    parts = [Part(say("alerts_grave"), "refused"), Part(say("alerts_other"), "part-1")]
+    bars = hour_bars(say, counts, (grave, tuple(others)), marks=ended)
+    return chart_section(say, say("alerts_day"), parts, bars, mark=say("alerts_ended"), note=say("alerts_day_note"))
 
 
 def quiet(say: Speech, row: AlertRow) -> Markup:

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 from gateway.console import queries
 from gateway.console.markup import Markup, address, join, link, tag
+from gateway.console.pages.charts import Part, chart_section, hour_bars
 from gateway.console.pages.links import event_name, subject_link
 from gateway.console.pieces import Head, section, table, when
-from gateway.console.queries import Beat, ClosingCall, Column, Needs, News
+from gateway.console.queries import Beat, ClosingCall, Column, HourCount, Needs, News
 from gateway.console.words import Speech, number, rate
 
 # The Bureau's four duties by the domain that begins a topic's name; what the platform says of itself stands beside them.
@@ -122,7 +123,17 @@ def chart(say: Speech, beats: Sequence[Beat], scheme: str) -> dict[str, Any]:
         "animation": False,
         "textStyle": {"fontFamily": "inherit"},
         "grid": {"left": 44, "right": 12, "top": 34, "bottom": 26},
-        "legend": {"top": 0, "left": 0, "textStyle": {"color": ink}, "icon": "roundRect", "itemWidth": 12, "itemHeight": 8},
+        "legend": {
+            "type": "scroll",  # on a narrow screen they would lie on the chart
+            "top": 0,
+            "left": 0,
+            "textStyle": {"color": ink},
+            "pageTextStyle": {"color": ink},
+            "pageIconColor": ink,
+            "icon": "roundRect",
+            "itemWidth": 12,
+            "itemHeight": 8,
+        },
         "tooltip": {"trigger": "axis"},
         "xAxis": {
             "type": "category",
@@ -144,6 +155,16 @@ def chart_in_words(say: Speech, beats: Sequence[Beat]) -> str:
         for duty, values in rates_by_duty(beats, say.now).items()
     ]
     return f"{say('by_duty_note', minutes=queries.PULSE_MINUTES)} {'; '.join(parts)}"
+
+
+def day_section(say: Speech, counts: Sequence[HourCount]) -> Markup:
+    """A day by the hour, beside the day before."""
+    # What a rule rejects was taken before, perhaps in the hour before.
+    undone = [one._replace(what="taken", number=-one.number) for one in counts if one.what == "rejected"]
+    bars = hour_bars(say, [*counts, *undone], (("taken",), ("rejected", "quarantined")))
+    bars = [bar._replace(counts=[max(0, number) for number in bar.counts]) for bar in bars]
+    parts = [Part(say(f"trend.{look}"), look) for look in ("accepted", "refused")]
+    return chart_section(say, say("events_day"), parts, bars, mark=say("day_before"), note=say("events_day_note"))
 
 
 def publishers_section(say: Speech, beats: Sequence[Beat]) -> Markup:

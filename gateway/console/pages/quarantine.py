@@ -1,15 +1,20 @@
 """Quarantine: the work queue by cause, and one record with its error pointed at."""
 
 import json
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
 
+from gateway.console import queries
 from gateway.console.markup import Markup, address, join, link, tag
+from gateway.console.pages.charts import Part, chart_section, hour_bars
 from gateway.console.pages.links import event_name
 from gateway.console.pieces import Head, badge, exactly, facts, notice, section, table, when
-from gateway.console.queries import Cause, HeldFilter, HeldRow, HeldSheet, Page
+from gateway.console.queries import Cause, HeldFilter, HeldRow, HeldSheet, HourCount, Page
 from gateway.console.words import Speech, number
 
 SHOWN_CHARS_MAX = 200_000
+CHARTED_MAX = 4  # causes that a chart names
 
 
 def causes_section(say: Speech, causes: Iterable[Cause]) -> Markup:
@@ -38,6 +43,21 @@ def causes_section(say: Speech, causes: Iterable[Cause]) -> Markup:
     return section(
         say("by_cause"), table(say("by_cause"), heads, rows, empty=say("quarantine_empty")), note=say("by_cause_note")
     )
+
+
+def day_section(say: Speech, counts: Sequence[HourCount]) -> Markup:
+    """A day by the hour and cause, beside the day before."""
+    since = say.now - timedelta(hours=queries.CHART_HOURS)
+    recent: Counter[str] = Counter()
+    for one in counts:
+        recent[one.what] += one.number if one.hour > since else 0
+    first = sorted(recent, key=lambda cause: (-recent[cause], cause))[:CHARTED_MAX]
+    others = tuple(recent.keys() - set(first))
+    parts = [Part(cause, f"part-{at}") for at, cause in enumerate(first, 1)]
+    if others:
+        parts.append(Part(say("causes_other"), f"part-{CHARTED_MAX + 1}"))
+    bars = hour_bars(say, counts, [*((cause,) for cause in first), *([others] if others else [])])
+    return chart_section(say, say("causes_day"), parts, bars, mark=say("day_before"), note=say("causes_day_note"))
 
 
 def records_section(say: Speech, page: Page[HeldRow], chosen: HeldFilter) -> Markup:

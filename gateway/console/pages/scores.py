@@ -6,15 +6,12 @@ from datetime import datetime
 from gateway import catalogue
 from gateway.console import queries
 from gateway.console.markup import Child, Markup, join, link, tag
+from gateway.console.pages.charts import Bar, Part, chart_section
 from gateway.console.pieces import Head, badge, facts, section, table
 from gateway.console.queries import PartnerRow, Tally
 from gateway.console.scores import Day, Score, kept_of, kinds_of, last_day, score_of, trend
 from gateway.console.words import Speech, number
 
-_WIDTH, _HEIGHT, _TOP, _FOOT = 364, 168, 18, 20
-_SLOT = _WIDTH // queries.SCORE_DAYS
-_BAR = 30
-_SEEN_PX = 2.0  # of the smallest part that is not nought
 _REFUSED_WARN = 0.01
 _LATE_MAX_S = 2_592_000
 
@@ -30,7 +27,6 @@ def score_section(say: Speech, row: PartnerRow, tallies: Sequence[Tally]) -> Mar
     heads = (Head(say("score.what")), Head(say("cause")), Head(say("events"), True))
     kinds = [(_kind(say, slug), tag("code", slug), number(events)) for slug, events in kinds_of(day)]
     kind_heads = (Head(say("problem")), Head(say("problem.slug")), Head(say("events"), True))
-    days = trend(tallies, say.now, say.zone)
     return join(
         section(
             say("score", hours=queries.SCORE_HOURS),
@@ -53,7 +49,7 @@ def score_section(say: Speech, row: PartnerRow, tallies: Sequence[Tally]) -> Mar
             table(say("turned_away", hours=queries.SCORE_HOURS), kind_heads, kinds, empty=say("turned_away_none")),
             note=say("turned_away_note"),
         ),
-        section(say("trend", days=queries.SCORE_DAYS), _legend(say), _chart(say, days), id_="trend"),
+        _trend(say, trend(tallies, say.now, say.zone)),
     )
 
 
@@ -91,66 +87,14 @@ def _kind(say: Speech, slug: str) -> Child:
     return slug if kind is None else link(kind.title.in_language(say.language), "problems", slug)
 
 
-def _legend(say: Speech) -> Markup:
-    items = [tag("li", tag("span", class_=f"swatch {part}", aria_hidden="true"), say(f"trend.{part}")) for part in _PARTS]
-    return tag("ul", items, class_="legend")
-
-
-_PARTS = ("accepted", "refused", "duplicate", "turned_away")
-
-
-def _parts(score: Score) -> tuple[int, int, int, int]:
-    """In the order of _PARTS."""
-    return score.accepted, score.rejected + score.quarantined, score.duplicates, score.turned_away
-
-
-def _chart(say: Speech, days: Sequence[Day]) -> Markup:
-    most = max(1, *(sum(_parts(day.score)) for day in days))
-    room = _HEIGHT - _TOP - _FOOT
-    drawn: list[Markup] = []
-    for at, day in enumerate(days):
-        x, y = at * _SLOT + (_SLOT - _BAR) / 2, float(_HEIGHT - _FOOT)
-        for part, events in zip(_PARTS, _parts(day.score), strict=True):
-            if events:
-                height = max(_SEEN_PX, room * events / most)
-                y -= height
-                drawn.append(tag("rect", x=f"{x:.1f}", y=f"{y:.1f}", width=_BAR, height=f"{height:.1f}", class_=part))
-        middle = at * _SLOT + _SLOT / 2
-        drawn.append(tag("text", _short(sum(_parts(day.score))), x=middle, y=f"{y - 5:.1f}", text_anchor="middle"))
-        drawn.append(tag("text", f"{day.day:%m-%d}", x=middle, y=_HEIGHT - 5, text_anchor="middle", class_="day"))
-    return tag(
-        "svg",
-        drawn,
-        viewBox=f"0 0 {_WIDTH} {_HEIGHT}",
-        role="img",
-        aria_label=_in_words(say, days),
-        class_="trend",
-    )
-
-
-def _short(events: int) -> str:
-    """Fits above a bar."""
-    for unit, size in (("M", 1_000_000), ("k", 1_000)):
-        if events >= 10 * size:
-            return f"{events / size:.0f}{unit}"
-        if events >= size:
-            return f"{events / size:.1f}{unit}"
-    return str(events)
-
-
-def _in_words(say: Speech, days: Sequence[Day]) -> str:
-    """The chart for those who cannot see it."""
-    told = []
-    for day in days:
-        accepted, refused, duplicates, turned_away = _parts(day.score)
-        told.append(
-            say(
-                "trend_day",
-                day=say.day(day.day),
-                accepted=number(accepted),
-                refused=number(refused),
-                duplicates=number(duplicates),
-                turned_away=number(turned_away),
-            )
+def _trend(say: Speech, days: Sequence[Day]) -> Markup:
+    parts = [Part(say(f"trend.{look}"), look) for look in ("accepted", "refused", "duplicate", "turned_away")]
+    bars = [
+        Bar(
+            f"{day.day:%m-%d}",
+            say.day(day.day),
+            (day.score.accepted, day.score.rejected + day.score.quarantined, day.score.duplicates, day.score.turned_away),
         )
-    return f"{say('trend', days=queries.SCORE_DAYS)}: {'; '.join(told)}"
+        for day in days
+    ]
+    return chart_section(say, say("trend", days=queries.SCORE_DAYS), parts, bars, id_="trend")

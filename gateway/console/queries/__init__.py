@@ -19,6 +19,7 @@ from gateway.console.queries.alerts import (
 )
 from gateway.console.queries.calls import CallFilter, CallRow, PhaseCount, call, call_phases, calls
 from gateway.console.queries.deeds import DEEDS_MAX, Deed, kept_deeds
+from gateway.console.queries.hours import CHART_HOURS, HourCount, alerts_by_hour, causes_by_hour, events_by_hour
 from gateway.console.queries.now import (
     CALLS_MAX,
     NEWS_MAX,
@@ -86,6 +87,7 @@ __all__ = [
     "ASSIGNED_DAYS",
     "ASSIGNED_MAX",
     "CALLS_MAX",
+    "CHART_HOURS",
     "CLAIMS",
     "DEEDS_MAX",
     "FOUND_MAX",
@@ -120,6 +122,7 @@ __all__ = [
     "HeldFilter",
     "HeldRow",
     "HeldSheet",
+    "HourCount",
     "Letter",
     "MilestoneRow",
     "Needs",
@@ -143,14 +146,17 @@ __all__ = [
     "WorkRow",
     "alert",
     "alerts",
+    "alerts_by_hour",
     "board",
     "call",
     "call_phases",
     "calls",
     "causes",
+    "causes_by_hour",
     "closing_calls",
     "copy_age_s",
     "day_tallies",
+    "events_by_hour",
     "find_events",
     "find_key",
     "find_words",

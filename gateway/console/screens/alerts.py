@@ -14,7 +14,7 @@ from gateway.console.pages import alerts, frame
 from gateway.console.pages.story import story_section
 from gateway.console.queries import AlertFilter, AlertRow, Assignment, Page
 from gateway.console.rights import Right, User
-from gateway.console.screens.house import LIVE_S, House, Visit, button, field, html, page_at
+from gateway.console.screens.house import CALM_S, LIVE_S, House, Visit, button, field, html, page_at
 from gateway.console.words import Speech
 from schemas.topics import ALERT_EVENT
 
@@ -37,6 +37,7 @@ class AlertScreens:
             if not self._house.may(visit, say):
                 return
             html(alerts.filter_form(say, chosen))
+            await self._house.live(visit, self._day, CALM_S)
             drawn: list[str] = []
 
             async def build(say: Speech) -> Markup:
@@ -47,6 +48,10 @@ class AlertScreens:
             await self._house.live(visit, build, LIVE_S)
             if visit.user.may(Right.HANDLE_ALERTS) and chosen.show == "waiting":
                 await self._silence_shown(visit, say, drawn)
+
+    async def _day(self, say: Speech) -> Markup:
+        ask = lambda: self._house.views.read(queries.alerts_by_hour)  # noqa: E731
+        return alerts.day_section(say, (await self._house.kept.get("alerts by hour", ask)).value)
 
     async def alert(self, request: Request, key: str) -> None:
         visit = self._house.visit(request)

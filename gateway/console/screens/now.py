@@ -14,7 +14,7 @@ from gateway.console.pages import now
 from gateway.console.queries import AlertFilter
 from gateway.console.rights import Right, User
 from gateway.console.screens.alerts import listed
-from gateway.console.screens.house import LIVE_S, House, Visit, html, page_at
+from gateway.console.screens.house import CALM_S, LIVE_S, House, Visit, html, page_at
 from gateway.console.screens.projects import kept_board
 from gateway.console.words import Speech
 
@@ -36,7 +36,9 @@ class NowScreens:
             if not self._house.may(visit, say):
                 return
             await self._house.live(visit, lambda say: self._needs(say, visit.user), LIVE_S)
-            await self._chart(visit, say)
+            with ui.element("div").classes("two"):
+                await self._chart(visit, say)
+                await self._house.live(visit, self._day, CALM_S)
             await self._house.live(visit, self._now_lists, LIVE_S)
 
     async def _needs(self, say: Speech, user: User) -> Markup:
@@ -66,6 +68,10 @@ class NowScreens:
         )
         calls = await self._house.kept.get("calls", lambda: self._house.views.read(queries.closing_calls))
         return now.lists(say, beats, news.value, calls.value)
+
+    async def _day(self, say: Speech) -> Markup:
+        ask = lambda: self._house.views.read(queries.events_by_hour)  # noqa: E731
+        return now.day_section(say, (await self._house.kept.get("events by hour", ask)).value)
 
     async def _chart(self, visit: Visit, say: Speech) -> None:
         beats = await self._house.guarded(say, self._house.pulse()) or []

@@ -36,7 +36,13 @@ class QuarantineScreens:
             async def build(say: Speech) -> Markup:
                 causes = await self._house.views.read(queries.causes)
                 page = await self._house.views.read(lambda cursor: queries.held(cursor, chosen))
-                return join(quarantine.causes_section(say, causes), quarantine.records_section(say, page, chosen))
+                ask = lambda: self._house.views.read(queries.causes_by_hour)  # noqa: E731
+                hours = (await self._house.kept.get("causes by hour", ask)).value
+                return join(
+                    quarantine.causes_section(say, causes),
+                    quarantine.day_section(say, hours),
+                    quarantine.records_section(say, page, chosen),
+                )
 
             await self._house.live(visit, build, CALM_S)
 

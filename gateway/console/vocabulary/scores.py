@@ -29,9 +29,6 @@ SCORES: Final[tuple[tuple[str, str, str], ...]] = (
     ("trend.refused", "rejected or quarantined", "驳回或隔离"),
     ("trend.duplicate", "sent again", "重复发送"),
     ("trend.turned_away", "refused by the gateway", "网关拒收"),
-    ("trend_day",
-     "{day}: {accepted} accepted, {refused} refused, {duplicates} sent again, {turned_away} refused by the gateway",
-     "{day}：接受 {accepted}，拒绝 {refused}，重复 {duplicates}，网关拒收 {turned_away}"),
     ("turned_away", "Refused by the gateway, {hours} h", "网关拒收，{hours} 小时"),
     ("turned_away_note", "Events that were answered with a problem at once and are stored nowhere: each answer named what was"
      " wrong. A correction that was sent later counts as accepted, too.",
