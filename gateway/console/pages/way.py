@@ -205,9 +205,10 @@ def _arrow(
     height = 3 * at**2 - 2 * at**3
     x = x1 + (x2 - x1) * (1.5 * at - 1.5 * at**2 + at**3)
     y = y1 + (y2 - y1) * height - 6
+    label = "" if label == "0.0" else label
     if waits:
         words.append(tag("text", f"{label} +{waits}".strip(), x=f"{x:.1f}", y=f"{y:.1f}", class_="lag", text_anchor="middle"))
-    elif label and label != "0.0":
+    elif label:
         words.append(tag("text", label, x=f"{x:.1f}", y=f"{y:.1f}", class_="rate", text_anchor="middle"))
     return join(line, words)
 
@@ -265,7 +266,7 @@ def topic_section(say: Speech, topic: Topic, parts: Sequence[Part], outs: WaysOu
     )
     readers = join(*(join(link(part.name, "way", "step", part.name), " ") for part in parts if topic.name in part.reads))
     rows = [(str(partition), number(end)) for partition, end in sorted((ends or {}).items())]
-    heads = (Head(say("partition"), True), Head(say("end"), True))
+    heads = (Head(say("partition")), Head(say("end"), True))
     return join(
         facts(
             (

@@ -120,7 +120,7 @@ _FARES: Final = f"""counted AS MATERIALIZED (
                      CASE WHEN {{expired}} THEN 'expired' ELSE s.state_reason END AS reason,
                      coalesce(p.failures_in_row, 0) AS failures_in_row, p.failing_since,
                      coalesce(c.deliveries, 0) AS waiting, c.since AS waits_since,
-                     (SELECT sum(deliveries) FROM counted) >= {WAITING_MAX} AS is_more,
+                     coalesce((SELECT sum(deliveries) FROM counted) >= {WAITING_MAX}, false) AS is_more,
                      EXISTS (SELECT FROM subscription_dead_letter l
                              WHERE l.subscription_id = s.subscription_id AND l.state = 'waiting') AS has_letters
               FROM subscription s LEFT JOIN subscription_progress p USING (subscription_id)

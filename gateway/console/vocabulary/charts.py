@@ -13,8 +13,9 @@ CHARTS: Final[tuple[tuple[str, str, str], ...]] = (
     ("events_day_note", "Of 24 hours; the last one is not over. A copy, seconds old, minutes while a flood is worked off.",
      "最近 24 小时；最后一小时尚未结束。数据来自副本，延迟数秒，事件激增时为数分钟。"),
     ("causes_day", "What came into the quarantine, by the hour", "每小时进入隔离区"),
-    ("causes_day_note", "Of 24 hours, what was settled since, too; the last hour is not over.",
-     "最近 24 小时，含已处理的记录；最后一小时尚未结束。"),
+    ("causes_day_note", "Of 24 hours, what was settled since, too; the last hour is not over. Records whose publisher"
+     " cannot be read are not counted.",
+     "最近 24 小时，含已处理的记录；最后一小时尚未结束。不含无法识别发布方的记录。"),
     ("causes_other", "other causes", "其他原因"),
     ("alerts_day", "Alerts raised and ended, by the hour", "每小时告警的发生与结束"),
     ("alerts_day_note", "Of 24 hours; the last one is not over. An alert that came again counts at its latest time.",
