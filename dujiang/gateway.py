@@ -102,6 +102,7 @@ async def _opened(settings: Settings, services: Services) -> AsyncIterator[FastA
                 signatures=signatures,
                 traces=traces,
                 spans=spans,
+                extensions=settings.gateway.extensions,
             )
             try:
                 yield app

@@ -23,6 +23,7 @@ from engine.errors import EnvironmentFault
 from engine.filedrop import Refused
 from engine.kafka import BatchPublisher, Message
 from gateway import admission, hearing, identity
+from gateway.attributes import DOCUMENTED
 from gateway.directory import registered
 from gateway.identity import Identity
 from gateway.problems import Problem
@@ -54,7 +55,8 @@ def run_partner_topic(
     prometheus = CollectorRegistry()
     registry, publisher = registry_of(settings), BatchPublisher(settings.kafka_options(services.bootstrap))
     clock = SystemClock()
-    partner = _Registered(Database(services.dsn, "dujiang connector rights"), chosen.partner, registry, clock)
+    extensions = DOCUMENTED.union(settings.gateway.extensions)
+    partner = _Registered(Database(services.dsn, "dujiang connector rights"), chosen.partner, registry, clock, extensions)
     parts = Parts(
         settings=chosen,
         registry=registry,
@@ -89,8 +91,11 @@ def _pages(chosen: KafkaTopicSettings, health: Health, prometheus: CollectorRegi
 class _Registered:
     """The partner as the register has it: its rights of now, at most FRESH_S old, and that it was heard of."""
 
-    def __init__(self, database: Database, partner_id: str, registry: Registry, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, partner_id: str, registry: Registry, clock: Clock, extensions: frozenset[str]
+    ) -> None:
         self._database, self._partner_id, self._registry, self._clock = database, partner_id, registry, clock
+        self._extensions = extensions
         self._known: tuple[float, Identity] | None = None
 
     def judge(self) -> Judge:
@@ -105,7 +110,7 @@ class _Registered:
                     "set connectors.kafka_topic.partner to an id of `dujiang partners list`",
                 )
             self._known = now_s, Identity(partner, (), _NO_END)
-        return judge_for(self._known[1], self._registry, self._clock)
+        return judge_for(self._known[1], self._registry, self._clock, self._extensions)
 
     def heard(self) -> None:
         """Something of its topic was taken just now. Raises the database's faults."""
@@ -116,11 +121,11 @@ class _Registered:
         self._database.close()
 
 
-def judge_for(who: Identity, registry: Registry, clock: Clock) -> Judge:
+def judge_for(who: Identity, registry: Registry, clock: Clock, extensions: frozenset[str]) -> Judge:
     """What POST /events would say to this event of this partner."""
 
     def judge(event: CloudEvent) -> Message | Refused:
-        judged = admission.judge(registry, event, instant_text(clock.now()))
+        judged = admission.judge(registry, event, instant_text(clock.now()), extensions)
         if not isinstance(judged, Message):
             place = judged.places[0]
             return Refused(place.reason, place.detail.en, place.pointer)

@@ -5,6 +5,7 @@
 
 import ipaddress
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +16,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from connectors.settings import ConnectorSettings
 from engine.options import BatchOptions, BreakerOptions, EngineOptions, KafkaOptions, RetryOptions
+from schemas.cloudevents.attributes import RESERVED_NAMES
 
 FILE = "dujiang.yaml"
 PREFIX = "DUJIANG_"
@@ -58,6 +60,12 @@ class Database(_Group):
     dsn: SecretStr = Field(SecretStr(""), description="libpq URL; empty: the embedded PostgreSQL of `data_dir`")
 
 
+def _extension(name: str) -> str:
+    if not re.fullmatch(r"[a-z0-9]{1,20}", name) or name in RESERVED_NAMES:
+        raise ValueError("expected up to 20 of a-z and 0-9, and no attribute of CloudEvents' own")
+    return name
+
+
 class Gateway(_Group):
     """The HTTP front door."""
 
@@ -75,6 +83,10 @@ class Gateway(_Group):
         "",
         pattern=r"^(https://[A-Za-z0-9.:/\[\]-]*[^/])?$",
         description="where webhook endpoints reach it, to consent by a callback; empty: they consent at once or not",
+    )
+    extensions: list[Annotated[str, AfterValidator(_extension)]] = Field(
+        default_factory=lambda: ["region"],
+        description="extension attributes that partners may set beside those that CloudEvents documents; any other is refused",
     )
     receipts_days: int = Field(7, ge=1, le=90, description="days in which a repeat gets the first receipt")
 

@@ -12,6 +12,7 @@ import msgspec
 
 from engine.kafka import Message
 from gateway import catalogue
+from gateway.attributes import DOCUMENTED, unknown_attributes
 from gateway.kind import Kind
 from gateway.languages import Text, problems_of
 from gateway.problems import Place, Problem
@@ -54,6 +55,7 @@ _KINDS: Final[dict[str, Kind]] = {
     "type_reserved": catalogue.TYPE_RESERVED,
     "source_reserved": catalogue.SOURCE_RESERVED,
     "classification_unknown": catalogue.CLASSIFICATION_UNKNOWN,
+    "attribute_unknown": catalogue.ATTRIBUTE_UNKNOWN,
     "subject_missing": catalogue.CONTRACT_BROKEN,
     "subject_long": catalogue.CONTRACT_BROKEN,
     "time_missing": catalogue.CONTRACT_BROKEN,
@@ -96,8 +98,18 @@ def refuse_headers(mode: Mode, headers: Sequence[tuple[str, str]], content_encod
         )
 
 
-def admit(registry: Registry, headers: Sequence[tuple[str, str]], body: bytes, mode: Mode, now: datetime) -> Admitted:
-    """Every event of the request, judged. Raises Problem when one is refused."""
+def admit(
+    registry: Registry,
+    headers: Sequence[tuple[str, str]],
+    body: bytes,
+    mode: Mode,
+    now: datetime,
+    extensions: frozenset[str] = DOCUMENTED,
+) -> Admitted:
+    """Every event of the request, judged. Raises Problem when one is refused.
+
+    `extensions`: the extension attributes that an event may have.
+    """
     _refuse_empty(mode, headers, body)
     recorded = instant_text(now)
     plain = _admit_plain(registry, headers, body, recorded)
@@ -106,8 +118,8 @@ def admit(registry: Registry, headers: Sequence[tuple[str, str]], body: bytes, m
     try:
         events = http_binding.decode(headers, body).events
     except CloudEventError as error:
-        raise _codec_problem(error, body, mode, registry, now) from None
-    judged = [judge(registry, event, recorded) for event in events]
+        raise _codec_problem(error, body, mode, registry, recorded, extensions) from None
+    judged = [judge(registry, event, recorded, extensions) for event in events]
     if any(isinstance(one, Refused) for one in judged):
         raise _refusal(judged, mode)
     return Admitted(events, [one for one in judged if isinstance(one, Message)])
@@ -152,7 +164,7 @@ _RECORD_HEADERS: Final = [("content-type", json_format.MEDIA_TYPE.encode())]
 _split: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
-def judge(registry: Registry, event: CloudEvent, recorded: str) -> Message | Refused:
+def judge(registry: Registry, event: CloudEvent, recorded: str, extensions: frozenset[str]) -> Message | Refused:
     """The record of an event that keeps its contract, or what is wrong with it."""
     try:
         contract = registry.contract_of(event.type)
@@ -162,6 +174,8 @@ def judge(registry: Registry, event: CloudEvent, recorded: str) -> Message | Ref
             return _refused("source_reserved", "/source", catalogue.SOURCE_RESERVED.meaning)
         if event.extensions.get(CLASSIFICATION, "public") not in CLASSIFICATIONS:
             return _refused("classification_unknown", f"/{CLASSIFICATION}", catalogue.CLASSIFICATION_UNKNOWN.meaning)
+        if unknown := unknown_attributes(event, extensions):
+            return Refused(catalogue.ATTRIBUTE_UNKNOWN, unknown)
         fact = registry.fact(event)
         record = kafka_binding.encode_structured(event, key=fact.key)
         value = _with_recorded_time(event, record.value or b"", recorded)
@@ -204,24 +218,26 @@ def _refuse_empty(mode: Mode, headers: Sequence[tuple[str, str]], body: bytes) -
         raise Problem(catalogue.BODY_EMPTY, catalogue.BODY_EMPTY.meaning)
 
 
-def _codec_problem(error: CloudEventError, body: bytes, mode: Mode, registry: Registry, now: datetime) -> Problem:
+def _codec_problem(
+    error: CloudEventError, body: bytes, mode: Mode, registry: Registry, recorded: str, extensions: frozenset[str]
+) -> Problem:
     """The codec stops at the first fault; a batch of sound JSON is judged again, event by event, to find them all."""
     kind = _kind_of(error.reason)
     text = Text(error.message, error.message_zh)
     if mode is Mode.BATCH and kind is catalogue.EVENT_INVALID and error.reason != "not_an_array":
-        return _refusal(list(_each_judged(registry, body, instant_text(now))), mode)
+        return _refusal(list(_each_judged(registry, body, recorded, extensions)), mode)
     places = [Place(error.reason, error.pointer, text)] if kind is not catalogue.MEDIA_TYPE_UNSUPPORTED else []
     return Problem(kind, text, places, headers=_accept_post() if kind is catalogue.MEDIA_TYPE_UNSUPPORTED else {})
 
 
-def _each_judged(registry: Registry, body: bytes, recorded: str) -> Iterable[Message | Refused]:
+def _each_judged(registry: Registry, body: bytes, recorded: str, extensions: frozenset[str]) -> Iterable[Message | Refused]:
     for item in json_text.parse(body, wrapping=2):
         try:
             event = json_format.decode(json_text.dump(item, wrapping=1))
         except CloudEventError as error:
             yield _refused(error.reason, error.pointer, Text(error.message, error.message_zh))
         else:
-            yield judge(registry, event, recorded)
+            yield judge(registry, event, recorded, extensions)
 
 
 def _refusal(judged: Sequence[Message | Refused], mode: Mode) -> Problem:

@@ -12,6 +12,7 @@ from starlette.routing import Route
 from engine.clock import Clock
 from gateway import contracts, openapi, problems
 from gateway import health as health_routes
+from gateway.attributes import DOCUMENTED
 from gateway.body import BodyReader
 from gateway.directory import Directory
 from gateway.front import LOOPBACK_HOSTS, Front
@@ -69,11 +70,13 @@ def create_app(
     signatures: Signatures | None = None,
     traces: Traces | None = None,
     spans: Spans | None = None,
+    extensions: Iterable[str] = (),
 ) -> FastAPI:
     """Everything comes from the caller, who also opens and closes it; the app holds no resource of its own.
 
     With a `directory` only its partners pass, with `signatures` also by tokens that they signed; without a `directory`
-    nobody is asked who he is, and only this machine is served.
+    nobody is asked who he is, and only this machine is served. Events may have the attributes in `extensions` beside those that
+    CloudEvents documents.
     A router may raise any fault of `engine.errors` or an HTTPException: it leaves as a problem.
     """
     writer = ProblemWriter(problems_base) if refusals is None else ProblemWriter(problems_base, on_refusal=refusals.count)
@@ -88,6 +91,7 @@ def create_app(
         bodies=bodies,
         receipts=receipts,
         spans=spans,
+        extensions=DOCUMENTED.union(extensions),
     )
     app = FastAPI(
         title=TITLE,

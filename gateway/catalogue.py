@@ -133,6 +133,20 @@ CLASSIFICATION_UNKNOWN = Kind(
     ),
     "CloudEvents extension Data Classification; the table of topics (docs/reference/topics.md)",
 )
+ATTRIBUTE_UNKNOWN = Kind(
+    "attribute_unknown",
+    422,
+    Text("An attribute is not known", "未知的属性"),
+    Text(
+        "The event has an extension attribute that neither CloudEvents documents nor this platform's operator named.",
+        "事件带有 CloudEvents 未收录、本平台也未登记的扩展属性。",
+    ),
+    Text(
+        "Correct its name (lower case, no hyphen), move the value into 'data', or ask the operator to name the attribute.",
+        "请更正属性名（小写，不含连字符），或将其值移入 data，或请运维人员登记该属性。",
+    ),
+    "CloudEvents documented extensions; the operator's setting gateway.extensions",
+)
 BATCH_INVALID = Kind(
     "batch_invalid",
     422,
@@ -463,6 +477,7 @@ KINDS: dict[str, Kind] = {
         TYPE_RESERVED,
         SOURCE_RESERVED,
         CLASSIFICATION_UNKNOWN,
+        ATTRIBUTE_UNKNOWN,
         BATCH_INVALID,
         MEDIA_TYPE_UNSUPPORTED,
         CONTENT_TOO_LARGE,

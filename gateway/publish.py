@@ -23,6 +23,7 @@ from engine.clock import Clock
 from engine.errors import Fault
 from gateway import catalogue
 from gateway.admission import Admitted, admit, body_bytes_max, mode_of, refuse_headers
+from gateway.attributes import DOCUMENTED
 from gateway.body import BodyReader, declared_length
 from gateway.caller import caller_of
 from gateway.deprecation import Deprecations
@@ -60,6 +61,7 @@ class PublishEndpoint:
         bodies: BodyReader,
         receipts: Receipts | None,
         spans: Spans | None = None,
+        extensions: frozenset[str] = DOCUMENTED,
     ) -> None:
         self._registry = registry
         self._publisher = publisher
@@ -70,6 +72,7 @@ class PublishEndpoint:
         self._deprecations = Deprecations(registry)
         self._receipts = receipts
         self._spans = spans
+        self._extensions = extensions
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -107,7 +110,7 @@ class PublishEndpoint:
         body = await self._bodies.read(receive, length, body_bytes_max(mode))
         caller, is_batch = caller_of(scope), mode is Mode.BATCH
         key = None if sent_key is None else key_of(sent_key, caller.partner_id if caller else "", headers, body)
-        admitted = admit(self._registry, headers, body, mode, self._clock.now())
+        admitted = admit(self._registry, headers, body, mode, self._clock.now(), self._extensions)
         if caller is not None:
             caller.admit(admitted.events, is_batch=is_batch)
         return admitted, key, is_batch

@@ -19,9 +19,9 @@ _decode: Final = msgspec.json.Decoder().decode
 _encode: Final = msgspec.json.Encoder().encode
 _convert: Final = msgspec.convert
 _instant: Final = datetime.fromisoformat
-_PLAIN_EXTENSIONS: Final = ("partitionkey", "causationid", "correlationid", "recordedtime")
+PLAIN_EXTENSIONS: Final = ("partitionkey", "causationid", "correlationid", "recordedtime")
 _KNOWN: Final = frozenset(
-    {"specversion", "id", "source", "type", "subject", "time", "datacontenttype", "data", *_PLAIN_EXTENSIONS}
+    {"specversion", "id", "source", "type", "subject", "time", "datacontenttype", "data", *PLAIN_EXTENSIONS}
 )
 _SOURCES_MAX: Final = 10_000
 _JSON: Final = "application/json"
@@ -103,7 +103,7 @@ def _has_each_key_once(event: dict[str, Any], value: bytes) -> bool:
 def _has_plain_members(event: dict[str, Any]) -> bool:
     if not event.keys() <= _KNOWN or event.get("datacontenttype", _JSON) != _JSON:
         return False
-    return all(_is_plain(event[extension]) for extension in _PLAIN_EXTENSIONS if extension in event)
+    return all(_is_plain(event[extension]) for extension in PLAIN_EXTENSIONS if extension in event)
 
 
 def _is_flat(data: Any) -> bool:

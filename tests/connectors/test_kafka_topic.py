@@ -28,6 +28,7 @@ from dujiang.partner_topic import judge_for
 from engine.clock import FakeClock
 from engine.filedrop import Refused
 from engine.kafka import Message
+from gateway.attributes import DOCUMENTED
 from gateway.identity import Identity, Partner
 from gateway.limits import Allowance
 from schemas.catalogue import default_registry
@@ -61,7 +62,9 @@ def given(value: Any, headers: Any = STRUCTURED) -> Given:
 class TestJudged:
     @pytest.fixture
     def judge(self) -> Any:
-        return judge_for(Identity(PARTNER, (), datetime.max.replace(tzinfo=UTC)), default_registry(), FakeClock(NOW))
+        return judge_for(
+            Identity(PARTNER, (), datetime.max.replace(tzinfo=UTC)), default_registry(), FakeClock(NOW), DOCUMENTED
+        )
 
     def test_sound_event_becomes_a_record_of_our_topic_keyed_by_its_entity(self, judge: Any) -> None:
         accepted = answer(given(event()), judge)
@@ -97,7 +100,8 @@ class TestJudged:
             (event(source="/streams/projects"), "source_reserved", "/source"),
             (event(dataclassification="secret"), "classification_unknown", "/dataclassification"),
             (event(data={"call_id": 7}), "data_invalid", "/data/call_id"),
-            (event(filler="x" * 1_100_000), "too_large", ""),
+            (event(fooattr="x"), "attribute_unknown", "/fooattr"),
+            (event(dataref="x" * 1_100_000), "too_large", ""),
         ],
     )
     def test_what_the_gateway_refuses_is_refused_with_reason_and_place(
@@ -109,7 +113,9 @@ class TestJudged:
 
     def test_type_that_was_not_granted_is_refused(self) -> None:
         narrow = Partner("institute-7", ("publish:gov.stiib.infra.*",), PARTNER.sources, PARTNER.allowance)
-        judge = judge_for(Identity(narrow, (), datetime.max.replace(tzinfo=UTC)), default_registry(), FakeClock(NOW))
+        judge = judge_for(
+            Identity(narrow, (), datetime.max.replace(tzinfo=UTC)), default_registry(), FakeClock(NOW), DOCUMENTED
+        )
         refused = answer(given(event()), judge)
         assert isinstance(refused, Refused)
         assert (refused.reason, refused.key) == ("type_not_granted", "P-1")

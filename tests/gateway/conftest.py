@@ -252,6 +252,7 @@ def run_gateway(publisher: RecordPublisher, **options: Any) -> Iterator[Gateway]
         health=health,
         metrics=GatewayMetrics(prometheus),
         prometheus=prometheus,
+        extensions=["region"],
         **options,
     )
 

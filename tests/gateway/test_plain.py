@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from gateway.admission import admit, mode_of
+from gateway.attributes import DOCUMENTED
 from gateway.problems import Problem
 from schemas.catalogue import default_registry
+from schemas.quick import PLAIN_EXTENSIONS
 
 REGISTRY = default_registry()
 NOW = datetime(2026, 3, 1, 8, tzinfo=UTC)
@@ -91,3 +93,7 @@ def test_event_that_is_too_long_as_written_is_refused() -> None:
     assert len(filled) == 1024 * 1024
     slug, (place,) = outcome(filled, SINGLE)
     assert (slug, place.reason) == ("content_too_large", "too_large")
+
+
+def test_what_is_read_quickly_has_no_attribute_that_the_door_refuses() -> None:
+    assert set(PLAIN_EXTENSIONS) <= DOCUMENTED

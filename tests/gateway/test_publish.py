@@ -10,6 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from engine.errors import EnvironmentFault, TransientFault
+from gateway.attributes import DOCUMENTED
 from gateway.body import BodyReader
 from schemas.cloudevents import json_format, kafka_binding
 from schemas.contract import instant_text
@@ -151,6 +152,8 @@ class TestRefused:
                 ({"dataclassification": label}, "classification_unknown", ("/dataclassification", "classification_unknown"))
                 for label in ("secret", "Public", "core", 1, True)
             ),
+            ({"fooattr": "x"}, "attribute_unknown", ("/fooattr", "attribute_unknown")),
+            ({"authid": "x"}, "attribute_unknown", ("/authid", "attribute_unknown")),
             ({"source": "/streams/projects"}, "source_reserved", ("/source", "source_reserved")),
             ({"source": "/console/deeds"}, "source_reserved", ("/source", "source_reserved")),
             ({"time": None}, "contract_broken", ("/time", "time_missing")),
@@ -172,6 +175,25 @@ class TestRefused:
         answer = gateway.post(event(**changes))
         assert (answer.status, answer.kind, answer.faults) == (422, kind, [fault])
         assert gateway.publisher.records == []
+
+    def test_every_unknown_attribute_is_named_with_those_that_are_known(self, gateway: Any, event: Event) -> None:
+        answer = gateway.post(event(fooattr="x", region="330106", barattr=1))
+        assert answer.faults == [("/fooattr", "attribute_unknown"), ("/barattr", "attribute_unknown")]
+        assert "recordedtime, region, sampledrate" in answer.json["detail"]
+
+    def test_unknown_attribute_is_named_in_binary_mode_and_in_a_batch(self, gateway: Any, event: Event) -> None:
+        binary = gateway.post({"reason": "x"}, "application/json", **BINARY, ce_fooattr="x")
+        assert (binary.status, binary.faults) == (422, [("/fooattr", "attribute_unknown")])
+        batch = gateway.post([event(), event(id="e-2", fooattr="x")], BATCH)
+        assert (batch.status, batch.kind, batch.faults) == (422, "attribute_unknown", [("/1/fooattr", "attribute_unknown")])
+        beside = gateway.post([event(id=None), event(id="e-2", fooattr="x")], BATCH)
+        assert beside.faults == [("/0/id", "missing_attribute"), ("/1/fooattr", "attribute_unknown")]
+        assert gateway.publisher.records == []
+
+    def test_attributes_that_are_documented_or_that_the_operator_named_are_taken(self, gateway: Any, event: Event) -> None:
+        extensions = dict.fromkeys(DOCUMENTED - {"dataclassification", "recordedtime"}, "x") | {"region": "330106"}
+        assert gateway.post(event(**extensions)).status == 202
+        assert written(gateway) == [event(**extensions, recordedtime="2026-03-01T08:00:00Z")]
 
     @pytest.mark.parametrize(
         ("body", "reason"),
