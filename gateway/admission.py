@@ -4,7 +4,7 @@ All events of a request are judged before any is written. Nothing in an event is
 the partner gave none, since this is where its record is made.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple, get_args
 
@@ -77,6 +77,15 @@ class Refused(NamedTuple):
     places: tuple[Place, ...]
 
 
+Rights = Callable[[CloudEvent], Sequence[Place]]
+"""What of an event its publisher has no right to."""
+
+
+def nothing_ungranted(_: CloudEvent) -> Sequence[Place]:
+    """Where nobody is asked who he is."""
+    return ()
+
+
 def mode_of(content_type: str | None) -> Mode:
     """By the content type alone."""
     return http_binding.mode_of(content_type)
@@ -105,10 +114,12 @@ def admit(
     mode: Mode,
     now: datetime,
     extensions: frozenset[str] = DOCUMENTED,
+    ungranted: Rights = nothing_ungranted,
 ) -> Admitted:
     """Every event of the request, judged. Raises Problem when one is refused.
 
-    `extensions`: the extension attributes that an event may have.
+    `extensions`: the extension attributes that an event may have. `ungranted` is asked only when something else is refused, so
+    that all is named at once; what is admitted here may still be more than its publisher has a right to.
     """
     _refuse_empty(mode, headers, body)
     recorded = instant_text(now)
@@ -118,10 +129,14 @@ def admit(
     try:
         events = http_binding.decode(headers, body).events
     except CloudEventError as error:
-        raise _codec_problem(error, body, mode, registry, recorded, extensions) from None
+
+        def judge_one(event: CloudEvent) -> Message | Refused:
+            return _with_rights(judge(registry, event, recorded, extensions), ungranted(event))
+
+        raise _codec_problem(error, body, mode, judge_one) from None
     judged = [judge(registry, event, recorded, extensions) for event in events]
     if any(isinstance(one, Refused) for one in judged):
-        raise _refusal(judged, mode)
+        raise _refusal([_with_rights(one, ungranted(event)) for one, event in zip(judged, events, strict=True)], mode)
     return Admitted(events, [one for one in judged if isinstance(one, Message)])
 
 
@@ -188,6 +203,14 @@ def judge(registry: Registry, event: CloudEvent, recorded: str, extensions: froz
     return Message(contract.topics[0].name, fact.key.encode(), value, record.headers)
 
 
+def _with_rights(judged: Message | Refused, ungranted: Sequence[Place]) -> Message | Refused:
+    """The same with what is not granted; a place that is named already (an unknown type) is not named twice."""
+    if isinstance(judged, Message):
+        return Refused(catalogue.RIGHT_MISSING, tuple(ungranted)) if ungranted else judged
+    named = {place.pointer for place in judged.places}
+    return judged._replace(places=(*judged.places, *(place for place in ungranted if place.pointer not in named)))
+
+
 def _with_recorded_time(event: CloudEvent, written: bytes, recorded: str) -> bytes:
     """`recordedtime` says when this record was made: the partner's word if there is one, otherwise now.
 
@@ -219,25 +242,25 @@ def _refuse_empty(mode: Mode, headers: Sequence[tuple[str, str]], body: bytes) -
 
 
 def _codec_problem(
-    error: CloudEventError, body: bytes, mode: Mode, registry: Registry, recorded: str, extensions: frozenset[str]
+    error: CloudEventError, body: bytes, mode: Mode, judge_one: Callable[[CloudEvent], Message | Refused]
 ) -> Problem:
     """The codec stops at the first fault; a batch of sound JSON is judged again, event by event, to find them all."""
     kind = _kind_of(error.reason)
     text = Text(error.message, error.message_zh)
     if mode is Mode.BATCH and kind is catalogue.EVENT_INVALID and error.reason != "not_an_array":
-        return _refusal(list(_each_judged(registry, body, recorded, extensions)), mode)
+        return _refusal(list(_each_judged(body, judge_one)), mode)
     places = [Place(error.reason, error.pointer, text)] if kind is not catalogue.MEDIA_TYPE_UNSUPPORTED else []
     return Problem(kind, text, places, headers=_accept_post() if kind is catalogue.MEDIA_TYPE_UNSUPPORTED else {})
 
 
-def _each_judged(registry: Registry, body: bytes, recorded: str, extensions: frozenset[str]) -> Iterable[Message | Refused]:
+def _each_judged(body: bytes, judge_one: Callable[[CloudEvent], Message | Refused]) -> Iterable[Message | Refused]:
     for item in json_text.parse(body, wrapping=2):
         try:
             event = json_format.decode(json_text.dump(item, wrapping=1))
         except CloudEventError as error:
             yield _refused(error.reason, error.pointer, Text(error.message, error.message_zh))
         else:
-            yield judge(registry, event, recorded, extensions)
+            yield judge_one(event)
 
 
 def _refusal(judged: Sequence[Message | Refused], mode: Mode) -> Problem:

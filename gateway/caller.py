@@ -5,8 +5,9 @@ from typing import Final
 
 from starlette.types import Scope
 
-from gateway.identity import Identity, refuse_ungranted
+from gateway.identity import Identity, refuse_ungranted, ungranted
 from gateway.limits import Meter
+from gateway.problems import Place
 from schemas.cloudevents import CloudEvent
 
 _KEY: Final = "caller"
@@ -27,6 +28,10 @@ class Caller:
         """Raises Problem when one of the events is not granted, or when they are too many."""
         refuse_ungranted(self.identity, events, is_batch=is_batch)
         self._meter.count_events(len(events))
+
+    def ungranted(self, event: CloudEvent) -> Sequence[Place]:
+        """What of the event is not granted."""
+        return ungranted(self.identity, event)
 
     def enter(self, scope: Scope) -> None:
         """Count the request and go along with it. Raises Problem."""

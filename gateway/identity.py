@@ -43,6 +43,8 @@ SCOPE: Final = re.compile(
 )
 PARTNER_ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 SOURCE: Final = re.compile(r"[!-~]{1,255}")
+# `.` or `..` between slashes, percent-encoded or not: whoever resolves it (RFC 3986, 5.2.4) stands in another's tree.
+DOT_SEGMENT: Final = re.compile(r"(?:^|/|%2f|%5c)(?:\.|%2e){1,2}(?=$|[/?#]|%2f|%5c)", re.IGNORECASE)
 SCOPES_MAX: Final = 50
 SOURCES_MAX: Final = 10
 SCOPE_CHARS_MAX: Final = 255
@@ -83,8 +85,10 @@ class Identity:
         return (self.partner.scopes, self.scopes) if self.scopes else (self.partner.scopes,)
 
     def owns(self, source: str) -> bool:
-        """Whether the partner may speak as this source: one of its own, or one below."""
-        return any(source == own or source.startswith(f"{own}/") for own in self.partner.sources)
+        """Whether the partner may speak as this source: one of its own, or one below. Nobody may by way of a dot segment."""
+        return not DOT_SEGMENT.search(source) and any(
+            source == own or source.startswith(f"{own}/") for own in self.partner.sources
+        )
 
 
 def refuse_ungranted(identity: Identity, events: Sequence[CloudEvent], *, is_batch: bool) -> None:
@@ -92,14 +96,22 @@ def refuse_ungranted(identity: Identity, events: Sequence[CloudEvent], *, is_bat
     pairs = {(event.type, event.source) for event in events}
     if all(identity.may("publish", wire_type) and identity.owns(source) for wire_type, source in pairs):
         return
-    places = []
-    for index, event in enumerate(events):
-        pointer = f"/{index}" if is_batch else ""
-        if not identity.may("publish", event.type):
-            places.append(Place("type_not_granted", f"{pointer}/type", _TYPE_NOT_GRANTED))
-        if not identity.owns(event.source):
-            places.append(Place("source_not_granted", f"{pointer}/source", _SOURCE_NOT_GRANTED))
+    places = [
+        place._replace(pointer=f"/{index}{place.pointer}") if is_batch else place
+        for index, event in enumerate(events)
+        for place in ungranted(identity, event)
+    ]
     raise right_missing(places, len(events))
+
+
+def ungranted(identity: Identity, event: CloudEvent) -> list[Place]:
+    """What of the event its publisher has no right to: its type, its source, both or nothing."""
+    places = []
+    if not identity.may("publish", event.type):
+        places.append(Place("type_not_granted", "/type", _TYPE_NOT_GRANTED))
+    if not identity.owns(event.source):
+        places.append(Place("source_not_granted", "/source", _SOURCE_NOT_GRANTED))
+    return places
 
 
 def right_missing(places: Sequence[Place] = (), events: int = 1) -> Problem:

@@ -11,6 +11,7 @@ from engine.locks import Number
 from gateway.admission import RESERVED_SOURCES
 from gateway.directory import TOKENS_MAX
 from gateway.identity import (
+    DOT_SEGMENT,
     PARTNER_ID,
     SCOPE,
     SCOPE_CHARS_MAX,
@@ -179,6 +180,8 @@ def _check_sources(sources: Sequence[str]) -> None:
     for source in sources:
         if not SOURCE.fullmatch(source) or re.search(r"/$", source):
             raise PartnerRefused(f"{source!r} is no source; write /partners/ID or another URI, without a slash at its end")
+        if DOT_SEGMENT.search(source):
+            raise PartnerRefused(f"{source!r} has a dot segment, which nobody may speak as; write where it leads to")
         if f"{source}/".startswith(RESERVED_SOURCES):
             raise PartnerRefused(f"{source!r} is the platform's own; give the partner /partners/ID")
 

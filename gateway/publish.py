@@ -22,7 +22,7 @@ from starlette.types import Receive, Scope, Send
 from engine.clock import Clock
 from engine.errors import Fault
 from gateway import catalogue
-from gateway.admission import Admitted, admit, body_bytes_max, mode_of, refuse_headers
+from gateway.admission import Admitted, admit, body_bytes_max, mode_of, nothing_ungranted, refuse_headers
 from gateway.attributes import DOCUMENTED
 from gateway.body import BodyReader, declared_length
 from gateway.caller import caller_of
@@ -110,7 +110,8 @@ class PublishEndpoint:
         body = await self._bodies.read(receive, length, body_bytes_max(mode))
         caller, is_batch = caller_of(scope), mode is Mode.BATCH
         key = None if sent_key is None else key_of(sent_key, caller.partner_id if caller else "", headers, body)
-        admitted = admit(self._registry, headers, body, mode, self._clock.now(), self._extensions)
+        ungranted = nothing_ungranted if caller is None else caller.ungranted
+        admitted = admit(self._registry, headers, body, mode, self._clock.now(), self._extensions, ungranted)
         if caller is not None:
             caller.admit(admitted.events, is_batch=is_batch)
         return admitted, key, is_batch

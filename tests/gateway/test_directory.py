@@ -114,6 +114,7 @@ class TestRefused:
             ({"scopes": ("publish:*",) * 51}, "at most 50 scopes"),
             ({"sources": ()}, "1 to 10 sources"),
             ({"sources": ("/partners/a/",)}, "without a slash at its end"),
+            ({"sources": ("/partners/a/../b",)}, "dot segment"),
             ({"sources": ("/engine",)}, "the platform's own"),
             ({"sources": ("/streams/projects",)}, "the platform's own"),
             ({"allowance": Allowance(0, 1_000, 1)}, "at least 1"),

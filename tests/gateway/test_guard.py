@@ -93,6 +93,39 @@ class TestRights:
         token = directory.register("institute-7", "subscribe:*")
         assert guarded.post(event(), authorization=bearer(token)).status == 403
 
+    def test_source_that_climbs_out_of_its_own_tree_is_403(self, guarded: Any, token: str, event: Event) -> None:
+        answer = guarded.post(event(source="/partners/institute-7/%2e%2e/institute-8"), authorization=bearer(token))
+        assert (answer.status, answer.kind, answer.faults) == (403, "right_missing", [("/source", "source_not_granted")])
+        assert guarded.publisher.records == []
+
+    def test_what_breaks_and_what_is_not_granted_is_named_at_once(self, guarded: Any, token: str, event: Event) -> None:
+        batch = [
+            event(id="1", data={"reason": 7}),
+            event(id="2", source="/partners/institute-8"),
+            event(id="3"),
+            event(id="4", source="/partners/institute-8", time=None),
+            event(id="5", type="gov.stiib.nothing.v1"),
+        ]
+        answer = guarded.post(batch, BATCH, authorization=bearer(token))
+        assert (answer.status, answer.kind) == (422, "batch_invalid")
+        assert answer.json["detail"] == "4 of 5 events are refused, so none was written"
+        named = [
+            ("/0/data/reason", "data_invalid"),
+            ("/1/source", "source_not_granted"),
+            ("/3/time", "time_missing"),
+            ("/3/source", "source_not_granted"),
+            ("/4/type", "type_unknown"),
+        ]
+        assert answer.faults == named
+        beside = guarded.post([*batch, event(id=None, source="/partners/institute-8")], BATCH, authorization=bearer(token))
+        assert beside.faults == [*named, ("/5/id", "missing_attribute")]
+        assert guarded.publisher.records == []
+
+    def test_one_event_that_breaks_and_is_not_granted_says_both(self, guarded: Any, token: str, event: Event) -> None:
+        answer = guarded.post(event(source="/partners/institute-8", time=None), authorization=bearer(token))
+        assert (answer.status, answer.kind) == (422, "contract_broken")
+        assert answer.faults == [("/time", "time_missing"), ("/source", "source_not_granted")]
+
     def test_one_ungranted_event_keeps_the_batch_out(self, guarded: Any, token: str, event: Event) -> None:
         batch = [event(id="1"), event(id="2", source="/partners/institute-8"), event(id="3")]
         answer = guarded.post(batch, BATCH, authorization=bearer(token))

@@ -71,6 +71,15 @@ class TestRights:
             ("/partners", False),
             ("/partners/A", False),
             ("", False),
+            ("/partners/a/../other", False),
+            ("/partners/a/..", False),
+            ("/partners/a/./lab", False),
+            ("/partners/a/lab/%2e%2E/%2e./b", False),
+            ("/partners/a/x%2f..%2Fb", False),
+            ("/partners/a/..?x=1", False),
+            ("/partners/a/..#x", False),
+            ("/partners/a/lab..2/.hidden/v1.2/...", True),
+            ("/partners/a/?q=..", True),
         ],
     )
     def test_partner_speaks_as_its_source_and_what_is_below(self, source: str, owned: bool) -> None:
