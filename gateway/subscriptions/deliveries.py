@@ -15,7 +15,8 @@ from engine.clock import Clock
 from engine.subscriptions import deliveries, register, secrets
 from gateway import catalogue
 from gateway.caller import Caller, caller_of
-from gateway.problems import Problem
+from gateway.languages import Text
+from gateway.problems import Place, Problem
 from gateway.store import Store, asked
 from gateway.subscriptions import kinds, routes
 from gateway.subscriptions.answers import answer
@@ -190,6 +191,12 @@ def _add_sending(made: APIRouter, books: Deliveries) -> None:
         first: Annotated[int, Query(ge=1, le=NUMBER_MAX)],
         last: Annotated[int, Query(ge=1, le=NUMBER_MAX)],
     ) -> Response:
+        if last < first:
+            said = Text(
+                f"'last' is {last}, before 'first', {first}; give the range from low to high",
+                f"last（{last}）小于 first（{first}）",
+            )
+            raise Problem(catalogue.REQUEST_INVALID, said, [Place("range_empty", "/last", said)])
         by = owner_of(caller_of(request.scope))
         count = await books.call(
             subscription_id,

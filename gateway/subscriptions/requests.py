@@ -71,7 +71,8 @@ READ_ONLY: Final = frozenset(
     )
 )
 
-ShortText = Annotated[str, StringConstraints(min_length=1, max_length=TEXT_CHARS_MAX, pattern=STORABLE)]
+# Some character that is no white space: a blank purpose states none.
+ShortText = Annotated[str, StringConstraints(max_length=TEXT_CHARS_MAX, pattern=r"^[^\x00]*[^\s\x00][^\x00]*$")]
 TypeName = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=STORABLE)]
 
 

@@ -77,6 +77,11 @@ def test_a_body_that_cannot_be_read_or_kept_is_refused(body: bytes, slug: str, p
         (PULL | {"filter": []}, ("/filter", "extra_forbidden")),
         (PULL | {"types": SUSPENDED}, ("/types", "list_type")),
         (PULL | {"types": [""]}, ("/types/0", "string_too_short")),
+        *(
+            (PULL | {name: blank}, (f"/{name}", "string_pattern_mismatch"))
+            for name in ("purpose", "legal_basis", "approver")
+            for blank in ("", " ", "\u3000\n\t")
+        ),
         (PULL | {"types": ["t"] * 101}, ("/types", "too_long")),
         (PULL | {"expires_at": "tomorrow"}, ("/expires_at", "value_error")),
         (PULL | {"sink": "https://agency.example/"}, ("/sink", "sink_unused")),
