@@ -71,7 +71,8 @@ def settings_page() -> str:
         _head("Settings"),
         "Every setting, its default and its environment variable. A value comes from the environment, else from",
         "`dujiang.yaml` in the working directory, else from the default; an unknown name or a wrong value is refused at",
-        "start. `dujiang settings` shows the values in force, with secrets hidden.",
+        "start. `dujiang settings` shows the values in force, with secrets hidden. A list in a variable is parted by commas",
+        "(`DUJIANG_DELIVER__NETWORKS=10.20.0.0/16,10.30.0.0/16`), or a JSON list.",
     ]
     for group, rows in groups.items():
         table = [(f"`{row.path}`", f"`{variable_of(row.path)}`", row.default, row.allowed, row.meaning) for row in rows]

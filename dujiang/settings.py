@@ -4,15 +4,23 @@
 """
 
 import ipaddress
+import json
 import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import platformdirs
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
+from pydantic_settings import SettingsError as VariableError
 
 from connectors.settings import ConnectorSettings
 from engine.options import BatchOptions, BreakerOptions, EngineOptions, KafkaOptions, RetryOptions
@@ -30,6 +38,19 @@ def _whole_prefix(prefix: str) -> str:
     if not all(part.isalnum() and part.islower() for part in prefix.split(".")):
         raise ValueError("expected lower-case names parted by dots, such as gov.stiib")
     return prefix
+
+
+def _listed(value: Any) -> Any:
+    """A variable's text: parts between commas, or a JSON list."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        return json.loads(value)  # its ValueError says what is wrong
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+Part = TypeVar("Part")
+Listed = Annotated[list[Part], NoDecode, BeforeValidator(_listed)]
 
 
 class _Group(BaseModel):
@@ -84,7 +105,7 @@ class Gateway(_Group):
         pattern=r"^(https://[A-Za-z0-9.:/\[\]-]*[^/])?$",
         description="where webhook endpoints reach it, to consent by a callback; empty: they consent at once or not",
     )
-    extensions: list[Annotated[str, AfterValidator(_extension)]] = Field(
+    extensions: Listed[Annotated[str, AfterValidator(_extension)]] = Field(
         default_factory=lambda: ["region"],
         description="extension attributes that partners may set beside those that CloudEvents documents; any other is refused",
     )
@@ -117,7 +138,7 @@ class Console(_Group):
 class Worker(_Group):
     """The stream processors."""
 
-    steps: list[str] = Field(
+    steps: Listed[str] = Field(
         default_factory=lambda: ["projects", "calls", "alerts", "history"],
         description="steps and sinks that this worker runs",
     )
@@ -145,11 +166,11 @@ class Deliver(_Group):
         pattern="^[A-Za-z0-9.-]+$",
         description="DNS name by which endpoints know the platform: WebHook-Request-Origin",
     )
-    networks: list[Annotated[str, AfterValidator(_network)]] = Field(
+    networks: Listed[Annotated[str, AfterValidator(_network)]] = Field(
         default_factory=list, description="private networks that may be delivered to, such as 10.20.0.0/16"
     )
     http: bool = Field(False, description="true: endpoints without TLS (http, mqtt) are taken, too; for networks of your own")
-    ports: list[Annotated[int, Field(ge=1, le=65_535)]] = Field(
+    ports: Listed[Annotated[int, Field(ge=1, le=65_535)]] = Field(
         default_factory=list,
         description="ports that may be delivered to; empty: 443 and 8443, of brokers 8883; with http also 80, 8080 and 1883",
     )
@@ -300,6 +321,11 @@ def load() -> Settings:
         return Settings()
     except ValidationError as error:
         raise SettingsError(_explain(error)) from None
+    except VariableError as error:
+        raise SettingsError(
+            f"{error}: a variable of a whole group, such as {variable_of('deliver')}, holds one JSON object; mend it, or set"
+            f" each setting by a variable of its own, such as {variable_of('deliver.networks')}"
+        ) from None
     except (ValueError, OSError) as error:
         raise SettingsError(f"{FILE} cannot be read: {error}; mend or remove it") from None
 
@@ -308,10 +334,11 @@ def _explain(error: ValidationError) -> str:
     lines = []
     for fault in error.errors(include_url=False):
         path = ".".join(map(str, fault["loc"]))
-        described = _described().get(path)
+        setting = re.sub(r"(\.\d+)+$", "", path)  # of a list the whole is set, not one part
+        described = _described().get(setting)
         shown = "" if "password" in path or "dsn" in path else f" (is {fault['input']!r})"
         remedy = f"expected: {described}" if described else "no such setting; `dujiang settings` lists all"
-        lines.append(f"{path}: {fault['msg']}{shown}; {remedy}; set {variable_of(path)} or {path} in {FILE}")
+        lines.append(f"{path}: {fault['msg']}{shown}; {remedy}; set {variable_of(setting)} or {setting} in {FILE}")
     return "\n".join(lines)
 
 
