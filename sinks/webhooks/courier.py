@@ -557,7 +557,7 @@ class Courier:
             self._books.note_health(EndpointHealth(self._id, endpoint.failures, endpoint.failing_since, until))
         if was_open and not self.endpoint.is_open:
             self._bring_forward(now)
-        item.history, decision = schedule.decide(self._policy, item.history, answer, now, self._chance())
+        item.history, decision = schedule.decide(self._policy, item.history, answer, started_at, now, self._chance())
         item.is_endpoint_down = answer.outcome in ENDPOINT_DOWN and answer.retry_after_s is None
         duration_ms = round(duration_s * 1000)
         if isinstance(decision, Acknowledged):

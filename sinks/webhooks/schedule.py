@@ -100,9 +100,11 @@ class Disable:
 Decision = Acknowledged | RetryAt | Dead | Disable
 
 
-def decide(policy: Policy, history: History, answer: Answer, now: datetime, chance: float) -> tuple[History, Decision]:
-    """What becomes of a delivery after an attempt. `chance` is uniform in [0, 1): the jitter."""
-    first_at = history.first_at or now
+def decide(
+    policy: Policy, history: History, answer: Answer, started_at: datetime, now: datetime, chance: float
+) -> tuple[History, Decision]:
+    """What becomes of a delivery after an attempt that began at `started_at`. `chance` is uniform in [0, 1): the jitter."""
+    first_at = history.first_at or started_at
     is_put_off = answer.outcome == "throttled" and answer.retry_after_s is not None
     after = History(history.attempts + 1, history.failures + (not is_put_off), first_at)
     if answer.outcome == "acknowledged":

@@ -123,6 +123,7 @@ def test_from_a_subscription_to_a_dead_letter_driven_again(post: Post) -> None:
     post.until(lambda: len(owner.ask("GET", f"{at}/dead-letters")[1]["dead_letters"]) == 1)
     [letter] = owner.ask("GET", f"{at}/dead-letters")[1]["dead_letters"]
     assert (letter["event_id"], letter["reason"], letter["status"]) == ("e000001", "unprocessable", 415)
+    assert letter["first_failed_at"] == letter["last_failed_at"]  # one attempt
     answers.clear()
     assert owner.ask("POST", f"{at}/redrive?letter={letter['id']}") == (202, {"count": 1})
     post.until(lambda: len(endpoint.acknowledged) == 3)
@@ -145,6 +146,8 @@ def test_from_a_subscription_to_a_dead_letter_driven_again(post: Post) -> None:
     ):
         status, problem = stranger.ask(method, f"{at}/{path}")
         assert (status, problem["type"].rpartition(":")[2]) == (404, "subscription_unknown"), path
+    status, problem = owner.ask("POST", f"{at}/replay?first=3&last=1")
+    assert (status, problem["errors"][0]["pointer"]) == (422, "/last")
     status, problem = owner.ask("POST", f"{at}/replay?first=0&last=x")
     assert (status, problem["type"].rpartition(":")[2]) == (422, "request_invalid")
 

@@ -65,21 +65,28 @@ def test_each_status_means_one_thing(status: int, outcome: str) -> None:
 
 
 def test_an_acknowledged_delivery_is_done() -> None:
-    assert decide(POLICY, History(), Answer("acknowledged"), NOW, MIDDLE) == (History(1, 1, NOW), Acknowledged())
+    assert decide(POLICY, History(), Answer("acknowledged"), NOW, NOW, MIDDLE) == (History(1, 1, NOW), Acknowledged())
 
 
 def test_410_disables() -> None:
-    assert decide(POLICY, History(), Answer("gone"), NOW, MIDDLE)[1] == Disable("gone")
+    assert decide(POLICY, History(), Answer("gone"), NOW, NOW, MIDDLE)[1] == Disable("gone")
 
 
 def test_what_the_same_bytes_will_never_mend_is_dead_at_once() -> None:
-    assert decide(POLICY, History(), Answer("unprocessable"), NOW, MIDDLE)[1] == Dead("unprocessable")
+    assert decide(POLICY, History(), Answer("unprocessable"), NOW, NOW, MIDDLE)[1] == Dead("unprocessable")
+
+
+def test_the_first_attempt_is_dated_by_its_begin_and_not_by_its_answer() -> None:
+    answered = NOW + timedelta(seconds=20)
+    history, _ = decide(POLICY, History(), Answer("timeout"), NOW, answered, MIDDLE)
+    assert history.first_at == NOW
+    assert decide(POLICY, history, Answer("timeout"), answered, answered, MIDDLE)[0].first_at == NOW
 
 
 def test_waits_grow_from_seconds_to_half_days_and_end_after_three_days() -> None:
     history, now, waits = History(), NOW, []
     while True:
-        history, decision = decide(POLICY, history, Answer("failed"), now, MIDDLE)
+        history, decision = decide(POLICY, history, Answer("failed"), now, now, MIDDLE)
         if not isinstance(decision, RetryAt):
             break
         waits.append((decision.at - now).total_seconds())
@@ -132,7 +139,7 @@ def test_any_retry_after_is_read_or_ignored(value: str) -> None:
 
 
 def test_a_receiver_that_puts_off_does_not_use_up_the_schedule() -> None:
-    history, decision = decide(POLICY, History(3, 0, NOW), Answer("throttled", 429, 7), NOW, 0)
+    history, decision = decide(POLICY, History(3, 0, NOW), Answer("throttled", 429, 7), NOW, NOW, 0)
     assert (history, decision) == (History(4, 0, NOW), RetryAt(_later(7)))
 
 
