@@ -52,12 +52,14 @@ HEADER_INVALID = Kind(
     Text("A header cannot be read", "请求头无法解析"),
     Text(
         "A ce- header or the content type breaks the HTTP binding: raw non-ASCII, a stray %, bytes that are not"
-        " UTF-8, sent twice.",
-        "ce- 请求头或内容类型不符合 HTTP 绑定：未编码的非 ASCII 字符、孤立的 %、非 UTF-8 字节、重复发送。",
+        " UTF-8, sent twice, or ce-datacontenttype.",
+        "ce- 请求头或内容类型不符合 HTTP 绑定：未编码的非 ASCII 字符、孤立的 %、非 UTF-8 字节、重复发送，"
+        "或使用了 ce-datacontenttype。",
     ),
     Text(
-        "Percent-encode the value's UTF-8 bytes and send each header once.",
-        "请对取值的 UTF-8 字节做百分号编码，每个请求头只发送一次。",
+        "Correct the header that 'errors' names: values are percent-encoded UTF-8, each header is sent once, and the data's"
+        " type stands in Content-Type alone.",
+        "请修正 errors 所指的请求头：取值为 UTF-8 的百分号编码，每个请求头只发送一次，数据类型只写在 Content-Type 中。",
     ),
     f"{CLOUDEVENTS} HTTP binding, 3.1.3",
 )

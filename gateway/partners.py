@@ -35,8 +35,11 @@ class PartnerRefused(Exception):
     """What was asked for cannot be; the message says what to do."""
 
 
-def put(cursor: Cursor[Any], partner: Partner, name: str, by: str, *, replace: bool, every: timedelta | None = None) -> None:
-    """Register a partner, or replace its rights. `every`: it promises to be heard of so often. Raises PartnerRefused."""
+def put(cursor: Cursor[Any], partner: Partner, name: str, by: str, *, replace: bool, every: timedelta | None = None) -> bool:
+    """Register a partner, or replace its rights: whether it was there. `every`: it promises to be heard of so often.
+
+    Raises PartnerRefused.
+    """
     _check(partner, name)
     if every is not None and not EVERY_MIN <= every <= EVERY_MAX:
         raise PartnerRefused(f"a rhythm is from {EVERY_MIN.seconds // 60} minute to {EVERY_MAX.days} days")
@@ -66,6 +69,7 @@ def put(cursor: Cursor[Any], partner: Partner, name: str, by: str, *, replace: b
             "every_s": None if every is None else int(every.total_seconds()),
         },
     )
+    return known
 
 
 def issue(cursor: Cursor[Any], partner_id: str, scopes: Sequence[str], now: datetime, expires_at: datetime, by: str) -> str:

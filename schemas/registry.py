@@ -49,7 +49,7 @@ class Registry:
         contract = self.contracts.get(wire_type)
         if contract is None:
             known = sorted(other for other in self.contracts if other.rpartition(".v")[0] == wire_type.rpartition(".v")[0])
-            hint = f"known versions: {', '.join(known)}" if known else "see `dujiang topics list --types` for those known"
+            hint = f"known versions: {', '.join(known)}" if known else "GET /types lists those that are known"
             raise ContractError("type_unknown", "/type", f"the type {wire_type[:200]!r} is not known; {hint}")
         return contract
 

@@ -77,7 +77,7 @@ def add(
     promised = None if every is None else timedelta(seconds=seconds_of(every, EVERY_MAX.days * 24))
     sources = tuple(source or (f"/partners/{partner}",))
     with _register() as cursor:
-        put(
+        was_there = put(
             cursor,
             Partner(partner, tuple(scope or ()), sources, Allowance(rate, burst, quota)),
             name,
@@ -85,7 +85,10 @@ def add(
             replace=replace,
             every=promised,
         )
-    typer.echo(f"{partner} is registered; its first token: dujiang partners token {partner}")
+    if was_there:
+        typer.echo(f"{partner} is changed; its tokens and keys stay")
+    else:
+        typer.echo(f"{partner} is registered; its first token: dujiang partners token {partner}")
 
 
 @app.command("list")

@@ -119,10 +119,10 @@ class TestOnServices:
             [row] = on_stage("partners", "list", "--json").rows
             return row["promised_s"], row["heard_at"]
 
-        assert on_stage(*ADD, "--every", "7d").status == 0
+        assert "its first token: dujiang partners token institute-7" in on_stage(*ADD, "--every", "7d").out
         assert listed() == (604_800, None)
         stage.execute("INSERT INTO partner_heard VALUES ('institute-7', '2026-03-01T08:00:00Z')")
-        assert on_stage(*ADD, "--replace").status == 0
+        assert on_stage(*ADD, "--replace").out == "institute-7 is changed; its tokens and keys stay\n"
         assert listed() == (None, "2026-03-01 08:00:00+00:00")
         assert "is no duration" in on_stage(*ADD, "--every", "daily").err
         assert "from a moment to 8784h" in on_stage(*ADD, "--every", "367d").err

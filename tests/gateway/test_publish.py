@@ -228,6 +228,11 @@ class TestRefused:
     def test_data_content_type_as_a_header_is_refused(self, gateway: Any) -> None:
         answer = gateway.post({"reason": "x"}, "application/json", **BINARY | {"ce_datacontenttype": "text/plain"})
         assert (answer.status, answer.kind) == (400, "header_invalid")
+        assert answer.faults == [("/datacontenttype", "header_forbidden")]
+        assert "Content-Type alone" in gateway.get("/problems/header_invalid").json["next"]["en"]
+
+    def test_unknown_type_sends_its_publisher_where_publishers_may_look(self, gateway: Any, event: Event) -> None:
+        assert "GET /types" in gateway.post(event(type="gov.stiib.nothing.v1")).json["detail"]
 
     @pytest.mark.parametrize(
         ("content_type", "headers"),
