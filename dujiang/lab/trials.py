@@ -8,19 +8,25 @@ import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import aiohttp
 
 from sinks.webhooks.handshake import Granted, read_answer, request_headers
+from sinks.webhooks.schedule import Policy, retry_after_s
 from sinks.webhooks.signing import Signer, new_secret, sign, signer_of, webhook_id
 
 ANSWER_S_MAX: Final = 15.0  # a sender of Standard Webhooks waits 15 to 30 s
+PUTTING_OFF: Final = (429, 503)
 GIVE_UP_S: Final = 30.0
 LARGE_BYTES: Final = 64 * 1024  # what every party has to take (CloudEvents 1.0.2, size limits)
 SLOW_PARTS: Final = 8
 SLOW_PAUSE_S: Final = 0.25
 OLD_S: Final = 600
+RATE_ASKED: Final = 120  # a minute, in the handshake
+BURST_MAX: Final = RATE_ASKED + 1
+BURST_AT_ONCE: Final = 32  # as many as deliveries of one subscription
 CONTENT_TYPE: Final = "application/cloudevents+json; charset=utf-8"
 TYPE: Final = "dujiang.lab.trial.v1"
 
@@ -46,6 +52,8 @@ class Caller:
         self.signer = signer
         self.origin = origin
         self.run = f"{time.time_ns():x}"  # so that a second run is no repeat of the first
+        self.granted_per_min: int | None = None  # by the handshake; None: no limit was named
+        self.told: list[tuple[int, str | None]] = []  # of every answer the status and its Retry-After
 
     def event(self, name: str, number: int = 1, **more: Any) -> tuple[str, bytes]:
         """(webhook id, body) of an event."""
@@ -75,13 +83,14 @@ class Caller:
         whole = {"Content-Type": CONTENT_TYPE, "WebHook-Request-Origin": self.origin, **headers}
         try:
             async with self._session.post(self.url, data=body, headers=whole, allow_redirects=False) as answer:
+                self.told.append((answer.status, answer.headers.get("Retry-After")))
                 return answer.status
         except (aiohttp.ClientError, TimeoutError):
             return 0
 
     async def options(self) -> tuple[int, dict[str, str]]:
         try:
-            asked = request_headers(self.origin, 120)
+            asked = request_headers(self.origin, RATE_ASKED)
             async with self._session.options(self.url, headers=asked, allow_redirects=False) as answer:
                 return answer.status, {name.lower(): value for name, value in answer.headers.items()}
         except (aiohttp.ClientError, TimeoutError):
@@ -108,7 +117,7 @@ async def try_receiver(url: str, secret: str, origin: str) -> list[Result]:
         results = [await _consent(caller)]
         for trial in TRIALS:
             results.append(await _tried(trial, caller))  # noqa: PERF401 - each waits for the one before
-    return [*results, _in_time(results)]
+    return [*results, _put_off(caller.told), _in_time(results)]
 
 
 async def _tried(trial: Trial, caller: Caller) -> Result:
@@ -121,15 +130,31 @@ async def _tried(trial: Trial, caller: Caller) -> Result:
 async def _consent(caller: Caller) -> Result:
     started_s = time.monotonic()
     status, headers = await caller.options()
-    answer = read_answer(headers, caller.origin, 120)
+    answer = read_answer(headers, caller.origin, RATE_ASKED)
     passed = isinstance(answer, Granted)
+    caller.granted_per_min = answer.rate_per_minute if isinstance(answer, Granted) else None
     advice = "" if isinstance(answer, Granted) or not hasattr(answer, "message") else answer.message
     return Result("handshake", passed, "consent by header", (status,), time.monotonic() - started_s, advice)
 
 
+def _put_off(told: Sequence[tuple[int, str | None]]) -> Result:
+    """Of all answers those that steer deliveries. No sender can bring them about; those that came must mean what is obeyed."""
+    now = datetime.now(UTC)
+    asked_s = [retry_after_s(value, now) for status, value in told if status in PUTTING_OFF]
+    advice = ""
+    if any(status == 410 for status, _ in told):
+        advice = "410 disables the subscription; keep it for an address that is gone for good"
+    elif None in asked_s:
+        advice = "add Retry-After in seconds to 429 and 503; without it the waits are guessed, and count as failures"
+    elif any(seconds is not None and seconds > Policy().retry_after_s_max for seconds in asked_s):
+        advice = "a Retry-After beyond a day is taken for a mistake; ask for less, or pause the subscription"
+    statuses = tuple(sorted({status for status, _ in told if status == 410 or status in PUTTING_OFF}))
+    return Result("put off", not advice, "Retry-After with 429 and 503, no 410", statuses, 0.0, advice)
+
+
 def _in_time(results: Sequence[Result]) -> Result:
-    """Of all answers the slowest; the trial that sends slowly has its own pace."""
-    slowest = max(result.seconds / max(len(result.statuses), 1) for result in results if result.trial != "slow")
+    """Of all answers the slowest; the trials that send slowly or many at once have a pace of their own."""
+    slowest = max(result.seconds / max(len(result.statuses), 1) for result in results if result.trial not in {"slow", "burst"})
     passed = slowest <= ANSWER_S_MAX
     advice = "" if passed else "answer first and work later: put the event into a queue of your own"
     return Result("in time", passed, f"within {ANSWER_S_MAX:g} s", (), slowest, advice)
@@ -141,6 +166,10 @@ def _is_taken(status: int) -> bool:
 
 def _is_refused(status: int) -> bool:
     return 400 <= status < 500 and status not in (410, 429)
+
+
+def _is_taken_or_put_off(status: int) -> bool:
+    return _is_taken(status) or status in PUTTING_OFF
 
 
 # --- what is sent -----------------------------------------------------------------------------------------------------------
@@ -220,6 +249,19 @@ async def _slow(caller: Caller) -> Sequence[int]:
     return [await caller.post(trickle(), headers | {"Content-Length": str(len(body))})]
 
 
+async def _burst(caller: Caller) -> Sequence[int]:
+    """One more than the receiver granted for a minute, as fast as deliveries can go. Each status once."""
+    granted = caller.granted_per_min
+    count = BURST_MAX if granted is None else min(granted + 1, BURST_MAX)
+    free = asyncio.Semaphore(BURST_AT_ONCE)
+
+    async def send(number: int) -> int:
+        async with free:
+            return await caller.send(caller.event("burst", number, subject=f"lab-burst-{number}"))
+
+    return sorted(set(await asyncio.gather(*map(send, range(1, count + 1)))))
+
+
 TRIALS: Final = (
     Trial("plain", "2xx", _is_taken, "a signed event is to be acknowledged; check the secret on both sides", _plain),
     Trial("unsigned", "4xx", _is_refused, "whoever sends without signature is to be refused: answer 401", _unsigned),
@@ -253,4 +295,12 @@ TRIALS: Final = (
         _unknown_members,
     ),
     Trial("slow", "2xx", _is_taken, "a body may take seconds to arrive; wait for all of it", _slow),
+    # The last: who puts off what is too much may go on doing so for a while.
+    Trial(
+        "burst",
+        "2xx, or 429 or 503",
+        _is_taken_or_put_off,
+        "take what comes faster than you granted, or put it off by 429 with Retry-After; no failure, no silence",
+        _burst,
+    ),
 )

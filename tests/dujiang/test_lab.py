@@ -65,7 +65,7 @@ def test_our_listener_passes_every_trial() -> None:
     app, heard = _listener(secret)
     results = _against(app, secret)
     assert _failed(results) == set()
-    assert [result.trial for result in results] == ["handshake", *(trial.name for trial in trials.TRIALS), "in time"]
+    assert [result.trial for result in results] == ["handshake", *(trial.name for trial in trials.TRIALS), "put off", "in time"]
     assert [one.verdict for one in heard].count("repeat") == 1
 
 
@@ -107,9 +107,56 @@ def test_a_receiver_that_works_before_it_answers_is_told() -> None:
     assert "answer first" in results[-1].advice
 
 
+def _limiting(rate_per_min: int, status: int, headers: dict[str, str], secret: str) -> tuple[web.Application, list[str]]:
+    """Grants a rate, and answers with `status` what comes beyond it of the burst; the trials before are as many as they are."""
+    bursts: list[str] = []
+    checked, _ = _listener(secret)
+    take = next(route.handler for route in checked.router.routes() if route.method == "POST")
+
+    async def consent(_: web.Request) -> web.Response:
+        return web.Response(headers={"WebHook-Allowed-Origin": "*", "WebHook-Allowed-Rate": str(rate_per_min)})
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if b'"trial":"burst"' in await request.read():
+            bursts.append(request.headers["webhook-id"])
+            if len(bursts) > rate_per_min:
+                return web.Response(status=status, headers=headers)
+        return await take(request)
+
+    app = web.Application(client_max_size=10 * 1_048_576)
+    app.router.add_route("OPTIONS", "/hook", consent)
+    app.router.add_post("/hook", answer)
+    return app, bursts
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "failed", "part"),
+    [
+        (429, {"Retry-After": "5"}, set(), ""),
+        (503, {"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}, set(), ""),
+        (429, {}, {"put off"}, "add Retry-After"),
+        (429, {"Retry-After": "soon"}, {"put off"}, "add Retry-After"),
+        (429, {"Retry-After": "100000"}, {"put off"}, "beyond a day"),
+        (500, {}, {"burst"}, ""),
+        (410, {}, {"burst", "put off"}, "410 disables"),
+    ],
+)
+def test_a_burst_above_the_granted_rate_may_be_put_off_and_nothing_else(
+    status: int, headers: dict[str, str], failed: set[str], part: str
+) -> None:
+    secret = new_secret()
+    app, bursts = _limiting(10, status, headers, secret)
+    results = _against(app, secret)
+    assert _failed(results) == failed
+    assert len(set(bursts)) == 11
+    [burst] = [result for result in results if result.trial == "burst"]
+    assert burst.statuses == (200, status)
+    assert part in next(result.advice for result in results if result.trial == "put off")
+
+
 def test_nobody_there_fails_all_trials_and_ends() -> None:
     results = asyncio.run(try_receiver("http://127.0.0.1:1/", new_secret(), "dujiang.example.org"))
-    assert _failed(results) == {result.trial for result in results} - {"in time"}
+    assert _failed(results) == {result.trial for result in results} - {"put off", "in time"}
 
 
 @pytest.mark.parametrize(
@@ -187,7 +234,7 @@ def test_the_commands_meet(dujiang: Cli, listening: tuple[str, str]) -> None:
     said = dujiang("lab", "receiver", url, "--secret", secret, "--json")
     assert said.status == 0, said.err
     rows = [json.loads(row) for row in said.out.splitlines()]
-    assert len(rows) == len(trials.TRIALS) + 2
+    assert len(rows) == len(trials.TRIALS) + 3
     assert all(row["passed"] is True for row in rows)
     table = dujiang("lab", "receiver", url, "--secret", new_secret())
     assert table.status == 1
