@@ -36,7 +36,7 @@ class Meter:
         self._used = 0
 
     def count_request(self) -> None:
-        """A request costs as much as one event, whatever comes of it. Raises Problem."""
+        """Of the rate a request takes as much as one event, whatever comes of it; of the day nothing. Raises Problem."""
         self._take(1, 1)
 
     def count_events(self, events: int) -> None:
