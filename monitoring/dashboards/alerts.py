@@ -32,12 +32,16 @@ OPEN = table(
     ),
     page="alerts",
 )
-PER_INCIDENT = table(
-    Words("每次事件的通知数，一周", "Notifications for each incident, this week"),
-    Words("监控源发来的通知与真正的告警过程之比。", "What a monitor sent against how many episodes that were."),
+PER_ALERT = table(
+    Words("每条告警的通知数，一周", "Notifications for each alert, this week"),
+    Words(
+        "一周内发生的告警，只计其最近一次过程：通知数与告警数之比；同一周更早的过程不在其中。",
+        "Alerts raised this week, each by its latest episode alone: notifications against alerts. Earlier episodes of the same"
+        " week are left out.",
+    ),
     Sql(
-        "SELECT monitor, count(*) AS incidents, sum(1 + repeats + reopened) AS notifications,"
-        " round(avg(1 + repeats + reopened), 1) AS per_incident FROM v_alert"
+        "SELECT monitor, count(*) AS alerts, sum(1 + repeats + reopened) AS notifications,"
+        " round(avg(1 + repeats + reopened), 1) AS per_alert FROM v_alert"
         f" WHERE raised_at > now() - interval '7 days' AND {_MINE} GROUP BY monitor ORDER BY notifications DESC"
     ),
     width=8,
@@ -93,7 +97,7 @@ DASHBOARD = Dashboard(
     (
         Row(Words("现在", "Now"), (OPEN, EXPIRED)),
         Row(Words("走势", "How it went"), (FIRING, OVERDUE)),
-        Row(Words("噪声", "Noise"), (PER_INCIDENT, NOISY, FLAPPING)),
+        Row(Words("噪声", "Noise"), (PER_ALERT, NOISY, FLAPPING)),
     ),
     (SEVERITY, MONITOR, SEARCH),
     hours=24 * 7,

@@ -52,8 +52,9 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         13,
         "How many notifications per real incident this week; top ten noisy rules and assets; flapping list?",
-        (alerts.PER_INCIDENT, alerts.NOISY, alerts.FLAPPING),
-        "rules and assets of an alert; by alert until then",
+        (alerts.PER_ALERT, alerts.NOISY, alerts.FLAPPING),
+        "all episodes of a week (of an alert the store keeps the latest one and how many there were in all), rules and assets"
+        " of an alert; by alert and its latest episode until then",
     ),
     Question(
         14,

@@ -80,10 +80,10 @@ SQL_ANSWERS: list[tuple[Panel, list[dict[str, Any]]]] = [
         ],
     ),
     (
-        alerts.PER_INCIDENT,
+        alerts.PER_ALERT,
         [
-            {"monitor": "mon", "incidents": 3, "notifications": 10},
-            {"monitor": "other", "incidents": 1, "notifications": 2},
+            {"monitor": "mon", "alerts": 3, "notifications": 10},
+            {"monitor": "other", "alerts": 1, "notifications": 2},
         ],
     ),
     (alerts.NOISY, [{"alert_key": "mon/a1", "repeats": 5}, {"alert_key": "other/b1", "repeats": 1}]),
