@@ -287,6 +287,7 @@ COLUMNS: dict[str, Column] = {
     "late_s": Column(Words("已过期", "Late by"), "s"),
     # how much; amounts stand beside their currency
     "currency": Column(Words("币种", "Currency")),
+    "contracted_this_year": Column(Words("今年合同金额", "Contracted this year"), "locale"),
     "contracted": Column(Words("合同金额", "Contracted"), "locale"),
     "paid": Column(Words("已拨付", "Paid"), "locale"),
     "accepted": Column(Words("已验收", "Accepted"), "locale"),

@@ -104,17 +104,19 @@ EXTENSIONS = table(
     ),
 )
 MONEY = table(
-    Words("今年各计划的资金", "Money by programme, this year"),
+    Words("各计划的资金", "Money by programme"),
     Words(
-        "今年开始的合同：合同金额、已拨付、已验收项目的合同金额，分币种。",
-        "Contracts that began this year: contracted, paid, and the contracts of accepted projects, by currency.",
+        "今年：今年开始的合同金额。其余为全部合同迄今：合同金额、已拨付、已验收项目的合同金额，分币种。",
+        "This year: contracts that began this year. The rest is of all contracts to this day: contracted, paid, and the"
+        " contracts of accepted projects, by currency.",
     ),
     Sql(
-        "SELECT programme, currency, sum(contracts)::bigint AS projects, sum(contracted)::bigint AS contracted,"
-        " sum(paid)::bigint AS paid,"
+        "SELECT programme, currency, coalesce(sum(contracted) FILTER (WHERE start_year = extract(year FROM now() AT TIME ZONE"
+        " 'UTC')), 0)::bigint AS contracted_this_year, sum(contracts)::bigint AS projects,"
+        " sum(contracted)::bigint AS contracted, sum(paid)::bigint AS paid,"
         " coalesce(sum(contracted) FILTER (WHERE state IN ('accepted', 'closed', 'archived')), 0)::bigint AS accepted"
-        " FROM v_project_count WHERE start_year >= extract(year FROM now() AT TIME ZONE 'UTC') AND contracts > 0"
-        f" AND {chosen(PROGRAMME)} GROUP BY programme, currency ORDER BY contracted DESC"
+        " FROM v_project_count WHERE contracts > 0"
+        f" AND {chosen(PROGRAMME)} GROUP BY programme, currency ORDER BY contracted_this_year DESC, contracted DESC, programme"
     ),
     width=12,
 )

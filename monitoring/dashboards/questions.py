@@ -29,7 +29,8 @@ QUESTIONS: tuple[Question, ...] = (
         "How much is planned, contracted, paid, accepted this year by programme; what is stuck between states,"
         " and for how long?",
         (projects.MONEY, projects.STUCK),
-        "budgets of programmes, for what is planned",
+        "the day of each payment and acceptance, for those of this year (totals to this day until then); budgets of programmes,"
+        " for what is planned",
     ),
     Question(6, "Which applications or reviews wait longest, and at which step?", (projects.APPLICATIONS,)),
     Question(

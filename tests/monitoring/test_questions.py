@@ -55,7 +55,10 @@ SQL_ANSWERS: list[tuple[Panel, list[dict[str, Any]]]] = [
     ),
     (
         projects.MONEY,
-        [{"programme": "Water", "currency": "CNY", "projects": 2, "contracted": 800, "paid": 350, "accepted": 300}],
+        [
+            {"programme": "Water", "contracted_this_year": 800, "contracted": 2_600, "paid": 850, "accepted": 300},
+            {"programme": "", "contracted_this_year": 0, "contracted": 100, "paid": 100, "accepted": 0},
+        ],
     ),
     (
         projects.STUCK,
