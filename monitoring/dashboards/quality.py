@@ -25,18 +25,20 @@ _THEIRS = matching(PARTNER)
 PUBLISHERS = table(
     Words("来源", "Publishers"),
     Words(
-        "所示时段内（按小时）每个来源的事件数、迟报（按档，取其上限）与隔离；久无消息的在前。",
-        "Of each source within the time shown, by the hour: events, lateness (what 95 of 100 are within, in classes),"
-        " quarantined records; the longest silent first.",
+        "所示时段内（按小时）每个来源的事件数、重复数、迟报（按档，取其上限）与隔离；久无消息的在前。",
+        "Of each source within the time shown, by the hour: events, those sent again, lateness (what 95 of 100 are within, in"
+        " classes), quarantined records; the longest silent first.",
     ),
     Sql(
         "SELECT event_source, s.last_recorded_at, extract(epoch FROM now() - s.last_recorded_at) AS silent_s, e.events,"
-        " e.lateness_p95_s, coalesce(q.records, 0) AS quarantined"
-        " FROM (SELECT event_source, sum(events) AS events, min(late_s) FILTER (WHERE up_to >= 0.95 * total) AS lateness_p95_s"
-        " FROM (SELECT event_source, late_s, events, sum(events) OVER (PARTITION BY event_source) AS total,"
-        " sum(events) OVER (PARTITION BY event_source ORDER BY late_s) AS up_to"
-        " FROM (SELECT event_source, late_s, sum(events) AS events FROM v_source_hour"
-        " WHERE outcome = 'taken' AND $__timeFilter(hour) GROUP BY 1, 2) classes) ranked GROUP BY 1) e"
+        " e.duplicate, e.lateness_p95_s, coalesce(q.records, 0) AS quarantined"
+        " FROM (SELECT event_source, coalesce(sum(events) FILTER (WHERE outcome = 'taken'), 0) AS events,"
+        " coalesce(sum(events) FILTER (WHERE outcome = 'duplicate'), 0) AS duplicate,"
+        " min(late_s) FILTER (WHERE outcome = 'taken' AND up_to >= 0.95 * total) AS lateness_p95_s"
+        " FROM (SELECT event_source, outcome, late_s, events, sum(events) OVER (PARTITION BY event_source, outcome) AS total,"
+        " sum(events) OVER (PARTITION BY event_source, outcome ORDER BY late_s) AS up_to"
+        " FROM (SELECT event_source, outcome, late_s, sum(events) AS events FROM v_source_hour"
+        " WHERE outcome IN ('taken', 'duplicate') AND $__timeFilter(hour) GROUP BY 1, 2, 3) classes) ranked GROUP BY 1) e"
         " JOIN v_source s USING (event_source)"
         " LEFT JOIN (SELECT event_source, count(*) AS records FROM v_quarantine WHERE state = 'waiting' GROUP BY 1) q"
         f" USING (event_source) WHERE {of_partner('event_source')} AND {found('event_source')}"

@@ -102,7 +102,6 @@ QUESTIONS: tuple[Question, ...] = (
             quality.CONNECTOR_LAG,
             quality.FILES,
         ),
-        "the source of a duplicate; by step until then",
     ),
     Question(
         24,

@@ -183,6 +183,9 @@ def _history(cursor: Cursor[Any], now: datetime) -> None:
     for key, days in (("P-1", 30), ("P-2", 20)):
         data = {"new_end": _day(now, 400).isoformat()}
         _event(cursor, extended, f"x-{key}", "/partners/late", key, now - timedelta(days=days), now - timedelta(hours=1), data)
+    cursor.execute(
+        "INSERT INTO event_repeat (topic, event_source, events) VALUES ('research.project.event', '/partners/late', 3)"
+    )
     refused = {
         "step": "projects",
         "event_type": extended,

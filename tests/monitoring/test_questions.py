@@ -95,8 +95,8 @@ SQL_ANSWERS: list[tuple[Panel, list[dict[str, Any]]]] = [
     (
         quality.PUBLISHERS,
         [
-            {"event_source": "/partners/institute", "events": 6, "quarantined": 0},
-            {"event_source": "/partners/late", "events": 2, "quarantined": 2},
+            {"event_source": "/partners/institute", "events": 6, "duplicate": 0, "quarantined": 0},
+            {"event_source": "/partners/late", "events": 2, "duplicate": 3, "quarantined": 2},
         ],
     ),
     (quality.CAUSES, [{"reason": "data_invalid", "event_source": "/partners/late", "event_type": _LATE, "records": 2}]),
