@@ -29,7 +29,7 @@ def _projects(number: int, **chosen: str) -> PageAnswer:
 PAGE_ANSWERS: Final = (
     _projects(1, claim="overdue"),
     _projects(3, state="acceptance_pending"),
-    _projects(6, state="under_review"),
+    _projects(6, claim="undecided"),
     PageAnswer(
         7, "calls.title", "calls?phase=closing_soon", lambda cursor: queries.calls(cursor, CallFilter(phase="closing_soon"))
     ),

@@ -106,6 +106,7 @@ WORDS: Final[dict[str, Text]] = {
         ("by_state", "By state", "按状态"),
         ("state", "State", "状态"),
         ("claim", "Claim", "标记"),
+        ("claim.undecided", "undecided", "待定"),
         ("claim.overdue", "overdue", "逾期"),
         ("claim.at_risk", "at risk", "有风险"),
         ("claim.silent", "silent", "久无报告"),

@@ -141,7 +141,7 @@ APPLICATIONS = table(
         f" WHERE state IN ('applied', 'returned', 'under_review', 'reserve') AND {_MINE}"
         " ORDER BY moved_at, project_id LIMIT 200"
     ),
-    page="projects?state=under_review",
+    page="projects?claim=undecided",
 )
 CALLS = table(
     Words("14 天内截止的征集", "Calls that close within 14 days"),

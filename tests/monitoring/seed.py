@@ -161,9 +161,25 @@ def _alerts(now: datetime) -> dict[str, Alert]:
             suppression=Suppression.SILENCED,
             silenced_until=now + 9 * hour,
         ),
+        "mon/a4": alert(
+            Condition.FIRING,
+            Handling.ACKNOWLEDGED,
+            "high",
+            2 * hour,
+            suppression=Suppression.SILENCED,
+            silenced_until=now + 20 * hour,
+        ),
         "mon/a3": alert(Condition.EXPIRED, Handling.OPEN, "high", 9 * hour, last_seen=now - 3 * hour, ended_at=now - 2 * hour),
         "other/b1": alert(
-            Condition.RESOLVED, Handling.CLOSED, "info", 72 * hour, ended_at=now - hour, closed_reason="operator", repeats=1
+            Condition.RESOLVED,
+            Handling.CLOSED,
+            "info",
+            72 * hour,
+            ended_at=now - hour,
+            closed_reason="operator",
+            repeats=1,
+            suppression=Suppression.SILENCED,
+            silenced_until=now + hour,
         ),
     }
 

@@ -48,8 +48,11 @@ def test_firing_and_overdue_alerts_are_counted_by_severity_and_the_rest_is_0(own
     shown = Shown()
     with owner.cursor() as cursor:
         count(cursor, shown.metrics)
-    # The warning is acknowledged; one alert has expired, one is resolved.
-    assert (shown("firing"), shown("overdue")) == (NOTHING | {"critical": 1, "warning": 1}, NOTHING | {"critical": 1})
+    # The warning and the high one are acknowledged; one alert has expired, one is resolved.
+    assert (shown("firing"), shown("overdue")) == (
+        NOTHING | {"critical": 1, "high": 1, "warning": 1},
+        NOTHING | {"critical": 1},
+    )
 
 
 def test_what_was_acknowledged_or_is_over_is_counted_no_more(owner: psycopg.Connection[Any]) -> None:
@@ -59,7 +62,7 @@ def test_what_was_acknowledged_or_is_over_is_counted_no_more(owner: psycopg.Conn
         cursor.execute("UPDATE alert_status SET handling = 'acknowledged' WHERE alert_key = 'mon/a1'")
         cursor.execute("UPDATE alert_status SET condition = 'resolved' WHERE alert_key = 'mon/a2'")
         count(cursor, shown.metrics)
-    assert (shown("firing"), shown("overdue")) == (NOTHING | {"critical": 1}, NOTHING)
+    assert (shown("firing"), shown("overdue")) == (NOTHING | {"critical": 1, "high": 1}, NOTHING)
 
 
 def test_figures_stay_while_the_view_cannot_be_read_and_follow_after(

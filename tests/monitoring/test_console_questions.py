@@ -16,14 +16,21 @@ ANSWERS: dict[str, list[dict[str, Any]]] = {
         {"project_id": "P-1", "overdue_days": 5, "lead": "Institute A"},
     ],
     "projects?state=acceptance_pending": [{"project_id": "P-2"}, {"project_id": "P-3"}],
-    "projects?state=under_review": [{"project_id": "P-5", "state": "under_review"}],
+    "projects?claim=undecided": [
+        {"project_id": "P-5", "state": "under_review"},
+        {"project_id": "P-4", "state": "applied"},
+    ],
     "calls?phase=closing_soon": [{"call_id": "C-now", "programme": "Water"}],
     "alerts": [
         {"alert_key": "mon/a1", "severity": "critical", "is_acknowledged_late": True, "suppression": "none"},
         {"alert_key": "mon/a3", "severity": "high", "condition": "expired", "suppression": "none"},
+        {"alert_key": "mon/a4", "severity": "high", "condition": "firing", "suppression": "silenced"},
         {"alert_key": "mon/a2", "severity": "warning", "condition": "firing", "suppression": "silenced"},
     ],
-    "alerts?show=silenced": [{"alert_key": "mon/a2", "condition": "firing", "handling": "acknowledged"}],
+    "alerts?show=silenced": [
+        {"alert_key": "mon/a2", "condition": "firing", "handling": "acknowledged"},
+        {"alert_key": "mon/a4", "condition": "firing", "handling": "acknowledged"},
+    ],
     "quarantine": [{"reason": "data_invalid", "event_source": "/partners/late", "records": 2}],
     "quarantine?state=waiting": [
         {"reason": "data_invalid", "state": "waiting"},

@@ -79,13 +79,14 @@ SQL_ANSWERS: list[tuple[Panel, list[dict[str, Any]]]] = [
         [
             {"alert_key": "mon/a1", "severity": "critical", "condition": "firing", "is_acknowledged_late": "yes"},
             {"alert_key": "mon/a3", "severity": "high", "condition": "expired", "is_acknowledged_late": "no"},
+            {"alert_key": "mon/a4", "severity": "high", "condition": "firing", "is_acknowledged_late": "no"},
             {"alert_key": "mon/a2", "severity": "warning", "condition": "firing", "is_acknowledged_late": "no"},
         ],
     ),
     (
         alerts.PER_ALERT,
         [
-            {"monitor": "mon", "alerts": 3, "notifications": 10},
+            {"monitor": "mon", "alerts": 4, "notifications": 11},
             {"monitor": "other", "alerts": 1, "notifications": 2},
         ],
     ),

@@ -36,7 +36,7 @@ class AlertRow(NamedTuple):
 
 
 class AlertFilter(NamedTuple):
-    """show: waiting (firing, or over and open), mine (assigned to me), silenced, all. Empty: all."""
+    """show: waiting (firing, or over and open), mine (assigned to me), silenced (firing behind a silence), all. Empty: all."""
 
     show: str = "waiting"
     severity: str = ""
@@ -45,13 +45,22 @@ class AlertFilter(NamedTuple):
 
 SEVERITIES: Final = ("critical", "high", "warning", "low", "info")
 _ALERT = columns(AlertRow)
+_LATE_FIRST: Final = (
+    "is_acknowledged_late DESC, coalesce(suppression, 'none') = 'none' DESC, handling = 'open' DESC,"
+    " severity_rank DESC, age_s DESC, alert_key"
+)
+_SOONEST_HEARD_FIRST: Final = "silenced_until, severity_rank DESC, alert_key"
 
 
 def alerts(cursor: Cursor[Any], wanted: AlertFilter, keys: Sequence[str] | None = None) -> Page[AlertRow]:
-    """Those nobody took in time first, silenced ones last, then open ones, by severity and age. `keys`: only these."""
-    where = ["true"]
+    """Those nobody took in time first, silenced ones last, then open ones, by severity and age. `keys`: only these.
+
+    Of what fires behind a silence, the silence that ends soonest first.
+    """
+    where, order = ["true"], _LATE_FIRST
     if wanted.show == "silenced":
-        where.append("suppression = 'silenced'")
+        where.append("suppression = 'silenced' AND condition = 'firing'")
+        order = _SOONEST_HEARD_FIRST
     elif wanted.show != "all":
         where.append("(condition = 'firing' OR handling = 'open')")
     if keys is not None:
@@ -63,9 +72,7 @@ def alerts(cursor: Cursor[Any], wanted: AlertFilter, keys: Sequence[str] | None 
     return page(
         cursor,
         AlertRow,
-        f"SELECT {_ALERT} FROM v_alert WHERE {' AND '.join(where)}"  # noqa: S608
-        " ORDER BY is_acknowledged_late DESC, coalesce(suppression, 'none') = 'none' DESC, handling = 'open' DESC,"
-        " severity_rank DESC, age_s DESC, alert_key",
+        f"SELECT {_ALERT} FROM v_alert WHERE {' AND '.join(where)} ORDER BY {order}",  # noqa: S608
         wanted._asdict() | {"keys": list(keys or ())},
     )
 

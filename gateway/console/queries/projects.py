@@ -76,8 +76,10 @@ class ProjectFilter(NamedTuple):
     words: str = ""
 
 
+UNDECIDED: Final = ("applied", "returned", "under_review", "reserve")
 # A claim, and the states in which it can hold.
 CLAIMS: Final = {
+    "undecided": UNDECIDED,
     "overdue": ("contracted", "executing", "suspended", "acceptance_pending"),
     "at_risk": ("executing",),
     "silent": ("executing",),
@@ -89,7 +91,9 @@ _RISK = """SELECT p.*, d.due_at FROM v_due_milestone d JOIN v_listed_project p O
            WHERE d.is_at_risk AND d.is_first
              AND NOT EXISTS (SELECT FROM v_due_milestone e WHERE e.project_id = d.project_id AND e.is_at_risk
                              AND e.due_at < d.due_at)"""
+_IS_UNDECIDED: Final = f"p.state IN ({', '.join(repr(state) for state in UNDECIDED)})"
 _TIERS: Final = {
+    "undecided": (f"SELECT p.*, NULL::timestamptz AS due_at FROM v_listed_project p WHERE {_IS_UNDECIDED}", "p.moved_at"),  # noqa: S608
     "overdue": ("SELECT p.*, NULL::timestamptz AS due_at FROM v_listed_project p WHERE p.is_overdue", "p.overdue_from"),
     "at_risk": (_RISK, "d.due_at"),
     "silent": ("SELECT p.*, NULL::timestamptz AS due_at FROM v_listed_project p WHERE p.is_silent", "p.silent_from"),
@@ -108,7 +112,8 @@ _LAST_MOVED: Final = "SELECT p.*, NULL::timestamptz AS due_at FROM v_listed_proj
 
 
 def projects(cursor: Cursor[Any], wanted: ProjectFilter) -> Page[ProjectRow]:
-    """Overdue first, the longest first; then at risk, the nearest first; then what moved last. One claim: where it holds.
+    """Overdue first, the longest first; then at risk, the nearest first; then what moved last. One claim: where it
+    holds; of what is undecided, the longest wait first.
 
     With words that few have: overdue first, then what moved last.
     """
@@ -151,10 +156,14 @@ def _few(cursor: Cursor[Any], values: dict[str, Any]) -> list[str] | None:
 
 def _of_few(wanted: ProjectFilter, state: str) -> str:
     """Claims of those that are shown alone are computed, so they do not take part in the order."""
-    holds = f" AND is_{wanted.claim}" if wanted.claim in CLAIMS else ""
+    holds, order = "", "is_overdue DESC, overdue_from, moved_at DESC, project_id"
+    if wanted.claim == "undecided":
+        holds, order = f" AND {_IS_UNDECIDED}", "moved_at, project_id"
+    elif wanted.claim in CLAIMS:
+        holds = f" AND is_{wanted.claim}"
     return (
         f"SELECT {_PROJECT} FROM v_listed_project p WHERE p.project_id = ANY(%(few)s){state}{holds}"  # noqa: S608
-        " ORDER BY is_overdue DESC, overdue_from, moved_at DESC, project_id"
+        f" ORDER BY {order}"
     )
 
 

@@ -13,7 +13,7 @@ SILENCES: Final[tuple[tuple[str, str, str], ...]] = (
     ("silence_days_max", "A silence has at most {days} days.", "静默最长 {days} 天。"),
     ("silenced_count", "{count} alerts are silenced.", "已静默 {count} 条告警。"),
     ("silence_nothing", "The list shows no alert that fires or waits.", "列表中没有可静默的告警。"),
-    ("show.silenced", "Silenced", "已静默"),
+    ("show.silenced", "Firing, silenced", "静默中触发"),
     ("hours", "{n} h", "{n} 小时"),
     ("days", "{n} d", "{n} 天"),
     ("deed.silence", "silenced it until {until}", "静默至 {until}"),
