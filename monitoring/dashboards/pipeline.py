@@ -150,6 +150,17 @@ OLDEST_PARKED = stat(
     Sql("SELECT max(age_s) AS age_s FROM v_parked_event"),
     unit="s",
 )
+PARKED = table(
+    Words("等得最久的暂存事件", "Parked events that wait longest"),
+    Words(
+        "等待前序事件的事件及其对象，最久的在前；时长自其发生算起。",
+        "Which events wait for an earlier one, and of which entity; the longest first, since they happened.",
+    ),
+    Sql(
+        "SELECT project_id, event_name, event_id, event_source, event_time, age_s FROM v_parked_event"
+        " ORDER BY v_parked_event.event_time, project_id, event_id LIMIT 20"
+    ),
+)
 TIMERS_FIRED = lines(
     Words("触发的定时器", "Timers fired"),
     Words("每秒发布的到期事件。", "Due events published a second."),
@@ -251,7 +262,7 @@ DASHBOARD = Dashboard(
     Words("积压、延迟、批、账本与隔离。", "Lag, delays, batches, ledger and quarantine."),
     (
         Row(Words("要紧", "What matters"), (UNBALANCED, PAUSED, FAULTS, QUARANTINED, TIMERS_LATE, OLDEST_PARKED)),
-        Row(Words("积压与延迟", "Lag and delay"), (LAG, LAG_WORST, ARRIVAL, EVENT_DELAY)),
+        Row(Words("积压与延迟", "Lag and delay"), (LAG, LAG_WORST, ARRIVAL, EVENT_DELAY, PARKED)),
         Row(Words("批", "Batches"), (OUTCOMES, PHASES, BATCH, COMMITTED)),
         Row(Words("规则与内存", "Rules and memory"), (DERIVED, LATE_SETTLED, CACHED, TIMERS_FIRED)),
         Row(

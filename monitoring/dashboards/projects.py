@@ -71,6 +71,31 @@ MILESTONES = table(
         " ORDER BY v_due_milestone.due_on, project_id, milestone_id LIMIT 200"
     ),
 )
+MILESTONES_COUNT = table(
+    Words("30/60/90 天内到期的里程碑数", "How many milestones fall due within 30, 60 and 90 days"),
+    Words(
+        "尚未报告或被退回的里程碑；后者含前者。",
+        "Milestones not yet reported, or returned; each number includes those before it.",
+    ),
+    Sql(
+        "SELECT count(*) FILTER (WHERE days_left <= 30) AS within_30, count(*) FILTER (WHERE days_left <= 60) AS within_60,"
+        " count(*) AS within_90 FROM v_due_milestone"
+        " WHERE due_on BETWEEN (now() AT TIME ZONE 'UTC')::date AND (now() AT TIME ZONE 'UTC')::date + 90"
+        f" AND {_of_programme_of('v_due_milestone')}"
+    ),
+    width=12,
+)
+UNACCEPTED_COUNT = table(
+    Words("合同已到期、未申请验收的项目数", "How many are past their end, acceptance not applied for"),
+    Words("其中已超过六个月期限的项目数。", "And how many of them are past the limit of six months."),
+    Sql(
+        "SELECT count(*) AS projects, count(*) FILTER (WHERE now() > (end_on::timestamp + interval '183 days') AT TIME ZONE"
+        " 'UTC') AS projects_past_limit FROM v_listed_project"
+        f" WHERE state = 'acceptance_pending' AND end_on <= (now() AT TIME ZONE 'UTC')::date AND {of_programme()}"
+    ),
+    width=12,
+    page="projects?state=acceptance_pending",
+)
 UNACCEPTED = table(
     Words("合同已到期、未申请验收", "Past their end, acceptance not applied for"),
     Words(
@@ -168,7 +193,7 @@ DASHBOARD = Dashboard(
     Words("什么已经晚了，什么快到期，资金与申报在哪里。", "What is late, what comes due, where money and applications stand."),
     (
         Row(Words("提醒", "Notices"), (SILENT, UNDERSPENT, WAITING)),
-        Row(Words("期限", "Deadlines"), (OVERDUE, MILESTONES, UNACCEPTED, EXTENSIONS)),
+        Row(Words("期限", "Deadlines"), (MILESTONES_COUNT, UNACCEPTED_COUNT, OVERDUE, MILESTONES, UNACCEPTED, EXTENSIONS)),
         Row(Words("资金与进度", "Money and progress"), (MONEY, STUCK)),
         Row(Words("申报与征集", "Applications and calls"), (APPLICATIONS, CALLS)),
     ),

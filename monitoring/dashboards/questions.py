@@ -17,11 +17,15 @@ class Question(NamedTuple):
 
 QUESTIONS: tuple[Question, ...] = (
     Question(1, "Which projects are overdue today, by how many days, and who owns them?", (projects.OVERDUE,)),
-    Question(2, "Which milestones fall due in the next 30/60/90 days without a report?", (projects.MILESTONES,)),
+    Question(
+        2,
+        "Which milestones fall due in the next 30/60/90 days without a report?",
+        (projects.MILESTONES_COUNT, projects.MILESTONES),
+    ),
     Question(
         3,
         "Which projects passed their end date and have not applied for acceptance; how many of them passed six months?",
-        (projects.UNACCEPTED,),
+        (projects.UNACCEPTED_COUNT, projects.UNACCEPTED),
     ),
     Question(4, "Which extensions are requested, granted, refused; who asked too late?", (projects.EXTENSIONS,)),
     Question(
@@ -106,7 +110,7 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         24,
         "End-to-end delay from event time to board and alert (p50, p95, p99), consumer lag, oldest parked event?",
-        (pipeline.EVENT_DELAY, pipeline.LAG, pipeline.OLDEST_PARKED),
+        (pipeline.EVENT_DELAY, pipeline.LAG, pipeline.OLDEST_PARKED, pipeline.PARKED),
     ),
     Question(
         25,

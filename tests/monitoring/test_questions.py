@@ -39,6 +39,8 @@ SQL_ANSWERS: list[tuple[Panel, list[dict[str, Any]]]] = [
             {"project_id": "P-6", "milestone_id": "M-1", "days_left": 60, "status": "planned"},
         ],
     ),
+    (projects.MILESTONES_COUNT, [{"within_30": 1, "within_60": 2, "within_90": 2}]),
+    (projects.UNACCEPTED_COUNT, [{"projects": 2, "projects_past_limit": 1}]),
     (
         projects.UNACCEPTED,
         [
@@ -114,6 +116,7 @@ SQL_ANSWERS: list[tuple[Panel, list[dict[str, Any]]]] = [
     ),
     (quality.FILES, [{"connector": "gtr", "name": "projects.csv", "rows_done": 12}]),
     (pipeline.OLDEST_PARKED, [{}]),
+    (pipeline.PARKED, [{"project_id": "P-8", "event_id": "e-9", "event_source": "/partners/institute"}]),
 ]
 
 _THEIRS = 'partner="institute-7",topic="t"'
