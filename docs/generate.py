@@ -270,7 +270,7 @@ def metrics_page() -> str:
         "Every metric, as Prometheus sees it. A worker serves them at `/metrics` of `worker.http_port`, the gateway at",
         "`/metrics` of its own port, the deliverer at `deliver.http_port`, the connector of a partner's topic at",
         "`connectors.kafka_topic.http_port`. A worker counts once a batch, never once an event. `dujiang ingest` ends with its",
-        "files and serves nothing: its account is `v_connector_file`.",
+        "files and serves nothing: its account is `v_connector_file`. `dujiang console` serves no metrics.",
     ]
     for name, catalogue in inspect.getmembers(metrics, inspect.isclass):
         if catalogue.__module__ == metrics.__name__ and name.endswith("Metrics"):

@@ -116,7 +116,9 @@ QUESTIONS: tuple[Question, ...] = (
         25,
         "Who subscribed to what, is every restricted topic read only by those granted, and which agencies lag behind?",
         (deliveries.SUBSCRIBERS,),
-        "how far readers with a cursor of their own have come; by webhook until then",
+        "a list of who reads each topic that is not public, beside the grants that let them (rights and clearances are checked"
+        " at every delivery, and *withheld* counts what they kept back); how far readers with a cursor of their own have come;"
+        " by webhook until then",
     ),
 )
 
