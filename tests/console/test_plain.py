@@ -15,11 +15,11 @@ from engine.errors import TransientFault
 from engine.ledger import Account
 from gateway.console import markup, pieces
 from gateway.console.deeds import SILENCE_DAYS_MAX
-from gateway.console.pages import now, partners, projects, way, ways_out
+from gateway.console.pages import now, partners, projects, search, way, ways_out
 from gateway.console.pages.alerts import SILENCE_HOURS
 from gateway.console.pages.quarantine import line_of, pretty_json
 from gateway.console.pages.way import Part
-from gateway.console.queries import Beat, Branch, Cause, Column, Needs, PartnerRow, Sent, WayOut, WaysOut
+from gateway.console.queries import Beat, Branch, Cause, Column, FoundSource, Needs, PartnerRow, Sent, WayOut, WaysOut
 from gateway.console.reads import FRESH_S, REST, REST_S_MAX, Kept
 from gateway.console.rights import Role
 from gateway.console.sampler import BEHIND_S, Flow, Sampler
@@ -445,3 +445,11 @@ def test_lag_is_unknown_and_nothing_is_unbalanced_while_kafka_is_away() -> None:
     sampler = Sampler(Ledgers(_account(100, 10)), away)  # type: ignore[arg-type]
     sample = asyncio.run(sampler.look())
     assert (sample.ends, sample.unaccounted) == (None, 0)
+
+
+def test_a_search_shows_what_came_of_a_source() -> None:
+    source = FoundSource("/partners/<late>", 1_200, 3, 1, NOW)
+    shown = search.found_section(SAY, [], [], [source], is_complete=True)
+    assert "/partners/&lt;late&gt;" in shown
+    assert "In 24 h: 1,200 accepted, 3 sent again, 1 refused" in shown
+    assert SAY("nothing") not in shown

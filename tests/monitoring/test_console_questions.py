@@ -5,6 +5,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from gateway.console import queries
 from gateway.console.questions import PAGE_ANSWERS, PageAnswer, asked
 from gateway.console.words import WORDS
 from monitoring.dashboards.questions import QUESTIONS
@@ -63,3 +64,11 @@ def test_what_is_printed_is_what_the_page_asks(answer: PageAnswer) -> None:
     assert " LIMIT " in query
     assert answer.number in {question.number for question in QUESTIONS}
     assert answer.page in WORDS
+
+
+@pytest.mark.services
+def test_a_search_finds_a_source_with_its_figures(reader: psycopg.Connection[Any]) -> None:
+    with reader.cursor() as cursor:
+        [late] = queries.find_sources(cursor, "/partners/LATE")
+        assert queries.find_sources(cursor, "/partners/nobody") == []
+    assert late[:-1] == ("/partners/late", 2, 3, 1)

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
+from gateway.console import queries
 from gateway.console.markup import Child, Markup, address, join, link, tag
 from gateway.console.pages.links import event_link
 from gateway.console.pieces import Head, badge, filters, notice, section, table, text_field, when
-from gateway.console.queries import Found, FoundEvent
-from gateway.console.words import Speech
+from gateway.console.queries import Found, FoundEvent, FoundSource
+from gateway.console.words import Speech, number
 
 _FAMILY = {"project": "state", "call": "phase", "alert": "condition", "record": "held", "subscription": "sub_state"}
 _PAGE = {
@@ -24,8 +25,15 @@ def form(say: Speech, words: str) -> Markup:
     return filters(say, address("search"), text_field("q", say("search_for"), words), act="search")
 
 
-def found_section(say: Speech, found: Sequence[Found], events: Sequence[FoundEvent], *, is_complete: bool) -> Markup:
-    """What was found, each leading to its page."""
+def found_section(
+    say: Speech,
+    found: Sequence[Found],
+    events: Sequence[FoundEvent],
+    sources: Sequence[FoundSource],
+    *,
+    is_complete: bool,
+) -> Markup:
+    """What was found, each leading to its page; a source, which has none of its own, with its figures."""
     rows = [
         (
             badge(say(f"found.{item.kind}")),
@@ -43,6 +51,21 @@ def found_section(say: Speech, found: Sequence[Found], events: Sequence[FoundEve
             when(say, event.recorded_at) or "",
         )
         for event in events
+    ]
+    rows += [
+        (
+            badge(say("found.source")),
+            join(source.event_source),
+            say(
+                "found.source_day",
+                hours=queries.SCORE_HOURS,
+                taken=number(source.taken),
+                duplicate=number(source.duplicate),
+                refused=number(source.refused),
+            ),
+            when(say, source.last_recorded_at) or "",
+        )
+        for source in sources
     ]
     heads = (Head(say("kind")), Head(say("title_or_id")), Head(say("organisation")), Head(say("state")))
     broad = None if is_complete else notice(say("search_broad"), "warn")

@@ -51,7 +51,16 @@ from gateway.console.queries.projects import (
 from gateway.console.queries.quarantine import Cause, HeldFilter, HeldRow, HeldSheet, causes, held, kept_held
 from gateway.console.queries.rows import FOUND_MAX, LIST_MAX, Page
 from gateway.console.queries.scores import SCORE_DAYS, SCORE_HOURS, TURNED_AWAY, Tally, day_tallies, tallies, turned_away
-from gateway.console.queries.search import Found, FoundEvent, find_events, find_key, find_words, kept_found
+from gateway.console.queries.search import (
+    Found,
+    FoundEvent,
+    FoundSource,
+    find_events,
+    find_key,
+    find_sources,
+    find_words,
+    kept_found,
+)
 from gateway.console.queries.story import STORY_EVENTS_MAX, kept_events
 from gateway.console.queries.subscriptions import (
     Attempt,
@@ -119,6 +128,7 @@ __all__ = [
     "Endpoint",
     "Found",
     "FoundEvent",
+    "FoundSource",
     "HeldFilter",
     "HeldRow",
     "HeldSheet",
@@ -159,6 +169,7 @@ __all__ = [
     "events_by_hour",
     "find_events",
     "find_key",
+    "find_sources",
     "find_words",
     "held",
     "kept_assigned_to",

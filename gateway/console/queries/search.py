@@ -7,6 +7,7 @@ from psycopg import Cursor
 
 from gateway.console.queries.now import SOURCES_MAX
 from gateway.console.queries.rows import FOUND_MAX, rows
+from gateway.console.queries.scores import SCORE_HOURS
 from sinks.history.rows import identity_of
 
 
@@ -70,6 +71,36 @@ def find_words(cursor: Cursor[Any], words: str) -> list[Found]:
              WHERE strpos(lower(concat_ws(' ', alert_key, title)), lower(%(words)s)) > 0 LIMIT {FOUND_MAX})
             UNION ALL (SELECT 'record', id::text, coalesce(event_id, ''), event_source, state FROM v_quarantine
              WHERE strpos(lower(concat_ws(' ', event_id, event_source)), lower(%(words)s)) > 0 LIMIT {FOUND_MAX})""",  # noqa: S608
+        {"words": words},
+    )
+
+
+class FoundSource(NamedTuple):
+    """A source, and what came of it within SCORE_HOURS."""
+
+    event_source: str
+    taken: int
+    duplicate: int
+    refused: int
+    last_recorded_at: datetime
+
+
+def find_sources(cursor: Cursor[Any], words: str) -> list[FoundSource]:
+    """Sources with these letters, also those that no registered partner speaks as."""
+    return rows(
+        cursor,
+        FoundSource,
+        f"""WITH found AS MATERIALIZED (
+                SELECT event_source, last_recorded_at FROM v_source WHERE strpos(lower(event_source), lower(%(words)s)) > 0
+                ORDER BY event_source LIMIT {FOUND_MAX}
+            )
+            SELECT f.event_source, coalesce(sum(h.events) FILTER (WHERE h.outcome = 'taken'), 0)::bigint AS taken,
+                   coalesce(sum(h.events) FILTER (WHERE h.outcome = 'duplicate'), 0)::bigint AS duplicate,
+                   coalesce(sum(h.events) FILTER (WHERE h.outcome IN ('rejected', 'quarantined')), 0)::bigint AS refused,
+                   f.last_recorded_at
+            FROM found f LEFT JOIN v_source_hour h
+                 ON h.event_source = f.event_source AND h.hour > now() - interval '{SCORE_HOURS} hours'
+            GROUP BY f.event_source, f.last_recorded_at ORDER BY f.event_source""",  # noqa: S608
         {"words": words},
     )
 

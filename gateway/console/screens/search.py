@@ -33,11 +33,13 @@ class SearchScreens:
                 return
             found = await self._house.guarded(say, self._house.views.read(lambda cursor: queries.find_key(cursor, words)))
             events = await self._house.guarded(say, self._house.views.read(lambda cursor: queries.find_events(cursor, words)))
+            sources = await self._house.guarded(say, self._house.views.read(lambda cursor: queries.find_sources(cursor, words)))
             others, is_complete = await self._others(words)
             registered = await self._house.guarded(say, self._house.own.read(lambda cursor: queries.kept_found(cursor, words)))
             keys = {(item.kind, item.key) for item in found or ()}
             more = [item for item in (*(registered or ()), *others) if (item.kind, item.key) not in keys]
-            html(search.found_section(say, [*(found or ()), *more], events or (), is_complete=is_complete))
+            found = [*(found or ()), *more]
+            html(search.found_section(say, found, events or (), sources or (), is_complete=is_complete))
 
     async def _others(self, words: str) -> tuple[list[queries.Found], bool]:
         """By letters: on many rows it may take longer than a reader waits, and then says so."""
