@@ -74,14 +74,13 @@ MILESTONES = table(
 MILESTONES_COUNT = table(
     Words("30/60/90 天内到期的里程碑数", "How many milestones fall due within 30, 60 and 90 days"),
     Words(
-        "尚未报告或被退回的里程碑；后者含前者。",
-        "Milestones not yet reported, or returned; each number includes those before it.",
+        "全部计划中尚未报告或被退回的里程碑；后者含前者。",
+        "Of all programmes, not yet reported, or returned; each number includes those before it.",
     ),
     Sql(
         "SELECT count(*) FILTER (WHERE days_left <= 30) AS within_30, count(*) FILTER (WHERE days_left <= 60) AS within_60,"
         " count(*) AS within_90 FROM v_due_milestone"
         " WHERE due_on BETWEEN (now() AT TIME ZONE 'UTC')::date AND (now() AT TIME ZONE 'UTC')::date + 90"
-        f" AND {_of_programme_of('v_due_milestone')}"
     ),
     width=12,
 )
