@@ -276,7 +276,9 @@ def _refusal(judged: Sequence[Message | Refused], mode: Mode) -> Problem:
         f"{len(refused)} of {len(judged)} events are refused, so none was written",
         f"{len(judged)} 个事件中有 {len(refused)} 个不合格，因此全部未写入",
     )
-    return Problem(kind, detail, places, events=len(judged))
+    # A place is named once, with its index, in `errors`; an item says of which kind it is and what helps.
+    items = [(index, Problem(one.kind, one.places[0].detail)) for index, one in refused]
+    return Problem(kind, detail, places, events=len(judged), items=items)
 
 
 def _broken(error: ContractError) -> Refused:

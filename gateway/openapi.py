@@ -78,6 +78,16 @@ _PROBLEM: dict[str, Any] = {
                 },
             },
         },
+        "problems": {
+            "type": "array",
+            "description": "of a refused batch: one for each refused event, by its index; `errors` has the faults",
+            "items": {
+                "allOf": [{"$ref": "#/components/schemas/Problem"}],
+                "type": "object",
+                "required": ["index"],
+                "properties": {"index": {"type": "integer", "minimum": 0}},
+            },
+        },
     },
 }
 

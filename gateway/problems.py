@@ -49,6 +49,7 @@ class Problem(Exception):
     headers: dict[str, str] = field(default_factory=dict)
     events: int = 1
     more: Mapping[str, Any] = field(default_factory=dict)  # extension members (RFC 9457, 3.2)
+    items: Sequence[tuple[int, "Problem"]] = ()  # of a batch: the index of each refused event, and its own problem
 
     @property
     def reasons(self) -> list[str]:
@@ -84,6 +85,10 @@ class ProblemWriter:
             members["errors"] = [
                 {"detail": place.detail.in_language(language), "pointer": place.pointer, "reason": place.reason}
                 for place in problem.places[:ERRORS_MAX]
+            ]
+        if problem.items:
+            members["problems"] = [
+                {"index": index} | self.members(item, language, members["instance"]) for index, item in problem.items
             ]
         return members | dict(problem.more)
 

@@ -133,6 +133,16 @@ class TestBatchIsAllOrNothing:
             ("/5/source", "source_reserved"),
         ]
         assert gateway.publisher.records == []
+        problems = answer.json["problems"]
+        assert [(one["index"], one["type"].rsplit(":", 1)[1]) for one in problems] == [
+            (0, "event_invalid"),
+            (2, "type_unknown"),
+            (3, "contract_broken"),
+            (4, "event_invalid"),
+            (5, "source_reserved"),
+        ]
+        assert {"title", "status", "detail", "instance", "next"} <= problems[0].keys()
+        assert {one["instance"] for one in problems} == {answer.json["instance"]}
 
     def test_same_fault_in_all_is_the_problem_itself(self, gateway: Any, event: Event) -> None:
         assert gateway.post([event(time=None), event(time=None)], BATCH).faults == [
