@@ -209,6 +209,8 @@ class _Connection(asyncio.Protocol):
         return not self._is_closing
 
     async def exchange(self, request: bytes, limits: TimeLimits) -> Response:
+        if self._is_closing:  # in the moment in which it was made
+            raise ConnectionLost
         self._limits = limits
         self._waiting = self._loop.create_future()
         self._timer = self._loop.call_later(limits.headers_s, self._fail, TimeoutError())
