@@ -4,12 +4,9 @@ Kept in memory and written every few seconds: a request pays for one entry of a 
 the writing alone. The table speaks for all gateways, also for one that has just started or never saw the partner.
 """
 
-import asyncio
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import datetime
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import structlog
 from psycopg import Cursor
@@ -18,6 +15,7 @@ from engine.clock import Clock
 from engine.database import StoreRefused
 from engine.errors import Fault
 from gateway.metrics import GatewayMetrics
+from gateway.settling import Settling
 from gateway.store import Store
 
 WRITE_EVERY_S: Final = 10.0
@@ -26,25 +24,13 @@ GRACE: Final = 1.1  # of the promised time may pass before a partner is called s
 log = structlog.get_logger("gateway")
 
 
-class Hearing:
+class Hearing(Settling):
     """Hears partners and tells the metrics. Use as an async context manager: what was heard is written at the end, too."""
 
     def __init__(self, store: Store, clock: Clock, metrics: GatewayMetrics) -> None:
+        super().__init__("hearing", WRITE_EVERY_S)
         self._store, self._clock, self._metrics = store, clock, metrics
         self._heard: dict[str, datetime] = {}
-        self._ending = asyncio.Event()
-        self._keeping: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> Self:
-        self._keeping = asyncio.create_task(self._keep())
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._ending.set()
-        if self._keeping is not None:
-            await self._keeping
 
     def hear(self, partner_id: str) -> None:
         """Something of the partner was taken just now."""
@@ -58,17 +44,6 @@ class Hearing:
         except (Fault, StoreRefused) as fault:
             self._heard = heard | self._heard
             log.warning("partners_heard_not_kept", fault=str(fault), remedy=fault.remedy, partners=len(self._heard))
-
-    async def _keep(self) -> None:
-        try:
-            while not self._ending.is_set():
-                await self.settle()
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._ending.wait(), WRITE_EVERY_S)
-            await self.settle()
-        except Exception:
-            log.exception("hearing_ended")  # now, not when the gateway ends: until then every partner would seem to fall silent
-            raise
 
 
 def keep(cursor: Cursor[Any], heard: Mapping[str, datetime]) -> None:

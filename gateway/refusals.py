@@ -8,10 +8,8 @@ Where the connection breaks at the very moment of a commit, nobody knows whether
 import asyncio
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import datetime
-from types import TracebackType
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple
 
 import structlog
 from psycopg import Cursor
@@ -23,6 +21,7 @@ from engine.errors import Fault
 from gateway.caller import caller_of
 from gateway.guard import brings_events
 from gateway.problems import Problem
+from gateway.settling import Settling
 from gateway.store import Store
 
 ADD_EVERY_S: Final = 5.0
@@ -44,28 +43,18 @@ class Key(NamedTuple):
     problem: str
 
 
-class Refusals:
+class Refusals(Settling):
     """Counts what partners brought in vain. Use as an async context manager: what was counted is added at the end, too."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
+        super().__init__("refusals", ADD_EVERY_S)
         self._store, self._clock = store, clock
         self._waiting: Counter[Key] = Counter()
         self._left_out = 0
-        self._ending = asyncio.Event()
-        self._keeping: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> Self:
-        self._keeping = asyncio.create_task(self._keep())
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._ending.set()
-        if self._keeping is None:
-            return
+    async def _ended(self, keeping: "asyncio.Task[None]") -> None:
         try:
-            await asyncio.wait_for(self._keeping, END_S)
+            await asyncio.wait_for(keeping, END_S)
         except TimeoutError:
             log.warning("refusals_lost", events=self._waiting.total())
 
@@ -99,18 +88,6 @@ class Refusals:
         else:
             self._waiting -= adding  # which drops what is nought
             self._left_out = 0
-
-    async def _keep(self) -> None:
-        is_last = False
-        try:
-            while not is_last:
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._ending.wait(), ADD_EVERY_S)
-                is_last = self._ending.is_set()
-                await self.settle()
-        except Exception:
-            log.exception("refusals_ended")  # now, not when the gateway ends
-            raise
 
 
 def add(cursor: Cursor[Any], counts: Mapping[Key, int]) -> None:
