@@ -9,7 +9,7 @@ import contextlib
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
 import httptools
@@ -121,7 +121,7 @@ class Exchanges:
 
     async def _on(self, connection: "_Connection", target: Target, request: bytes) -> Response:
         try:
-            response = await connection.exchange(request, self._limits)
+            response = await connection.exchange(request)
         except BaseException:  # also cancelled: an answer may come that nobody waits for
             connection.abort()
             raise
@@ -167,7 +167,7 @@ class Exchanges:
                 )
                 try:
                     _, connection = await loop.create_connection(
-                        lambda: _Connection(self._all),
+                        lambda: _Connection(self._all, self._limits),
                         sock=reached,
                         ssl=self._tls if target.is_tls else None,
                         server_hostname=target.host if target.is_tls else None,
@@ -182,38 +182,49 @@ class Exchanges:
         return connection
 
 
+@dataclass(slots=True)
+class _Coming:
+    """The answer that comes, as far as it has come."""
+
+    came: int = 0  # bytes: of the head, then of what follows it
+    head_bytes: int = 0  # of its headers, those of interim answers included
+    interim: int = 0  # answers before it
+    headers: dict[str, str] = field(default_factory=dict)
+    status: int = 0
+    is_in_body: bool = False
+    body: bytearray = field(default_factory=bytearray)
+
+    @property
+    def ends_with_connection(self) -> bool:
+        """RFC 9112, 6.3: neither a length nor chunks say where it ends."""
+        coding = self.headers.get("transfer-encoding", "").lower()
+        return "content-length" not in self.headers and not coding.endswith("chunked")
+
+
 class _Connection(asyncio.Protocol):
     """One exchange at a time. It is in `held` from the beginning to the end."""
 
-    def __init__(self, held: "set[_Connection]") -> None:
+    def __init__(self, held: "set[_Connection]", limits: TimeLimits) -> None:
         self._held = held
+        self._limits = limits
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport
         self._waiting: asyncio.Future[Response] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._limits = TimeLimits()
         self._is_closing = False
+        self._coming = _Coming()
         self.idle_since_s = 0.0
-        # The answer that comes:
-        self._came = 0  # bytes: of the head, then of what follows it
-        self._head_bytes = 0  # of its headers, those of interim answers included
-        self._interim = 0  # answers before it
-        self._headers: dict[str, str] = {}
-        self._status = 0
-        self._is_in_body = False
-        self._body = bytearray()
 
     @property
     def is_usable(self) -> bool:
         return not self._is_closing
 
-    async def exchange(self, request: bytes, limits: TimeLimits) -> Response:
+    async def exchange(self, request: bytes) -> Response:
         if self._is_closing:  # in the moment in which it was made
             raise ConnectionLost
-        self._limits = limits
         self._waiting = self._loop.create_future()
-        self._timer = self._loop.call_later(limits.headers_s, self._fail, TimeoutError())
+        self._timer = self._loop.call_later(self._limits.headers_s, self._fail, TimeoutError())
         self._transport.write(request)
         return await self._waiting
 
@@ -232,8 +243,8 @@ class _Connection(asyncio.Protocol):
         if self._waiting is None:  # nobody asked
             self.abort()
             return
-        was_in_head = not self._is_in_body
-        self._came += len(data)
+        was_in_head = not self._coming.is_in_body
+        self._coming.came += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
@@ -243,13 +254,13 @@ class _Connection(asyncio.Protocol):
             if self._is_closing:
                 self._transport.abort()  # not `close`: under TLS that waits half a minute for the other side
             return
-        if not self._is_in_body:
-            if self._came > HEAD_BYTES_MAX:
+        if not self._coming.is_in_body:
+            if self._coming.came > HEAD_BYTES_MAX:
                 self._fail(AnswerBroken("head too long"))
         elif was_in_head:
-            self._came = 0
+            self._coming.came = 0
             self._time_body()
-        elif self._came > FRAMING_BYTES_MAX:
+        elif self._coming.came > FRAMING_BYTES_MAX:
             self._fail(AnswerBroken("too much around the body"))
 
     def eof_received(self) -> None:
@@ -260,10 +271,10 @@ class _Connection(asyncio.Protocol):
         self._held.discard(self)
         if self._waiting is None:
             return
-        if self._is_in_body and self._ends_with_connection and error is None:
+        if self._coming.is_in_body and self._coming.ends_with_connection and error is None:
             self._answer()
         else:
-            has_begun = self._came or self._is_in_body
+            has_begun = self._coming.came or self._coming.is_in_body
             self._fail(AnswerBroken("ends in the middle") if has_begun else ConnectionLost())
 
     # --- the parser's calls ---
@@ -273,33 +284,33 @@ class _Connection(asyncio.Protocol):
             self._is_closing = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._is_in_body:  # a trailer says nothing that counts here
+        if self._coming.is_in_body:  # a trailer says nothing that counts here
             return
-        self._head_bytes += len(name) + len(value)
-        if self._head_bytes > HEAD_BYTES_MAX:
+        self._coming.head_bytes += len(name) + len(value)
+        if self._coming.head_bytes > HEAD_BYTES_MAX:
             raise ValueError("head too long")
-        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+        self._coming.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
-        self._status = self._parser.get_status_code()
-        self._is_in_body = self._status >= 200
+        self._coming.status = self._parser.get_status_code()
+        self._coming.is_in_body = self._coming.status >= 200
 
     def on_body(self, chunk: bytes) -> None:
         if self._waiting is None:
             return
-        self._body += chunk
-        if len(self._body) > ANSWER_BYTES_MAX:
+        self._coming.body += chunk
+        if len(self._coming.body) > ANSWER_BYTES_MAX:
             self._answer()
             self.abort()
 
     def on_message_complete(self) -> None:
         if self._waiting is None:
             return
-        if not self._is_in_body:  # an interim answer; the other follows
-            self._interim += 1
-            if self._interim > INTERIM_MAX or self._status < 100:
+        if not self._coming.is_in_body:  # an interim answer; the other follows
+            self._coming.interim += 1
+            if self._coming.interim > INTERIM_MAX or self._coming.status < 100:
                 raise ValueError("no end of interim answers")
-            self._headers.clear()
+            self._coming.headers.clear()
             return
         # What the other side has not read yet would hold up what is sent next.
         if not self._parser.should_keep_alive() or self._transport.get_write_buffer_size():
@@ -308,30 +319,16 @@ class _Connection(asyncio.Protocol):
 
     # --- the answer ---
 
-    def _begin_answer(self) -> None:
-        self._came = 0
-        self._head_bytes = 0
-        self._interim = 0
-        self._headers = {}
-        self._status = 0
-        self._is_in_body = False
-        self._body = bytearray()
-
-    @property
-    def _ends_with_connection(self) -> bool:
-        """RFC 9112, 6.3: neither a length nor chunks say where it ends."""
-        coding = self._headers.get("transfer-encoding", "").lower()
-        return "content-length" not in self._headers and not coding.endswith("chunked")
-
     def _time_body(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._loop.call_later(self._limits.body_s, self._fail, TimeoutError())
 
     def _answer(self) -> None:
-        response = Response(self._status, self._headers, bytes(self._body[:ANSWER_BYTES_MAX]))
+        coming = self._coming
+        response = Response(coming.status, coming.headers, bytes(coming.body[:ANSWER_BYTES_MAX]))
         waiting = self._ended()
-        self._begin_answer()
+        self._coming = _Coming()
         if waiting is not None and not waiting.done():
             waiting.set_result(response)
 
