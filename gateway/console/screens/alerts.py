@@ -50,8 +50,7 @@ class AlertScreens:
                 await self._silence_shown(visit, say, drawn)
 
     async def _day(self, say: Speech) -> Markup:
-        ask = lambda: self._house.views.read(queries.alerts_by_hour)  # noqa: E731
-        return alerts.day_section(say, (await self._house.kept.get("alerts by hour", ask)).value)
+        return alerts.day_section(say, (await self._house.kept_view("alerts by hour", queries.alerts_by_hour)).value)
 
     async def alert(self, request: Request, key: str) -> None:
         visit = self._house.visit(request)

@@ -51,8 +51,7 @@ class CallScreens:
             await house.live(visit, build, LIVE_S)
 
     async def _phases(self) -> list[PhaseCount]:
-        return (await self._house.kept.get("call_phases", lambda: self._house.views.read(queries.call_phases))).value
+        return (await self._house.kept_view("call_phases", queries.call_phases)).value
 
     async def _listed(self, chosen: CallFilter) -> Page[CallRow]:
-        ask = lambda: self._house.views.read(lambda cursor: queries.calls(cursor, chosen))  # noqa: E731
-        return (await self._house.kept.get(("calls", chosen), ask)).value
+        return (await self._house.kept_view(("calls", chosen), lambda cursor: queries.calls(cursor, chosen))).value

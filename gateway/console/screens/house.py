@@ -3,13 +3,14 @@
 import asyncio
 import dataclasses
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Hashable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
 import structlog
 from nicegui import ui
+from psycopg import Cursor
 from starlette.requests import Request
 
 from engine.clock import Clock
@@ -22,7 +23,7 @@ from gateway.console.orders import Orders
 from gateway.console.pages import frame, way
 from gateway.console.pieces import notice
 from gateway.console.queries import Beat
-from gateway.console.reads import Kept, Reader, remedy_of
+from gateway.console.reads import Answer, Kept, Reader, remedy_of
 from gateway.console.rights import Right, User
 from gateway.console.sampler import Sampler
 from gateway.console.sign_in import language_for, scheme_for
@@ -35,6 +36,7 @@ CALM_S: Final = 5.0
 SESSION_LOOK_S: Final = 30.0
 PAGE_S: Final = 30.0  # for a page whose parts wait for a database that hangs; by itself NiceGUI gives up after 3 s
 
+T = TypeVar("T")
 Build = Callable[[Speech], Awaitable[Markup]]
 
 log = structlog.get_logger("console")
@@ -85,7 +87,15 @@ class House:
     # --- what pages ask ---
 
     async def pulse(self) -> list[Beat]:
-        return (await self.kept.get("pulse", lambda: self.views.read(queries.pulse))).value
+        return (await self.kept_view("pulse", queries.pulse)).value
+
+    async def kept_view(self, key: Hashable, query: Callable[[Cursor[Any]], T]) -> Answer[T]:
+        """What the views say, kept for all who ask the same."""
+        return await self.kept.get(key, lambda: self.views.read(query))
+
+    async def kept_own(self, key: Hashable, query: Callable[[Cursor[Any]], T]) -> Answer[T]:
+        """The same of what no view shows."""
+        return await self.kept.get(key, lambda: self.own.read(query))
 
     async def story(self, step: str, topic: str, key: str) -> Story:
         events = await self.own.read(lambda cursor: queries.kept_events(cursor, topic, key))

@@ -42,9 +42,7 @@ class NowScreens:
             await self._house.live(visit, self._now_lists, LIVE_S)
 
     async def _needs(self, say: Speech, user: User) -> Markup:
-        needs, board = await asyncio.gather(
-            self._house.kept.get("needs", lambda: self._house.views.read(queries.needs)), kept_board(self._house)
-        )
+        needs, board = await asyncio.gather(self._house.kept_view("needs", queries.needs), kept_board(self._house))
         sample = self._house.sampler.latest
         behind = sum(flow.account.lag for flow in self._house.sampler.flows() if flow.is_behind)
         mine = await self._mine(user)
@@ -63,15 +61,12 @@ class NowScreens:
         beats = await self._house.pulse()
         is_busy = sum(beat.events for beat in beats) > NEWS_BUSY_EVENTS
         seconds = 20 if is_busy else queries.PULSE_MINUTES * 60
-        news = await self._house.kept.get(
-            ("news", is_busy), lambda: self._house.views.read(lambda cursor: queries.news(cursor, seconds))
-        )
-        calls = await self._house.kept.get("calls", lambda: self._house.views.read(queries.closing_calls))
+        news = await self._house.kept_view(("news", is_busy), lambda cursor: queries.news(cursor, seconds))
+        calls = await self._house.kept_view("calls", queries.closing_calls)
         return now.lists(say, beats, news.value, calls.value)
 
     async def _day(self, say: Speech) -> Markup:
-        ask = lambda: self._house.views.read(queries.events_by_hour)  # noqa: E731
-        return now.day_section(say, (await self._house.kept.get("events by hour", ask)).value)
+        return now.day_section(say, (await self._house.kept_view("events by hour", queries.events_by_hour)).value)
 
     async def _chart(self, visit: Visit, say: Speech) -> None:
         beats = await self._house.guarded(say, self._house.pulse()) or []

@@ -29,7 +29,7 @@ class PartnerScreens:
 
             async def build(say: Speech) -> Markup:
                 rows = await self._house.own.read(lambda cursor: queries.kept_partners(cursor, own))
-                tallies = await self._house.kept.get("day_tallies", lambda: self._house.views.read(queries.day_tallies))
+                tallies = await self._house.kept_view("day_tallies", queries.day_tallies)
                 return partners.list_section(say, rows, await self._house.pulse(), tallies.value)
 
             await self._house.live(visit, build, CALM_S)

@@ -61,10 +61,9 @@ class ProjectScreens:
 
 async def kept_board(house: House) -> Answer[list[queries.Column]]:
     """The board, kept for all pages that show some of it."""
-    return await house.kept.get("board", lambda: house.views.read(queries.board))
+    return await house.kept_view("board", queries.board)
 
 
 async def kept_projects(house: House, chosen: ProjectFilter) -> Answer[queries.Page[queries.ProjectRow]]:
     """A list of projects, kept for all who ask the same."""
-    ask = lambda: house.views.read(lambda cursor: queries.projects(cursor, chosen))  # noqa: E731
-    return await house.kept.get(("projects", chosen), ask)
+    return await house.kept_view(("projects", chosen), lambda cursor: queries.projects(cursor, chosen))

@@ -36,8 +36,7 @@ class QuarantineScreens:
             async def build(say: Speech) -> Markup:
                 causes = await self._house.views.read(queries.causes)
                 page = await self._house.views.read(lambda cursor: queries.held(cursor, chosen))
-                ask = lambda: self._house.views.read(queries.causes_by_hour)  # noqa: E731
-                hours = (await self._house.kept.get("causes by hour", ask)).value
+                hours = (await self._house.kept_view("causes by hour", queries.causes_by_hour)).value
                 return join(
                     quarantine.causes_section(say, causes),
                     quarantine.day_section(say, hours),

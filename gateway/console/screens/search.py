@@ -44,8 +44,8 @@ class SearchScreens:
     async def _others(self, words: str) -> tuple[list[queries.Found], bool]:
         """By letters: on many rows it may take longer than a reader waits, and then says so."""
         try:
-            ask = lambda: self._house.views.read(lambda cursor: queries.find_words(cursor, words))  # noqa: E731
-            return (await self._house.kept.get(("find", words), ask)).value, True
+            found = await self._house.kept_view(("find", words), lambda cursor: queries.find_words(cursor, words))
+            return found.value, True
         except Fault as fault:
             log.warning("console_search_gave_up", fault=str(fault))
             return [], False

@@ -155,8 +155,8 @@ class SubscriptionScreens:
         return await self._house.views.read(lambda cursor: queries.subscription(cursor, row_id, _owner(visit.user)))
 
     async def _listed(self, chosen: SubscriptionFilter, owner: str | None) -> Answer[Page[SubscriptionRow]]:
-        ask = lambda: self._house.views.read(lambda cursor: queries.subscriptions(cursor, chosen, owner))  # noqa: E731
-        return await self._house.kept.get(("subscriptions", chosen, owner), ask)
+        key = ("subscriptions", chosen, owner)
+        return await self._house.kept_view(key, lambda cursor: queries.subscriptions(cursor, chosen, owner))
 
 
 def _owner(user: User) -> str | None:

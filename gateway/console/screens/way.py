@@ -114,16 +114,17 @@ class WayScreens:
             await self._house.live(visit, build, CALM_S)
 
     async def _outs(self) -> WaysOut:
-        ask = lambda: self._house.own.read(lambda cursor: queries.kept_ways_out(cursor, self._ends()))  # noqa: E731
-        return (await self._house.kept.get("outs", ask)).value
+        return (await self._house.kept_own("outs", lambda cursor: queries.kept_ways_out(cursor, self._ends()))).value
 
     async def _partners(self, protocol: str) -> list[OutPartner]:
-        ask = lambda: self._house.own.read(lambda cursor: queries.kept_out_partners(cursor, protocol, self._ends()))  # noqa: E731
-        return (await self._house.kept.get(("out partners", protocol), ask)).value
+        key = ("out partners", protocol)
+        found = await self._house.kept_own(key, lambda cursor: queries.kept_out_partners(cursor, protocol, self._ends()))
+        return found.value
 
     async def _worst(self, protocol: str, partner: str) -> Page[OutRow]:
-        ask = lambda: self._house.own.read(lambda cursor: queries.kept_outs(cursor, protocol, partner, self._ends()))  # noqa: E731
-        return (await self._house.kept.get(("outs", protocol, partner), ask)).value
+        key = ("outs", protocol, partner)
+        found = await self._house.kept_own(key, lambda cursor: queries.kept_outs(cursor, protocol, partner, self._ends()))
+        return found.value
 
     def _ends(self) -> Mapping[Place, int] | None:
         """Seen before the places that they are compared with, so that nobody seems to be behind who is not."""
