@@ -133,9 +133,9 @@ def decode(record: Record, registry: Registry) -> Decoded | Refused:
     if is_structured(record.headers):
         quick = registry.quick(record.value)
         if quick is not None:
-            fact, wire_type, contract, _ = quick
+            fact, contract, plain = quick
             if record.topic in contract.topic_names:
-                return Decoded(record, fact, wire_type, None)
+                return Decoded(record, fact, plain.type, None)
     if record.headers == UNREADABLE:
         return Refused(record, RecordFault("header_encoding", "", f"{record}: {_UNREADABLE_NAME}"), None)
     event: CloudEvent | None = None

@@ -28,7 +28,6 @@ from schemas.cloudevents import (
     kafka_binding,
 )
 from schemas.cloudevents.attributes import parse_time
-from schemas.cloudevents.event import event_vouched_for
 from schemas.cloudevents.http_binding import Mode
 from schemas.contract import instant_text
 from schemas.registry import ContractError, Registry
@@ -162,13 +161,13 @@ def _admit_plain(registry: Registry, headers: Sequence[tuple[str, str]], body: b
         found = read(piece)
         if found is None:
             return None
-        fact, _, contract, members = found
-        if contract.is_internal or fact.source.startswith(RESERVED_SOURCES) or RECORDED_TIME in members:
+        fact, contract, plain = found
+        if contract.is_internal or fact.source.startswith(RESERVED_SOURCES) or plain.recordedtime is not msgspec.UNSET:
             return None
         value = _appended(piece, recorded)
         if len(value) > EVENT_BYTES_MAX:
             return None
-        events.append(event_vouched_for(members, fact.time))
+        events.append(plain.event(fact.time))
         records.append(Message(contract.topics[0].name, fact.key.encode(), value, _RECORD_HEADERS))
     return Admitted(tuple(events), records)
 

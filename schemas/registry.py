@@ -37,7 +37,7 @@ class Registry:
         self.prefix = prefix
         self.contracts = {f"{prefix}.{contract.name}.v{contract.major}": contract for contract in contracts}
         self._wire = {contract.name: wire for wire, contract in self.contracts.items()}
-        # (fact, wire type, contract) of a plain structured event, or None: decode it strictly to know.
+        # (fact, contract, members) of a plain structured event, or None: decode it strictly to know.
         self.quick = QuickReader(self.contracts).read
 
     def wire_type(self, name: str) -> str:

@@ -33,7 +33,6 @@ __all__ = [
 ]
 
 SPECVERSION: Final = "1.0"
-_CORE_MEMBERS: Final = frozenset({*rules.CORE_ATTRIBUTES, "data"})
 _REQUIRED: Final = ("specversion", "id", "source", "type")
 
 
@@ -84,19 +83,29 @@ class CloudEvent:
                 raise data_type_error(self.data, self.datacontenttype)
 
 
-def event_vouched_for(members: Mapping[str, Any], time: datetime) -> CloudEvent:
-    """The event of JSON members whose every rule was checked elsewhere (schemas/quick.py): nothing is checked again."""
+def event_vouched_for(
+    *,
+    id: str,  # noqa: A002 - the attribute's name
+    source: str,
+    type: str,  # noqa: A002 - the attribute's name
+    subject: str,
+    time: datetime,
+    datacontenttype: str | None,
+    extensions: dict[str, str],
+    data: Any,
+) -> CloudEvent:
+    """An event whose every rule was checked elsewhere (schemas/quick.py): nothing is checked again."""
     event = object.__new__(CloudEvent)
     put = object.__setattr__
-    put(event, "id", members["id"])
-    put(event, "source", members["source"])
-    put(event, "type", members["type"])
-    put(event, "subject", members["subject"])
+    put(event, "id", id)
+    put(event, "source", source)
+    put(event, "type", type)
+    put(event, "subject", subject)
     put(event, "time", time)
-    put(event, "datacontenttype", members.get("datacontenttype"))
+    put(event, "datacontenttype", datacontenttype)
     put(event, "dataschema", None)
-    put(event, "extensions", {name: value for name, value in members.items() if name not in _CORE_MEMBERS})
-    put(event, "data", members["data"])
+    put(event, "extensions", extensions)
+    put(event, "data", data)
     return event
 
 
