@@ -56,9 +56,13 @@ def _struct(model: type[Data]) -> type[Struct]:
         fields.append((name, form))
         if then:
             changes.append((name, then))
-    return msgspec.defstruct(
+    form = msgspec.defstruct(
         model.__name__, fields, frozen=True, gc=False, namespace={"__post_init__": _post_init(changes)} if changes else None
     )
+    # msgspec (0.22) gathers what it knows of a class when that is first used, and two threads that do so at once end the
+    # process (SIGSEGV). So it is used here, before any thread knows it.
+    msgspec.json.Decoder(form)
+    return form
 
 
 def _post_init(changes: list[tuple[str, tuple[Change, ...]]]) -> Callable[[Any], None]:

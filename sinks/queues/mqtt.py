@@ -138,9 +138,12 @@ class _Numbered(msgspec.Struct):
     deliverynumber: str = ""
 
 
+_decode = msgspec.json.Decoder(_Numbered).decode  # made once: see sinks/storage/objects.py
+
+
 def message_of(settings: Mqtt5Settings, body: bytes, headers: Mapping[str, str]) -> Message:
     """A delivery as it is published. The number stands in the event, too, where it is signed."""
-    number = msgspec.json.decode(body, type=_Numbered).deliverynumber
+    number = _decode(body).deliverynumber
     told = [(NUMBER_EXTENSION, number)] if number else []
     told += [(name, headers[name]) for name in CARRIED if name in headers]
     return Message(settings.topicname, body, CONTENT_TYPE, told, settings.retain, settings.expiry)

@@ -25,9 +25,13 @@ class _Delivery(msgspec.Struct):
     time: str | None = None
 
 
+# Made once: two threads that use a class first, at once, end the process (schemas/structs.py).
+_decode = msgspec.json.Decoder(_Delivery).decode
+
+
 def key_of(body: bytes) -> str:
     """`2026/03/02/0000000000000000017-a-1.json` of a numbered event. The day is the event's own (UTC)."""
-    delivery = msgspec.json.decode(body, type=_Delivery)
+    delivery = _decode(body)
     return f"{_day(delivery.time)}/{int(delivery.deliverynumber):0{NUMBER_DIGITS}}-{escaped(delivery.id)}.json"
 
 

@@ -26,6 +26,9 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
         return f"Credential(identifier={self.identifier!r})"
 
 
+_decode = msgspec.json.Decoder(Credential).decode  # made once: see sinks/storage/objects.py
+
+
 def stored(credential: Credential) -> bytes:
     """As the table of secrets keeps it."""
     return msgspec.json.encode(credential)
@@ -34,7 +37,7 @@ def stored(credential: Credential) -> bytes:
 def credential_of(held: Iterable[Secret]) -> Credential | None:
     """The newest, if any."""
     found = next((one.secret for one in held if one.kind == "plain"), None)
-    return None if found is None else msgspec.json.decode(found, type=Credential)
+    return None if found is None else _decode(found)
 
 
 def signers_of(held: Iterable[Secret]) -> tuple[Signer, ...]:

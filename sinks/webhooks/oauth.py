@@ -47,13 +47,18 @@ def stored(credentials: Credentials) -> bytes:
 
 
 def loaded(secret: bytes) -> Credentials:
-    return msgspec.json.decode(secret, type=Credentials)
+    return _decode(secret)
 
 
 class _Given(msgspec.Struct):
     access_token: str
     token_type: str
     expires_in: float | None = None
+
+
+# Made once: see sinks/storage/objects.py
+_decode = msgspec.json.Decoder(Credentials).decode
+_decode_given = msgspec.json.Decoder(_Given, strict=False).decode
 
 
 class Tokens:
@@ -96,7 +101,7 @@ class Tokens:
         if answer.outcome != "acknowledged":
             return _refused(answer, content)
         try:
-            given = msgspec.json.decode(content, type=_Given, strict=False)  # some write seconds as text
+            given = _decode_given(content)  # some write seconds as text
         except _UNREADABLE:
             return Answer("token", detail="token endpoint: the answer is no token as RFC 6749, 5.1 has it")
         if given.token_type.lower() != "bearer" or not _TOKEN.fullmatch(given.access_token):
