@@ -73,7 +73,7 @@ REJECTIONS = table(
         "Events against the rules, by reason and source; they stay as evidence and change nothing.",
     ),
     Sql(
-        "SELECT step, reason, event_source, count(*) AS events FROM v_rejection WHERE $__timeFilter(recorded_at)"
+        "SELECT step, reason, event_source, count(*) AS events FROM v_listed_rejection WHERE $__timeFilter(recorded_at)"
         f" AND {_MINE} GROUP BY 1, 2, 3 ORDER BY events DESC, reason, event_source LIMIT 200"
     ),
     width=12,
@@ -82,7 +82,7 @@ FINDINGS = table(
     Words("数据中的发现", "Findings"),
     Words("可疑之处，数据已采用或按说明拒收。", "What looked wrong in data that was used, or refused as said."),
     Sql(
-        "SELECT rule, severity, count(*) AS findings FROM v_finding WHERE $__timeFilter(recorded_at)"
+        "SELECT rule, severity, count(*) AS findings FROM v_listed_finding WHERE $__timeFilter(recorded_at)"
         " GROUP BY 1, 2 ORDER BY findings DESC, rule LIMIT 200"
     ),
     width=12,

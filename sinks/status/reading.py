@@ -121,14 +121,17 @@ EVENT_READING = Table(
     "event_reading",
     metadata,
     Column("identity", UUID, primary_key=True, comment="as in event_history"),
-    Column("kind", Text, nullable=False, comment="application, extension"),
+    Column("kind", Text, nullable=False, comment="application, extension, rejection, finding"),
     Column("subject", Text, nullable=False),
     Column("event_source", Text, nullable=False),
     Column("event_id", Text, nullable=False),
     Column("event_time", DateTime(timezone=True), nullable=False),
     Column("call_id", Text, comment="of an application"),
+    Column("recorded_at", DateTime(timezone=True), comment="the broker's time; null where the copy is older than this column"),
+    Column("told", JSONB, comment="data of a rejection or finding"),
     Index("ix_event_reading_call", "call_id", "event_time"),
     Index("ix_event_reading_extension", "event_time", postgresql_where=text("kind = 'extension'")),
+    Index("ix_event_reading_told", "kind", "recorded_at", postgresql_where=text("kind IN ('rejection', 'finding')")),
     comment="events that lists count, copied from event_history, some seconds old (reading_pass)",
 )
 PROJECT_READING_LISTED = Table(

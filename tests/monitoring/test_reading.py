@@ -197,6 +197,27 @@ def test_what_an_index_or_a_text_cannot_hold_keeps_nothing_out(owner: psycopg.Co
         assert sorted(kept) == [("P-1", "C-1", 3), ("P-long", long[:9], 512), ("P-nul", None, None)]
 
 
+def test_rejections_and_findings_are_listed_as_they_were_told(owner: psycopg.Connection[Any]) -> None:
+    history = (
+        "INSERT INTO event_history (identity, topic, partition, record_offset, event_type, event_source, event_id, subject,"
+        " event_time, recorded_at, event) VALUES (gen_random_uuid(), 't', 0, 0, %s, '/streams/p', 'e', %s, now(), now(), %s)"
+    )
+    rejected, reported = "gov.stiib.platform.transition.rejected.v1", "gov.stiib.platform.finding.reported.v1"
+    told = {"step": "projects", "event_type": "t", "event_id": "i", "event_source": "/a", "reason": "order", "state": None}
+    finding = {"rule": "r", "severity": "warning", "message": "状态", "pointer": "/data/x", "value": 5}
+    with owner.transaction(), owner.cursor() as cursor:
+        for kind, subject, data in ((rejected, "P-1", told), (rejected, "P-nul", "a\0b"), (reported, "P-2", finding)):
+            cursor.execute(history, (kind, subject, json.dumps({"data": data})))
+        cursor.execute(history, ("gov.stiib.research.review.started.v1", "P-3", "{}"))
+        for _ in range(2):  # a second pass adds nothing
+            refresh(cursor)
+            for listed, whole in (("v_listed_rejection", "v_rejection"), ("v_listed_finding", "v_finding")):
+                query = "SELECT to_jsonb(v) FROM {} v WHERE subject <> 'P-nul'"
+                rows = cursor.execute(query.format(listed)).fetchall()
+                assert (rows, len(rows)) == (cursor.execute(query.format(whole)).fetchall(), 1)
+            assert cursor.execute("SELECT reason FROM v_listed_rejection WHERE subject = 'P-nul'").fetchall() == [(None,)]
+
+
 def test_the_list_shows_overdue_then_at_risk_then_what_moved_last(owner: psycopg.Connection[Any]) -> None:
     draw = random.Random(5)  # noqa: S311
     with owner.transaction(), owner.cursor() as cursor:

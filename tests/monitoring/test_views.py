@@ -39,6 +39,7 @@ VIEWS = tuple(
         "0022_reading_partners",
         "0024_scorecards",
         "0026_refusals",
+        "0030_refused_and_found",
     )
     for view in import_module(f"migrations.versions.{migration}").VIEWS
 )
