@@ -22,7 +22,7 @@ class BatchOptions:
 
     records_max: int = 10_000
     poll_s: float = 0.1
-    cached_entities_max: int = 200_000
+    cached_entities_max: int = 50_000
 
 
 @dataclass(frozen=True, slots=True)
