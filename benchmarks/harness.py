@@ -124,12 +124,13 @@ def create_topics(at: Bench, topics: Iterable[Topic], partitions: int | None = N
 
 
 def load_topic(at: Bench, topic: str, events: Iterable[Event]) -> int:
-    """Produce all, acknowledged; returns how many."""
+    """Produce all, acknowledged and in order per key; returns how many."""
     producer = Producer(
         {
             "bootstrap.servers": at.bootstrap,
             "partitioner": "murmur2_random",
             "acks": "all",
+            "enable.idempotence": True,  # what a new topic's leader refuses at first is sent again, and must not change places
             "linger.ms": 20,
             "batch.size": 262_144,
             "queue.buffering.max.messages": 500_000,
