@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -40,13 +40,14 @@ TICKS_S = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True)
 class Bench:
-    """Services, and what belongs to them."""
+    """Services, and what belongs to them. `admin_dsn` where we started PostgreSQL ourselves."""
 
     bootstrap: str
     dsn: str
     broker_pid: int | None
     database_pid: int | None
     prefix: str
+    admin_dsn: str = field(default="", repr=False)
 
     def topic(self, name: str) -> str:
         """The benchmark's own topic for a topic of the platform."""
@@ -71,7 +72,7 @@ def bench() -> Iterator[Bench]:
             TemporaryDirectory(prefix="dujiang-bench-") as home,
             up(Path(home), settings.cache_dir, progress=say, kafka_heap="1g") as own,
         ):
-            yield from _tidied(_own(own.addresses, prefix))
+            yield from _tidied(replace(_own(own.addresses, prefix), admin_dsn=own.postgres.admin_dsn))
 
 
 def _own(found: Addresses, prefix: str) -> Bench:
@@ -181,7 +182,14 @@ def schema(at: Bench, *, migrated: bool = True) -> Iterator[str]:
     finally:
         with psycopg.connect(at.dsn, autocommit=True) as connection:
             connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(name)))
-            connection.execute("CHECKPOINT") if _is_superuser(connection) else None
+        checkpoint(at)
+
+
+def checkpoint(at: Bench) -> None:
+    """Let PostgreSQL write out what was changed before; nothing where our role may not ask for it."""
+    with psycopg.connect(at.admin_dsn or at.dsn, autocommit=True) as connection:
+        if _is_superuser(connection):
+            connection.execute("CHECKPOINT")
 
 
 def _is_superuser(connection: psycopg.Connection[Any]) -> bool:

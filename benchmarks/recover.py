@@ -18,21 +18,12 @@ from dataclasses import asdict, dataclass
 import psycopg
 
 from benchmarks import report
-from benchmarks.harness import ROOT, Bench, bench, create_topics, machine, peak_mib, processes, say, schema
+from benchmarks.harness import ROOT, Bench, bench, create_topics, machine, peak_mib, processes, schema
+from benchmarks.scale.fills import fill_projects
 from schemas.topics import FINDING_EVENT, PROJECT_EVENT, PROJECT_STATE
 
 RATE = 2_000
 SECONDS_MAX = 60.0
-
-_FILL = """
-INSERT INTO project_status (project_id, state, title, lead, call_id, contract_no, contract_amount, currency, start_on, end_on,
-  disbursed, milestones, is_extended, is_retried, register_name, source_status, parked, changed_at, changed_by, applied,
-  duplicates, superseded, rejected, seen)
-SELECT 'F-' || number, 'executing', 'A project of the benchmark', 'ORG-12', 'C-7', 'C-1', 900000, 'CNY', '2024-02-01',
-  '2026-08-01', 300000, '[["M1","2024-09-01","accepted"],["M2","2025-03-01","planned"]]', false, false, '', '', '[]',
-  '2024-03-01', 'bench', 8, 0, 0, '[]', decode(repeat('00', 64), 'hex')
-FROM generate_series(%s::bigint, %s::bigint) AS number
-"""
 
 
 @dataclass(frozen=True)
@@ -53,7 +44,7 @@ def main() -> None:
     with bench() as at, schema(at) as dsn:
         filled = 0
         for rows in arguments.rows:
-            _fill(dsn, filled + 1, rows)
+            fill_projects(dsn, filled + 1, rows, mark="F")  # others than the events' own
             filled = rows
             found += [_kill(at, dsn, rows, workers) for workers in (1, 2)]
     for row in found:
@@ -62,15 +53,6 @@ def main() -> None:
             f" peak {row.peak_mib:.0f} MiB"
         )
     report.write("recover", machine(), [asdict(row) for row in found])
-
-
-def _fill(dsn: str, first: int, last: int) -> None:
-    began = time.monotonic()
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        for start in range(first, last + 1, 1_000_000):
-            connection.execute(_FILL, (start, min(last, start + 999_999)))
-        connection.execute("VACUUM ANALYZE project_status")
-    say(f"{last:,} rows of state filled in {time.monotonic() - began:.0f} s")
 
 
 def _kill(at: Bench, dsn: str, rows: int, workers: int) -> Recovery:

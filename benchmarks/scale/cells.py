@@ -1,95 +1,119 @@
-"""One worker draining so many events, while one thing grows."""
+"""What one worker's event costs while one thing grows, and how that compares with the smallest."""
 
-import secrets
-import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
-
-import psycopg
 
 from benchmarks.harness import Bench, create_topics, load_topic, say, schema
-from benchmarks.peers.gauges import LedgerGauge
-from benchmarks.peers.measure import Watched, watched
-from benchmarks.peers.peer import Program
+from benchmarks.scale.drains import Drain, drained, loaded, renamed
 from benchmarks.scale.fills import fill_history, fill_projects, payments
 from benchmarks.scale.steps_worker import step_topic
 from benchmarks.traffic import Event, status_events
 from schemas.topics import FINDING_EVENT, PROJECT_EVENT, PROJECT_STATE
 
-_MOVED = "SELECT coalesce(sum(next_offset - start_offset), 0) FROM ledger WHERE topic LIKE "
+TOUCHED = 10_000
+STEP_BATCH = 1_000
+GROWTH_MAX = 0.2  # the aim: of an event's cost, from 10^4 to 10^7 keys
 
 
 @dataclass(frozen=True)
 class Cell:
-    """CPU in microseconds an event."""
+    """One drain. By event: `_us` (microseconds of CPU), wal_bytes, and rows_written, as a key's events in a batch share a row.
+    `ratio`: total_us beside that of the smallest size.
+    """
 
-    part: str
     size: int
+    keys_touched: int
     events: int
     rate: int
     worker_us: float
     database_us: float
     broker_us: float
+    total_us: float
+    rows_written: float
+    wal_bytes: int
     peak_mib: int
+    ratio: float = 1.0
 
 
 def keys(at: Bench, sizes: tuple[int, ...], events: int) -> list[Cell]:
-    """Payments on random ones of so many stored projects. The worker remembers 200,000; the others are read again."""
-    cells, filled = [], 0
+    """Payments to projects that are in the state table already: to TOUCHED of so many, and to all of them.
+
+    With TOUCHED ones, evenly spread over the table, the events and what a batch holds are alike at every size, and what grows
+    is the table. With all of them fewer events meet a key in their batch or in memory (200,000 keys), so rows written and rows
+    read grow, too. The first touch of a page after a checkpoint logs it whole; there is one before each drain.
+    """
+    found, filled, turn = [], 0, 0
     with schema(at) as dsn:
-        for turn, size in enumerate(sizes):
+        for size in sizes:
             fill_projects(dsn, filled + 1, size)
             filled = size
-            fresh = loaded(at, payments(events, size, turn))
-            cells.append(_cell("keys", size, events, drained(fresh, dsn, events)))
-    return cells
+            for touched in sorted({min(TOUCHED, size), size}):
+                turn += 1
+                fresh = loaded(at, payments(events, size, touched, turn))
+                found.append(_cell("keys", size, touched, drained(fresh, dsn, events)))
+    narrow = compared([cell for cell in found if cell.keys_touched <= TOUCHED])
+    wide = compared([cell for cell in found if cell.keys_touched == cell.size])
+    return narrow + [cell for cell in wide if cell.keys_touched > TOUCHED]
 
 
 def history(at: Bench, sizes: tuple[int, ...], events: int) -> list[Cell]:
     """The event history alone, beside so many stored events."""
-    cells, filled = [], 0
+    found, filled = [], 0
     with schema(at) as dsn:
         for turn, size in enumerate(sizes):
             if size > filled:
                 fill_history(dsn, filled + 1, size)
                 filled = size
-            fresh = loaded(at, payments(events, max(1, events // 10), turn))
-            cells.append(_cell("history", size, events, drained(fresh, dsn, events, "--parts", "history", *_HISTORY_TOPICS)))
-    return cells
-
-
-_HISTORY_TOPICS = ("--topics", PROJECT_EVENT.name)
+            fresh = loaded(at, payments(events, TOUCHED, TOUCHED, turn))
+            drain = drained(fresh, dsn, events, "--parts", "history", "--topics", PROJECT_EVENT.name)
+            found.append(_cell("history", size, TOUCHED, drain))
+    return compared(found)
 
 
 def partitions(at: Bench, sizes: tuple[int, ...], events: int) -> list[Cell]:
     """The projects step on a topic of so many partitions."""
-    cells = []
+    found, projects = [], max(1, events // 10)
     for size in sizes:
-        fresh = loaded(at, status_events(events, max(1, events // 10)), partitions=size)
+        fresh = loaded(at, status_events(events, projects), partitions=size)
         with schema(at) as dsn:
-            cells.append(_cell("partitions", size, events, drained(fresh, dsn, events)))
-    return cells
+            found.append(_cell("partitions", size, projects, drained(fresh, dsn, events)))
+    return compared(found)
 
 
 def steps(at: Bench, sizes: tuple[int, ...], events: int) -> list[Cell]:
-    """So many copies of the projects step in one worker, each with a topic of its own and its share of the events."""
-    cells = []
+    """So many copies of the projects step in one worker, each with a topic of its own and its share of the events.
+
+    All together have as many partitions at every size, so that as many of a key's events meet in a batch. Batches are of
+    STEP_BATCH: one step would fill larger ones than twenty can, and a first batch is not clocked.
+    """
+    found, partitions_in_all = [], PROJECT_EVENT.partitions * max(sizes)
     for size in sizes:
-        fresh = _renamed(at)
-        topics = [replace(PROJECT_EVENT, name=step_topic(number)) for number in range(size)]
-        create_topics(fresh, (PROJECT_STATE, FINDING_EVENT, *topics))
         share = max(10, events // size)
+        fresh, topics = renamed(at), [replace(PROJECT_EVENT, name=step_topic(number)) for number in range(size)]
+        create_topics(fresh, (PROJECT_STATE, FINDING_EVENT))
+        create_topics(fresh, topics, partitions_in_all // size)
         for number, topic in enumerate(topics):
-            load_topic(
-                fresh, fresh.topic(topic.name), _for_step(number, status_events(share, max(1, share // 10), seed=number))
-            )
+            load_topic(fresh, fresh.topic(topic.name), _for_step(number, status_events(share, share // 10, seed=number)))
         with schema(at) as dsn:
-            seen = drained(fresh, dsn, share * size, "--steps", str(size), module="benchmarks.scale.steps_worker")
-        cells.append(_cell("steps", size, share * size, seen))
-    return cells
+            more = ("--steps", str(size), "--records-max", str(STEP_BATCH))
+            drain = drained(fresh, dsn, share * size, *more, module="benchmarks.scale.steps_worker", steps=size)
+        found.append(_cell("steps", size, share // 10 * size, drain))
+    return compared(found)
+
+
+MEASURES: dict[str, Callable[[Bench, tuple[int, ...], int], list[Cell]]] = {
+    "keys": keys,
+    "history": history,
+    "partitions": partitions,
+    "steps": steps,
+}
+
+
+def warm_up(at: Bench, events: int) -> None:
+    """A broker that was just started compiles its code first, and the first cell would pay for it."""
+    fresh = loaded(at, status_events(events, max(1, events // 10)))
+    with schema(at) as dsn:
+        drained(fresh, dsn, events)
 
 
 def _for_step(number: int, events: Iterable[Event]) -> Iterator[Event]:
@@ -99,43 +123,47 @@ def _for_step(number: int, events: Iterable[Event]) -> Iterator[Event]:
         yield Event(mark + event.key, event.value.replace(b'"P-', b'"' + mark + b"P-"))
 
 
-def loaded(at: Bench, events: Iterable[Event], partitions: int | None = None) -> Bench:
-    """The events in fresh topics."""
-    fresh = _renamed(at)
-    create_topics(fresh, (PROJECT_EVENT,), partitions)
-    create_topics(fresh, (PROJECT_STATE, FINDING_EVENT))
-    load_topic(fresh, fresh.topic(PROJECT_EVENT.name), events)
-    return fresh
+def compared(cells: list[Cell]) -> list[Cell]:
+    """With their ratio to the first."""
+    return [replace(cell, ratio=round(cell.total_us / cells[0].total_us, 2)) for cell in cells]
 
 
-def _renamed(at: Bench) -> Bench:
-    return replace(at, prefix=f"{at.prefix}.{secrets.token_hex(2)}")
+def growth_in_words(cells: list[Cell]) -> str:
+    """How an event's cost grew over the keys, beside the aim."""
+    lines = []
+    for what, series in (
+        (f"{TOUCHED:,} of them touched", [cell for cell in cells if cell.keys_touched <= TOUCHED]),
+        ("all of them touched", [cell for cell in cells if cell.keys_touched == cell.size]),
+    ):
+        if len(series) > 1:
+            first, last = series[0], series[-1]
+            lines.append(
+                f"keys {first.size:,} -> {last.size:,}, {what}: {first.total_us} -> {last.total_us} us an event,"
+                f" {last.ratio - 1:+.0%} (aim: at most {GROWTH_MAX:+.0%})"
+            )
+    return "\n".join(lines)
 
 
-def drained(at: Bench, dsn: str, events: int, *more: str, module: str = "benchmarks.worker") -> Watched:
-    """One worker until the ledger has moved over all."""
-    command = [sys.executable, "-m", module, "--bootstrap", at.bootstrap, "--dsn", dsn, "--prefix", at.prefix]
-    program = Program([*command, "--group", f"{at.prefix}.scale", *more])
-    with _gauge(at, dsn, events) as gauge, TemporaryDirectory(prefix="dujiang-scale-") as folder:
-        return watched(at, [program], gauge, events, Path(folder))
-
-
-@contextmanager
-def _gauge(at: Bench, dsn: str, events: int) -> Iterator[LedgerGauge]:
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        yield LedgerGauge(connection, f"{_MOVED} '{at.prefix}.%'", events)
-
-
-def _cell(part: str, size: int, events: int, seen: Watched) -> Cell:
+def _cell(part: str, size: int, touched: int, drain: Drain) -> Cell:
+    seen = drain.seen
+    worker_us, database_us, broker_us = (
+        round(seen.micros(cpu_s), 1) for cpu_s in (seen.used.worker, seen.used.database, seen.used.broker)
+    )
     cell = Cell(
-        part,
         size,
-        events,
+        touched,
+        seen.clocked,
         round(seen.rate),
-        round(seen.micros(seen.used.worker), 1),
-        round(seen.micros(seen.used.database), 1),
-        round(seen.micros(seen.used.broker), 1),
+        worker_us,
+        database_us,
+        broker_us,
+        round(worker_us + database_us + broker_us, 1),
+        round(drain.rows_written, 3),
+        round(drain.wal_bytes),
         round(seen.peak_mib),
     )
-    say(f"{part} {size:,}: {cell.rate:,}/s  CPU us/event worker {cell.worker_us} database {cell.database_us}")
+    say(
+        f"{part} {size:,} ({touched:,} keys): {cell.rate:,}/s  CPU us/event worker {worker_us} database {database_us}"
+        f" broker {broker_us}  rows {cell.rows_written} WAL {cell.wal_bytes} bytes"
+    )
     return cell

@@ -1,66 +1,44 @@
 """The simulation's service times, measured here: CPU by part an event and a batch, WAL an event, the time of a small commit.
 
-Two drains of the same events, in small and in large batches, give two lines through (1/batch, cost): slope and intercept.
+Two drains of the same events, in small and in large batches, give two points of the line cost = by event + by batch / size.
 """
 
 import statistics
 import time
-from dataclasses import dataclass
 
 import psycopg
 
 from benchmarks.harness import Bench, say, schema
-from benchmarks.peers.measure import Watched
-from benchmarks.scale.cells import drained, loaded
-from benchmarks.scale.simulation import BATCH, Times
+from benchmarks.scale.drains import Drain, drained, loaded
+from benchmarks.scale.simulation import Times
 from benchmarks.traffic import status_events
+from engine.options import BatchOptions
 
-SMALL_BATCH = 1_000
+SMALL_BATCH, LARGE_BATCH = 1_000, BatchOptions().records_max
 COMMITS = 200
-
-
-@dataclass(frozen=True)
-class _Drain:
-    seen: Watched
-    wal_bytes: float
 
 
 def measured(at: Bench, events: int) -> Times:
     """The two drains and the commits."""
-    small, large = (_drain(at, events, batch) for batch in (SMALL_BATCH, BATCH))
-    worker = _split(small.seen.micros(small.seen.used.worker), large.seen.micros(large.seen.used.worker))
-    database = _split(small.seen.micros(small.seen.used.database), large.seen.micros(large.seen.used.database))
-    times = Times(
-        worker_us=worker[0],
-        worker_batch_us=worker[1],
-        database_us=database[0],
-        database_batch_us=database[1],
-        broker_us=round(large.seen.micros(large.seen.used.broker), 2),
-        wal_bytes=round(large.wal_bytes),
-        commit_here_us=_commit_us(at),
-    )
+    small, large = (_drain(at, events, batch) for batch in (SMALL_BATCH, LARGE_BATCH))
+    worker = split(small.seen.micros(small.seen.used.worker), large.seen.micros(large.seen.used.worker))
+    database = split(small.seen.micros(small.seen.used.database), large.seen.micros(large.seen.used.database))
+    broker_us = round(large.seen.micros(large.seen.used.broker), 2)
+    times = Times(*worker, *database, broker_us, round(large.wal_bytes), _commit_us(at))
     say(f"service times: {times}")
     return times
 
 
-def _drain(at: Bench, events: int, batch: int) -> _Drain:
+def _drain(at: Bench, events: int, batch: int) -> Drain:
     fresh = loaded(at, status_events(events, max(1, events // 10)))
-    with schema(at) as dsn, psycopg.connect(dsn, autocommit=True) as connection:
-        before = _wal(connection)
-        seen = drained(fresh, dsn, events, "--records-max", str(batch))
-        return _Drain(seen, (_wal(connection) - before) / events)
+    with schema(at) as dsn:
+        return drained(fresh, dsn, events, "--records-max", str(batch))
 
 
-def _wal(connection: psycopg.Connection[tuple[float]]) -> float:
-    row = connection.execute("SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::float8").fetchone()
-    assert row is not None
-    return row[0]
-
-
-def _split(small_us: float, large_us: float) -> tuple[float, float]:
+def split(small_us: float, large_us: float) -> tuple[float, float]:
     """(microseconds an event, microseconds a batch). Noise may turn the slope round: then all is by event."""
-    by_batch = max(0.0, (small_us - large_us) / (1 / SMALL_BATCH - 1 / BATCH))
-    return round(large_us - by_batch / BATCH, 2), round(by_batch)
+    by_batch = max(0.0, (small_us - large_us) / (1 / SMALL_BATCH - 1 / LARGE_BATCH))
+    return round(large_us - by_batch / LARGE_BATCH, 2), round(by_batch)
 
 
 def _commit_us(at: Bench) -> float:

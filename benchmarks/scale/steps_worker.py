@@ -19,7 +19,7 @@ from dujiang.embedded.ports import free_port
 from dujiang.wiring import STEPS, STORES, build_runners
 from engine.clock import SystemClock
 from engine.host import build_app, run_app
-from engine.options import EngineOptions, KafkaOptions
+from engine.options import BatchOptions, EngineOptions, KafkaOptions
 from engine.ports import Step
 from schemas.contract import Contract
 from schemas.registry import Registry
@@ -36,6 +36,7 @@ def main() -> None:
     for name in ("bootstrap", "dsn", "prefix", "group"):
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--steps", type=int, required=True)
+    parser.add_argument("--records-max", type=int, required=True)
     arguments = parser.parse_args()
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
@@ -47,7 +48,10 @@ def main() -> None:
         parts[name] = replace(STEPS["projects"], name=name, topic=f"{arguments.prefix}.{step_topic(number)}")
         STORES[name] = STORES["projects"]
     options = EngineOptions(
-        kafka=KafkaOptions(arguments.bootstrap, group_prefix=arguments.group), dsn=arguments.dsn, timers_enabled=False
+        kafka=KafkaOptions(arguments.bootstrap, group_prefix=arguments.group),
+        dsn=arguments.dsn,
+        batch=replace(BatchOptions(), records_max=arguments.records_max),
+        timers_enabled=False,
     )
     metrics = CollectorRegistry()
     runners = build_runners(list(parts), options, _registry(arguments.prefix, arguments.steps), metrics, parts=parts)
