@@ -9,6 +9,7 @@ from engine.clock import Clock
 from gateway.identity import Identity, Partner
 from gateway.limits import Allowance
 from gateway.snapshot import Snapshot
+from gateway.sources import Register
 from gateway.store import Store
 
 TOKENS_MAX: Final = 10_000
@@ -57,4 +58,15 @@ def tokens_in_force(cursor: Cursor[Any], now: datetime) -> dict[bytes, Identity]
 def registered(cursor: Cursor[Any]) -> dict[str, Partner]:
     """Every partner by its id."""
     cursor.execute("SELECT partner_id, scopes, sources, events_per_s, burst_events, events_per_day FROM partner")
-    return {row[0]: Partner(row[0], tuple(row[1]), tuple(row[2]), Allowance(*row[3:])) for row in cursor.fetchall()}
+    found = cursor.fetchall()
+    register = Register({row[0]: row[2] for row in found})
+    return {
+        partner_id: Partner(
+            partner_id,
+            tuple(scopes),
+            tuple(sources),
+            Allowance(*limits),
+            frozenset(other for lower in register.own(partner_id).values() for other in lower).difference(sources),
+        )
+        for partner_id, scopes, sources, *limits in found
+    }

@@ -28,6 +28,7 @@ from gateway import catalogue
 from gateway.languages import Text
 from gateway.limits import Allowance
 from gateway.problems import Place, Problem
+from gateway.sources import SOURCE_CHARS_MAX, nearest
 from schemas.cloudevents import CloudEvent
 from schemas.subscriptions import allows
 
@@ -42,7 +43,7 @@ SCOPE: Final = re.compile(
     r"(?:publish|subscribe):[a-z0-9.]*\*?|clearance:(?:internal|restricted)|call:/[A-Za-z0-9._/-]*\*?|only:[a-z0-9]{1,20}=\S+"
 )
 PARTNER_ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-SOURCE: Final = re.compile(r"[!-~]{1,255}")
+SOURCE: Final = re.compile(rf"[!-~]{{1,{SOURCE_CHARS_MAX}}}")
 # `.` or `..` between slashes, percent-encoded or not: whoever resolves it (RFC 3986, 5.2.4) stands in another's tree.
 DOT_SEGMENT: Final = re.compile(r"(?:^|/|%2f|%5c)(?:\.|%2e){1,2}(?=$|[/?#]|%2f|%5c)", re.IGNORECASE)
 SCOPES_MAX: Final = 50
@@ -53,12 +54,13 @@ REALM: Final = 'Bearer realm="dujiang"'
 
 @dataclass(frozen=True, slots=True)
 class Partner:
-    """What a partner may do, and how much."""
+    """What a partner may do, and how much. `parted`: below its sources, given to others (gateway/sources.py)."""
 
     partner_id: str
     scopes: tuple[str, ...]
     sources: tuple[str, ...]
     allowance: Allowance
+    parted: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +87,12 @@ class Identity:
         return (self.partner.scopes, self.scopes) if self.scopes else (self.partner.scopes,)
 
     def owns(self, source: str) -> bool:
-        """Whether the partner may speak as this source: one of its own, or one below. Nobody may by way of a dot segment."""
-        return not DOT_SEGMENT.search(source) and any(
-            source == own or source.startswith(f"{own}/") for own in self.partner.sources
-        )
+        """Whether the partner may speak as this source: one of its own, or one below that is not given to another.
+
+        Nobody may by way of a dot segment.
+        """
+        own = nearest(source, self.partner.sources)
+        return bool(own) and len(own) >= len(nearest(source, self.partner.parted)) and not DOT_SEGMENT.search(source)
 
 
 def refuse_ungranted(identity: Identity, events: Sequence[CloudEvent], *, is_batch: bool) -> None:

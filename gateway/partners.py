@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final, LiteralString
+from typing import Any, Final, LiteralString, NamedTuple
 
 from psycopg import Cursor
 
@@ -29,6 +29,7 @@ from schemas.subscriptions import ONLY
 NAME_CHARS_MAX: Final = 200
 EVERY_MIN: Final = timedelta(minutes=1)  # what a gateway heard is written some seconds later
 EVERY_MAX: Final = timedelta(days=366)
+NESTED_MAX: Final = 100
 
 
 class PartnerRefused(Exception):
@@ -43,9 +44,11 @@ def put(cursor: Cursor[Any], partner: Partner, name: str, by: str, *, replace: b
     _check(partner, name)
     if every is not None and not EVERY_MIN <= every <= EVERY_MAX:
         raise PartnerRefused(f"a rhythm is from {EVERY_MIN.seconds // 60} minute to {EVERY_MAX.days} days")
+    cursor.execute("SELECT pg_advisory_xact_lock(%s)", (Number.PARTNERS,))
     known = _exists(cursor, partner.partner_id)
     if known and not replace:
         raise PartnerRefused(f"{partner.partner_id} is registered; --replace gives it these rights instead of its own")
+    _refuse_given(cursor, partner)
     cursor.execute(
         "INSERT INTO partner"
         " (partner_id, name, scopes, sources, events_per_s, burst_events, events_per_day, changed_by, promised_s, promised_at)"
@@ -70,6 +73,27 @@ def put(cursor: Cursor[Any], partner: Partner, name: str, by: str, *, replace: b
         },
     )
     return known
+
+
+class Nested(NamedTuple):
+    """A source of a partner and one below it that is another's."""
+
+    upper: str
+    upper_of: str
+    lower: str
+    lower_of: str
+
+
+def nested(cursor: Cursor[Any], partner_id: str) -> list[Nested]:
+    """Where the partner's sources stand below another's, or have another's below them."""
+    cursor.execute(
+        f"""SELECT upper, u.partner_id, lower, l.partner_id
+            FROM partner u CROSS JOIN unnest(u.sources) AS upper, partner l CROSS JOIN unnest(l.sources) AS lower
+            WHERE %(id)s IN (u.partner_id, l.partner_id) AND u.partner_id <> l.partner_id AND starts_with(lower, upper || '/')
+            ORDER BY lower, upper LIMIT {NESTED_MAX}""",  # noqa: S608 - our own constant
+        {"id": partner_id},
+    )
+    return [Nested(*row) for row in cursor.fetchall()]
 
 
 def issue(cursor: Cursor[Any], partner_id: str, scopes: Sequence[str], now: datetime, expires_at: datetime, by: str) -> str:
@@ -188,6 +212,16 @@ def _check_sources(sources: Sequence[str]) -> None:
             raise PartnerRefused(f"{source!r} has a dot segment, which nobody may speak as; write where it leads to")
         if f"{source}/".startswith(RESERVED_SOURCES):
             raise PartnerRefused(f"{source!r} is the platform's own; give the partner /partners/ID")
+
+
+def _refuse_given(cursor: Cursor[Any], partner: Partner) -> None:
+    """Two that speak as one could not be told apart."""
+    cursor.execute(
+        "SELECT source, partner_id FROM partner, unnest(sources) AS source WHERE partner_id <> %s AND source = ANY(%s) LIMIT 1",
+        (partner.partner_id, list(partner.sources)),
+    )
+    for source, other in cursor.fetchall():
+        raise PartnerRefused(f"{source!r} is {other}'s already; give one below it, or change {other} first")
 
 
 def _exists(cursor: Cursor[Any], partner_id: str) -> bool:

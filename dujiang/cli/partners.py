@@ -55,7 +55,10 @@ def add(
     name: Annotated[str, typer.Option(help="Of the organisation.")],
     scope: Scope = None,
     source: Annotated[
-        list[str] | None, typer.Option(help="It may speak as this source and all below (repeat it); default: /partners/ID.")
+        list[str] | None,
+        typer.Option(
+            help="It may speak as this source and all below that is not another partner's (repeat it); default: /partners/ID."
+        ),
     ] = None,
     rate: Annotated[int, typer.Option(min=1, max=1_000_000, help="Events a second, in the long run.")] = 100,
     burst: Annotated[int, typer.Option(min=1_000, max=10_000_000, help="Events at once.")] = 5_000,
@@ -72,7 +75,7 @@ def add(
     """Register a partner with its rights and limits."""
     from gateway.identity import Partner
     from gateway.limits import Allowance
-    from gateway.partners import EVERY_MAX, put
+    from gateway.partners import EVERY_MAX, nested, put
 
     promised = None if every is None else timedelta(seconds=seconds_of(every, EVERY_MAX.days * 24))
     sources = tuple(source or (f"/partners/{partner}",))
@@ -84,6 +87,13 @@ def add(
             user_name(),
             replace=replace,
             every=promised,
+        )
+        shared = nested(cursor, partner)
+    for one in shared:
+        stderr.print(
+            f"{one.lower} of {one.lower_of} stands below {one.upper} of {one.upper_of}: it, and all below it, is"
+            f" {one.lower_of}'s alone, so {one.upper_of} may not publish as it and does not see it",
+            soft_wrap=True,
         )
     if was_there:
         typer.echo(f"{partner} is changed; its tokens and keys stay")

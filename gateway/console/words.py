@@ -203,6 +203,10 @@ WORDS: Final[dict[str, Text]] = {
         ("by_cause_note",
          "Records that can never work as they are. Nothing of them is lost: repair and replay, or set aside.",
          "按现状无法处理的记录。记录不会丢失：可修复后重放，或搁置。"),
+        ("mend_note",
+         "Yours that cannot work as they are. Correct one where it comes from and publish it again under an id of its own;"
+         " here only a steward of the Bureau repairs. What is kept stays as it came.",
+         "贵方按现状无法处理的记录。请在源头更正后以新的编号重新发布；此处仅本局数据管理员可修复。原记录保持原样。"),
         ("records", "Records", "记录"),
         ("record", "Record", "记录"),
         ("cause", "Cause", "原因"),

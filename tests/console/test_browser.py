@@ -12,6 +12,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from engine.subscriptions import deliveries
+from gateway.console import users
+from gateway.console.rights import Role
 from schemas.subscriptions import Place
 from tests.console.bureau import HOOK, PASSWORD, READER, TITLE, Bureau, broken, firing, life, settlement
 from tests.console.conftest import WAIT_MS
@@ -207,11 +209,46 @@ def test_partner_s_page_names_its_keys_and_subscriptions(enter: Enter, bureau: B
 def test_partners_user_sees_its_own_alone(enter: Enter, bureau: Bureau) -> None:
     page = enter("institute", "/partners")
     expect(page.locator("tbody tr")).to_have_count(1)
-    for path in ("/", "/projects", "/alerts", "/quarantine/1", "/way", "/partners/other", "/search?q=pump"):
+    for path in ("/", "/projects", "/alerts", "/way", "/partners/other", "/search?q=pump"):
         page.goto(bureau.url + path)
         expect(page.locator(".notice.warn")).to_contain_text("Not for your role")
         assert "Sluice" not in page.content()
         assert "Other Works" not in page.content()
+
+
+def test_partner_reads_its_own_quarantined_records_and_repairs_none(enter: Enter, bureau: Bureau) -> None:
+    with psycopg.connect(bureau.stage.dsn) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO partner (partner_id, name, scopes, sources, events_per_s, burst_events, events_per_day, changed_by)"
+            " SELECT id, id, '{publish:*}', ARRAY[source], 100, 5000, 1000, 'tests' FROM (VALUES"
+            " ('careless', '/partners/careless'), ('lab', '/partners/careless/lab')) AS wanted (id, source)"
+        )
+        users.add(cursor, "careless", Role.PARTNER, PASSWORD, "tests", "careless")
+    own, theirs = (broken(datetime.now(UTC), event_id) for event_id in ("bad-own", "bad-lab"))
+    bureau.stage.send_raw("research.project.event", b"P/9", own)
+    bureau.stage.send_raw("research.project.event", b"P/9", theirs.replace(b"/partners/careless", b"/partners/careless/lab"))
+    wanted = "SELECT event_id, id FROM quarantine WHERE event_id IN ('bad-own', 'bad-lab')"
+    bureau.stage.until(lambda: len(bureau.rows(wanted)) == 2)
+    ids = dict(bureau.rows(wanted))
+
+    page = enter("careless", "/partners/careless")
+    page.locator("section", has_text="Its records in quarantine").get_by_role("link", name="data_invalid").click()
+    record = page.get_by_role("link", name=f"#{ids['bad-own']}", exact=True)
+    expect(record).to_be_visible()
+    assert "/partners/careless/lab" not in page.locator("#main").inner_text()
+    record.click()
+    expect(page.locator("#main")).to_contain_text("publish it again under an id of its own")
+    expect(page.locator("mark")).to_have_text('  "data": {')
+    expect(page.locator(".bytes")).to_contain_text("bad-own")
+    assert page.get_by_role("button").all_inner_texts() == ["Sign out"]
+    for user, event_id in (("careless", "bad-lab"), ("institute", "bad-own")):
+        if user == "institute":
+            page = enter(user, "/quarantine")
+            expect(page.locator("#main")).to_contain_text("Nothing waits.")
+        page.goto(f"{bureau.url}/quarantine/{ids[event_id]}")
+        expect(page.locator(".notice.warn")).to_contain_text(f"No Record with the id {ids[event_id]}")
+        assert "Sluice" not in page.content()
+    bureau.rows("DELETE FROM quarantine WHERE id = ANY(%s) RETURNING 1", list(ids.values()))
 
 
 # --- deeds ------------------------------------------------------------------------------------------------------------------

@@ -99,6 +99,19 @@ class TestOnServices:
         time.sleep(FRESH_S)  # the gateway's own clock is the one that must be waited for
         assert post(gateway, EVENT, token["token"])[0] == 401
 
+    def test_registering_below_another_partner_says_who_loses_what(self, on_stage: Cli) -> None:
+        on_stage(*ADD)
+        lab = ("partners", "add", "lab", "--name", "实验室", "--scope", "publish:*", "--source", "/partners/institute-7/lab")
+        said = on_stage(*lab)
+        assert said.status == 0
+        assert "/partners/institute-7/lab of lab stands below /partners/institute-7 of institute-7" in said.err
+        assert "institute-7 may not publish as it" in said.err
+        twin = on_stage(
+            "partners", "add", "twin", "--name", "Twin", "--scope", "publish:*", "--source", "/partners/institute-7"
+        )
+        assert (twin.status, twin.out) == (1, "")
+        assert "is institute-7's already" in twin.err
+
     def test_token_is_shown_once_and_listed_by_its_beginning(self, on_stage: Cli) -> None:
         on_stage(*ADD)
         issued = on_stage("partners", "token", "institute-7")

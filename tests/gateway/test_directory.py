@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -11,10 +12,10 @@ import pytest
 from engine.clock import FakeClock
 from engine.errors import TransientFault
 from gateway import partners
-from gateway.directory import StoredDirectory, tokens_in_force
+from gateway.directory import StoredDirectory, registered, tokens_in_force
 from gateway.identity import Identity, Partner, digest_of, prefix_of
 from gateway.limits import Allowance
-from gateway.partners import PartnerRefused
+from gateway.partners import Nested, PartnerRefused
 from gateway.snapshot import FRESH_S, RETRY_S
 
 ALLOWANCE = Allowance(100, 5_000, 1_000_000)
@@ -197,6 +198,19 @@ class TestRegister:
             partners.put(cursor, changed, "Institute 7", "clerk", replace=False)
         partners.put(cursor, changed, "Institute 7", "clerk", replace=True)
         assert tokens_in_force(cursor, clock.now()) == {digest_of(token): Identity(changed, (), clock.now() + DAY)}
+
+    def test_source_below_another_partner_s_is_its_own_alone(self, cursor: psycopg.Cursor[Any]) -> None:
+        lab = Partner("lab", ("publish:*",), ("/partners/institute-7/lab",), ALLOWANCE)
+        partners.put(cursor, lab, "Lab", "clerk", replace=False)
+        expected = {"institute-7": replace(INSTITUTE, parted=frozenset(lab.sources)), "lab": lab}
+        assert registered(cursor) == expected
+        told = [Nested("/partners/institute-7", "institute-7", "/partners/institute-7/lab", "lab")]
+        assert (partners.nested(cursor, "lab"), partners.nested(cursor, "institute-7")) == (told, told)
+
+    def test_source_of_another_partner_is_refused(self, cursor: psycopg.Cursor[Any]) -> None:
+        twin = Partner("twin", ("publish:*",), ("/partners/twin", *INSTITUTE.sources), ALLOWANCE)
+        with pytest.raises(PartnerRefused, match="is institute-7's already"):
+            partners.put(cursor, twin, "Twin", "clerk", replace=False)
 
     def test_tokens_have_a_limit(self, cursor: psycopg.Cursor[Any], clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(partners, "TOKENS_MAX", 1)

@@ -85,6 +85,22 @@ class TestRights:
     def test_partner_speaks_as_its_source_and_what_is_below(self, source: str, owned: bool) -> None:
         assert identity().owns(source) is owned
 
+    @pytest.mark.parametrize(
+        ("source", "owned"),
+        [
+            ("/partners/a", True),
+            ("/partners/a/x", True),
+            ("/partners/a/lab", False),
+            ("/partners/a/lab/2", False),
+            ("/partners/a/lab2", True),
+            ("/partners/a/lab/ours", True),
+            ("/partners/a/lab/ours/3", True),
+        ],
+    )
+    def test_what_is_given_to_another_below_its_source_is_not_its_own(self, source: str, owned: bool) -> None:
+        one = Partner("a", ("publish:*",), ("/partners/a", "/partners/a/lab/ours"), PLENTY, frozenset({"/partners/a/lab"}))
+        assert Identity(one, (), LATER).owns(source) is owned
+
     def test_every_ungranted_event_of_a_batch_is_named(self) -> None:
         def event(wire_type: str, source: str) -> CloudEvent:
             return CloudEvent(id="1", source=source, type=wire_type)

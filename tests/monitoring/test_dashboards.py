@@ -239,10 +239,13 @@ def test_grafana_shows_all_until_somebody_chooses(variable: Variable) -> None:
 
 @pytest.mark.services
 def test_a_source_below_a_partner_s_is_the_partner_s_and_one_beside_it_is_not(reader: psycopg.Connection[Any]) -> None:
-    sources = ["/partners/late", "/partners/late/x", "/partners/later"]
-    condition = of_partner("source").replace("${partner:sqlstring}", "'late'")
-    found = read(reader, f"SELECT source FROM unnest(ARRAY{sources}) source WHERE {condition}")  # noqa: S608
-    assert [row["source"] for row in found] == sources[:2]
+    sources = ["/partners/late", "/partners/late/x", "/partners/late/lab/ours/1", "/partners/later", "/partners/late/lab/1"]
+    given = "(VALUES ('late', ARRAY['/partners/late', '/partners/late/lab/ours']), ('lab', ARRAY['/partners/late/lab']))"
+    for partner, own in (("late", sources[:3]), ("lab", sources[4:])):
+        condition = of_partner("source").replace("${partner:sqlstring}", f"'{partner}'")
+        register = f"WITH v_partner (partner, sources) AS {given}"
+        found = read(reader, f"{register} SELECT source FROM unnest(ARRAY{sources}) source WHERE {condition}")  # noqa: S608
+        assert [row["source"] for row in found] == own
 
 
 @pytest.mark.services

@@ -319,6 +319,8 @@ def test_hours_of_a_source_are_counted_whatever_was_counted_before(owner: psycop
             ("duplicate", "", 0): 3,
             ("quarantined", "type_unknown", 0): 1,
         }
+        parted = queries.tallies(cursor, "/partners/a", ["/partners/a/b"])
+        assert [one.outcome for one in parted] == ["quarantined"]
         assert refresh(cursor, passes=("source",)) == 0
         hour = now.replace(minute=0, second=0, microsecond=0)
         events = {(one.hour, one.what): one.number for one in queries.events_by_hour(cursor)}

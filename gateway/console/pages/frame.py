@@ -16,7 +16,7 @@ PAGES = (
     ("partners", "partners"),
     ("subscriptions", "subscriptions"),
 )
-OWN_PAGES = frozenset({"partners", "subscriptions"})  # a partner's user has these alone
+OWN_PAGES = frozenset({"quarantine", "partners", "subscriptions"})  # a partner's user has these alone
 
 
 def head(scheme: str) -> Markup:

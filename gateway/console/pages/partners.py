@@ -6,25 +6,32 @@ A partner's own user sees its own alone.
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import chain
+from typing import TypeVar
 
 from gateway.console import queries
-from gateway.console.markup import Child, Markup, address, join, link, tag
+from gateway.console.markup import Markup, address, join, link, tag
 from gateway.console.pages.now import publishers_section
 from gateway.console.pages.scores import late, refused_share, score_section
 from gateway.console.pieces import Head, badge, exactly, facts, section, table, when
 from gateway.console.queries import Beat, Cause, Credential, PartnerRow, Tally
 from gateway.console.scores import score_of
 from gateway.console.words import Speech, number
+from gateway.sources import Register
+
+C = TypeVar("C", Beat, Tally)
 
 
-def list_section(say: Speech, partners: Sequence[PartnerRow], beats: Sequence[Beat], tallies: Sequence[Tally]) -> Markup:
-    """A line each; `tallies` of the last day."""
-    under = _under(tallies)
-    scores = [score_of(chain.from_iterable(under[source] for source in apart(row.sources))) for row in partners]
+def list_section(
+    say: Speech, partners: Sequence[PartnerRow], beats: Sequence[Beat], tallies: Sequence[Tally], register: Register
+) -> Markup:
+    """A line each; `tallies` of the last day. Each is looked at once, however many partners there are."""
+    tallies_of, beats_of = _by_nearest(tallies, register), _by_nearest(beats, register)
+    owns = [register.own(row.partner_id) for row in partners]
+    scores = [score_of(chain.from_iterable(tallies_of[source] for source in own)) for own in owns]
     rows = [
         (
             join(link(row.name, "partners", row.partner_id), tag("small", row.partner_id)),
-            number(sum(beat.events for beat in of_sources(beats, row.sources))),
+            number(sum(beat.events for source in own for beat in beats_of[source])),
             number(score.accepted),
             refused_share(score),
             late(say, score.late_p95_s),
@@ -34,7 +41,7 @@ def list_section(say: Speech, partners: Sequence[PartnerRow], beats: Sequence[Be
             exactly(say, row.expires_at),
             ", ".join(row.sources),
         )
-        for row, score in zip(partners, scores, strict=True)
+        for row, own, score in zip(partners, owns, scores, strict=True)
     ]
     heads = (
         Head(say("partner")),
@@ -51,15 +58,9 @@ def list_section(say: Speech, partners: Sequence[PartnerRow], beats: Sequence[Be
     return section(say("partners"), table(say("partners.title"), heads, rows, empty=say("partners_none")))
 
 
-def of_sources(beats: Iterable[Beat], sources: Iterable[str]) -> list[Beat]:
-    """What came from these sources and those below them."""
-    wanted = tuple(sources)
-    return [beat for beat in beats if any(beat.source == source or beat.source.startswith(f"{source}/") for source in wanted)]
-
-
-def apart(sources: Sequence[str]) -> list[str]:
-    """Without those that stand below another of them, which has theirs already."""
-    return [source for source in sources if not any(source.startswith(f"{other}/") for other in sources)]
+def beats_from(partner_id: str, beats: Iterable[Beat], register: Register) -> list[Beat]:
+    """What came from a partner."""
+    return [beat for beat in beats if register.has(partner_id, beat.source)]
 
 
 def sheet(
@@ -68,16 +69,15 @@ def sheet(
     beats: Sequence[Beat],
     causes: Sequence[Cause],
     tallies: Sequence[Tally],
-    *,
-    is_own: bool = False,
 ) -> Markup:
-    """One partner: rights, limits, its scorecard, what it sent, what waits in quarantine.
-
-    `is_own`: its own user has no other pages.
-    """
+    """One partner: rights, limits, its scorecard, what it sent, what waits in quarantine."""
     held = [
         (
-            _cause(cause, is_own=is_own),
+            tag(
+                "a",
+                tag("code", cause.reason),
+                href=address("quarantine", reason=cause.reason, source=cause.event_source or "-"),
+            ),
             cause.event_source,
             cause.event_type or "",
             number(cause.records),
@@ -119,22 +119,12 @@ def credentials_section(say: Speech, credentials: Sequence[Credential]) -> Marku
     return section(say("credentials"), table(say("credentials"), heads, rows, empty=say("credentials_none")))
 
 
-def _under(tallies: Iterable[Tally]) -> defaultdict[str, list[Tally]]:
-    """Each under its source and all above it: hundreds of partners do not each look through all."""
-    found: defaultdict[str, list[Tally]] = defaultdict(list)
-    for tally in tallies:
-        source = tally.source
-        while source:
-            found[source].append(tally)
-            source = source.rpartition("/")[0]
+def _by_nearest(counts: Iterable[C], register: Register) -> defaultdict[str, list[C]]:
+    """Each under the registered source that it belongs to."""
+    found: defaultdict[str, list[C]] = defaultdict(list)
+    for one in counts:
+        found[register.nearest(one.source)].append(one)
     return found
-
-
-def _cause(cause: Cause, *, is_own: bool) -> Child:
-    reason = tag("code", cause.reason)
-    if is_own:
-        return reason
-    return tag("a", reason, href=address("quarantine", reason=cause.reason, source=cause.event_source or "-"))
 
 
 def _promise(say: Speech, row: PartnerRow) -> str:

@@ -17,7 +17,7 @@ SHOWN_CHARS_MAX = 200_000
 CHARTED_MAX = 4  # causes that a chart names
 
 
-def causes_section(say: Speech, causes: Iterable[Cause]) -> Markup:
+def causes_section(say: Speech, causes: Iterable[Cause], *, note: str) -> Markup:
     """Each cause leads to its records."""
     rows = [
         (
@@ -40,9 +40,7 @@ def causes_section(say: Speech, causes: Iterable[Cause]) -> Markup:
         Head(say("records"), True),
         Head(say("first_failed")),
     )
-    return section(
-        say("by_cause"), table(say("by_cause"), heads, rows, empty=say("quarantine_empty")), note=say("by_cause_note")
-    )
+    return section(say("by_cause"), table(say("by_cause"), heads, rows, empty=say("quarantine_empty")), note=note)
 
 
 def day_section(say: Speech, counts: Sequence[HourCount]) -> Markup:

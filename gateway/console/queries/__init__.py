@@ -35,7 +35,7 @@ from gateway.console.queries.now import (
     news,
     pulse,
 )
-from gateway.console.queries.partners import Credential, PartnerRow, kept_credentials, kept_partners
+from gateway.console.queries.partners import Credential, PartnerRow, kept_credentials, kept_partners, kept_register
 from gateway.console.queries.projects import (
     CLAIMS,
     Column,
@@ -186,6 +186,7 @@ __all__ = [
     "kept_outs",
     "kept_partners",
     "kept_positions",
+    "kept_register",
     "kept_user_names",
     "kept_ways_out",
     "needs",

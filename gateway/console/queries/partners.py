@@ -7,6 +7,7 @@ from psycopg import Cursor
 
 from gateway.console.queries.rows import rows
 from gateway.hearing import GRACE
+from gateway.sources import Register
 
 CREDENTIALS_MAX: Final = 100
 
@@ -51,6 +52,12 @@ def kept_credentials(cursor: Cursor[Any], partner_id: str) -> list[Credential]:
             ORDER BY expires_at, name LIMIT {CREDENTIALS_MAX}""",  # noqa: S608 - our own constant
         {"id": partner_id},
     )
+
+
+def kept_register(cursor: Cursor[Any]) -> Register:
+    """Whose each source is."""
+    cursor.execute("SELECT partner_id, sources FROM partner")
+    return Register(dict(cursor.fetchall()))
 
 
 def kept_partners(cursor: Cursor[Any], partner_id: str | None = None) -> list[PartnerRow]:

@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 from psycopg import Cursor
 
-from gateway.console.queries.rows import LIST_MAX, Page, columns, page, rows
+from gateway.console.queries.rows import IS_OWN, LIST_MAX, Page, columns, own_values, page, rows
+from gateway.sources import Own
 
 
 class Cause(NamedTuple):
@@ -18,16 +19,15 @@ class Cause(NamedTuple):
     first_failed_at: datetime
 
 
-def causes(cursor: Cursor[Any], source: str = "") -> list[Cause]:
-    """By number, the most first. `source`: only what this publisher and those below it sent."""
+def causes(cursor: Cursor[Any], own: Own | None = None) -> list[Cause]:
+    """By number, the most first. `own`: only what came from these sources of a partner."""
     return rows(
         cursor,
         Cause,
         f"""SELECT reason, event_source, event_type, count(*) AS records, min(first_failed_at) AS first_failed_at
-            FROM v_quarantine WHERE state = 'waiting'
-                 AND (%(source)s = '' OR event_source = %(source)s OR starts_with(event_source, %(source)s || '/'))
+            FROM v_quarantine WHERE state = 'waiting' AND {IS_OWN}
             GROUP BY 1, 2, 3 ORDER BY records DESC, reason, event_source LIMIT {LIST_MAX}""",  # noqa: S608
-        {"source": source},
+        own_values(own),
     )
 
 
@@ -61,16 +61,16 @@ class HeldFilter(NamedTuple):
 _HELD = columns(HeldRow)
 
 
-def held(cursor: Cursor[Any], wanted: HeldFilter) -> Page[HeldRow]:
-    """Quarantined records; those that wait longest first, settled ones latest first."""
+def held(cursor: Cursor[Any], wanted: HeldFilter, own: Own | None = None) -> Page[HeldRow]:
+    """Quarantined records; those that wait longest first, settled ones latest first. `own`: as in `causes`."""
     order = "id" if wanted.state == "waiting" else "id DESC"
     return page(
         cursor,
         HeldRow,
         f"SELECT {_HELD} FROM v_quarantine WHERE (%(state)s = 'all' OR state = %(state)s)"  # noqa: S608
         " AND (%(reason)s = '' OR reason = %(reason)s) AND (%(source)s::text IS NULL OR event_source = %(source)s)"
-        f" ORDER BY {order}",
-        wanted._asdict(),
+        f" AND {IS_OWN} ORDER BY {order}",
+        wanted._asdict() | own_values(own),
     )
 
 

@@ -6,6 +6,8 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 from psycopg import Cursor
 from psycopg.rows import class_row
 
+from gateway.sources import Own
+
 R = TypeVar("R")
 
 LIST_MAX: Final = 50
@@ -31,6 +33,23 @@ def page(cursor: Cursor[Any], kind: type[R], query: str, values: dict[str, Any],
 
 
 _FLOATS: Final = frozenset({"age_s", "overdue_days", "behind_s"})  # the views compute them as numeric
+
+
+# Of one partner, or of all where `sources` is NULL: the condition of gateway/sources.py for a few rows.
+IS_OWN: Final = """(%(sources)s::text[] IS NULL OR EXISTS (
+    SELECT FROM unnest(%(sources)s::text[]) AS own WHERE starts_with(event_source || '/', own || '/') AND NOT EXISTS (
+        SELECT FROM unnest(%(uppers)s::text[], %(lowers)s::text[]) AS parted (upper, lower)
+        WHERE parted.upper = own AND starts_with(event_source || '/', parted.lower || '/'))))"""
+
+
+def own_values(own: Own | None) -> dict[str, list[str] | None]:
+    """What IS_OWN asks by. None: all."""
+    pairs = [(upper, lower) for upper, lowers in (own or {}).items() for lower in lowers]
+    return {
+        "sources": None if own is None else list(own),
+        "uppers": [upper for upper, _ in pairs],
+        "lowers": [lower for _, lower in pairs],
+    }
 
 
 def columns(kind: type[Any]) -> str:

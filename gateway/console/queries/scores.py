@@ -1,6 +1,7 @@
 """What came of a source, by the hour, out of the copy that a pass keeps fresh (sinks/status/reading.py); and what the gateway
 refused of a partner (gateway/refusals.py)."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -28,8 +29,8 @@ class Tally(NamedTuple):
     events: int
 
 
-def tallies(cursor: Cursor[Any], source: str) -> list[Tally]:
-    """Of SCORE_DAYS and the day under way, of a source and those below it; hour by hour."""
+def tallies(cursor: Cursor[Any], source: str, parted: Sequence[str] = ()) -> list[Tally]:
+    """Of SCORE_DAYS and the day under way, of a source and those below it but for the parted ones; hour by hour."""
     return rows(
         cursor,
         Tally,
@@ -37,9 +38,11 @@ def tallies(cursor: Cursor[Any], source: str) -> list[Tally]:
         f"""SELECT %(source)s::text AS source, hour, outcome, reason, late_s, sum(events)::bigint AS events
             FROM v_source_hour
             WHERE (event_source = %(source)s OR (event_source > %(source)s || '/' AND event_source < %(source)s || '0'))
+                  AND NOT EXISTS (SELECT FROM unnest(%(parted)s::text[]) AS other
+                                  WHERE starts_with(event_source || '/', other || '/'))
                   AND hour > now() - interval '{SCORE_DAYS} days'
             GROUP BY hour, outcome, reason, late_s LIMIT {TALLIES_MAX}""",  # noqa: S608 - our own constants
-        {"source": source},
+        {"source": source, "parted": list(parted)},
     )
 
 

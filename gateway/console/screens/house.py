@@ -175,6 +175,10 @@ class House:
         self.refuse(visit, say)
         return False
 
+    def may_own(self, visit: Visit, say: Speech) -> bool:
+        """A partner's user has what is its partner's; one without a partner has nothing."""
+        return bool(visit.user.partner_id) or self.may(visit, say)
+
     def refuse(self, visit: Visit, say: Speech) -> None:
         html(notice(f"{say('refused')}. {say('refused_why', role=say(f'role.{visit.user.role}'))}", "warn"))
         html(tag("p", link(say("partners"), "partners")))

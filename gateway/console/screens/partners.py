@@ -30,7 +30,8 @@ class PartnerScreens:
             async def build(say: Speech) -> Markup:
                 rows = await self._house.own.read(lambda cursor: queries.kept_partners(cursor, own))
                 tallies = await self._house.kept_view("day_tallies", queries.day_tallies)
-                return partners.list_section(say, rows, await self._house.pulse(), tallies.value)
+                register = await self._house.own.read(queries.kept_register)
+                return partners.list_section(say, rows, await self._house.pulse(), tallies.value, register)
 
             await self._house.live(visit, build, CALM_S)
 
@@ -45,23 +46,21 @@ class PartnerScreens:
                 rows = await self._house.own.read(lambda cursor: queries.kept_partners(cursor, key))
                 if not rows:
                     return notice(say("missing_why", what=say("partner"), key=key), "warn")
-                beats = partners.of_sources(await self._house.pulse(), rows[0].sources)
-                causes = [
-                    cause
-                    for source in rows[0].sources
-                    for cause in await self._house.views.read(lambda cursor, source=source: queries.causes(cursor, source))  # type: ignore[misc]
-                ]
-                tallies = [
-                    tally
-                    for source in partners.apart(rows[0].sources)
-                    for tally in await self._house.views.read(lambda cursor, source=source: queries.tallies(cursor, source))  # type: ignore[misc]
-                ]
-                tallies += await self._house.views.read(lambda cursor: queries.turned_away(cursor, key))
+                register = await self._house.own.read(queries.kept_register)
+                own = register.own(key)
+                beats = partners.beats_from(key, await self._house.pulse(), register)
+                causes = await self._house.views.read(lambda cursor: queries.causes(cursor, own))
+                tallies = await self._house.views.read(
+                    lambda cursor: [
+                        *(one for source, parted in own.items() for one in queries.tallies(cursor, source, parted)),
+                        *queries.turned_away(cursor, key),
+                    ]
+                )
                 credentials = await self._house.own.read(lambda cursor: queries.kept_credentials(cursor, key))
                 held = await self._house.views.read(lambda cursor: queries.subscriptions(cursor, SubscriptionFilter(), key))
                 return join(
                     frame.title(rows[0].name),
-                    partners.sheet(say, rows[0], beats, causes, tallies, is_own=not visit.user.may(Right.SEE_ALL)),
+                    partners.sheet(say, rows[0], beats, causes, tallies),
                     subscriptions.list_section(say, held, SubscriptionFilter(words=key)),
                     partners.credentials_section(say, credentials),
                 )

@@ -30,33 +30,42 @@ class QuarantineScreens:
         source = visit.query.get("source")
         chosen = HeldFilter(state, visit.query.get("reason", "")[:200], "" if source == "-" else source)
         with self._house.page(visit, "quarantine", "quarantine.title") as say:
-            if not self._house.may(visit, say):
+            if not self._house.may_own(visit, say):
                 return
+
+            async def own_part(say: Speech) -> Markup:
+                own = (await self._house.own.read(queries.kept_register)).own(visit.user.partner_id or "")
+                causes = await self._house.views.read(lambda cursor: queries.causes(cursor, own))
+                page = await self._house.views.read(lambda cursor: queries.held(cursor, chosen, own))
+                return join(
+                    quarantine.causes_section(say, causes, note=say("mend_note")),
+                    quarantine.records_section(say, page, chosen),
+                )
 
             async def build(say: Speech) -> Markup:
                 causes = await self._house.views.read(queries.causes)
                 page = await self._house.views.read(lambda cursor: queries.held(cursor, chosen))
                 hours = (await self._house.kept_view("causes by hour", queries.causes_by_hour)).value
                 return join(
-                    quarantine.causes_section(say, causes),
+                    quarantine.causes_section(say, causes, note=say("by_cause_note")),
                     quarantine.day_section(say, hours),
                     quarantine.records_section(say, page, chosen),
                 )
 
-            await self._house.live(visit, build, CALM_S)
+            await self._house.live(visit, build if visit.user.may(Right.SEE_ALL) else own_part, CALM_S)
 
     async def record(self, request: Request, key: str) -> None:
         visit = self._house.visit(request)
         with self._house.page(visit, "quarantine", "record", beside=f"#{key}") as say:
-            if not self._house.may(visit, say):
+            if not self._house.may_own(visit, say):
                 return
-            found = await self._house.guarded(say, self._record(key))
+            found = await self._house.guarded(say, self._record(visit.user, key))
             if found is None:
                 html(quarantine.missing(say, key))
                 return
 
             async def build(say: Speech) -> Markup:
-                record = await self._record(key)
+                record = await self._record(visit.user, key)
                 return quarantine.sheet(say, record) if record else quarantine.missing(say, key)
 
             async def told(say: Speech) -> Markup:
@@ -65,6 +74,9 @@ class QuarantineScreens:
                 )
 
             await self._house.live(visit, build, LIVE_S)
+            if not visit.user.may(Right.SEE_ALL):  # what people here say to each other about a record is not for its partner
+                html(join(notice(say("mend_note")), quarantine.bytes_section(say, found)))
+                return
             if visit.user.may(Right.SEE_RECORDS):
                 html(quarantine.bytes_section(say, found))
             else:
@@ -73,9 +85,14 @@ class QuarantineScreens:
                 await self._repairs(visit, say, found)
             await self._house.live(visit, told, LIVE_S)
 
-    async def _record(self, key: str) -> HeldSheet | None:
+    async def _record(self, user: User, key: str) -> HeldSheet | None:
+        """None: there is none, or it is not this partner's."""
         row_id = int(key) if key.isascii() and key.isdigit() and len(key) < 19 else 0
-        return await self._house.own.read(lambda cursor: queries.kept_held(cursor, row_id))
+        found = await self._house.own.read(lambda cursor: queries.kept_held(cursor, row_id))
+        if found is None or user.may(Right.SEE_ALL):
+            return found
+        register = await self._house.own.read(queries.kept_register)
+        return found if register.has(user.partner_id or "", found.event_source or "") else None
 
     async def _repairs(self, visit: Visit, say: Speech, record: HeldSheet) -> None:
         """Edit, judge, publish again; or set aside."""

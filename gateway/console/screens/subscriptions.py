@@ -35,7 +35,7 @@ class SubscriptionScreens:
         visit = self._house.visit(request)
         chosen = SubscriptionFilter(*(visit.query.get(name, "")[:200] for name in SubscriptionFilter._fields))
         with self._house.page(visit, "subscriptions", "subscriptions.title") as say:
-            if not self._may(visit, say):
+            if not self._house.may_own(visit, say):
                 return
             html(subscriptions.filter_form(say, chosen))
 
@@ -48,7 +48,7 @@ class SubscriptionScreens:
     async def subscription(self, request: Request, key: str) -> None:
         visit = self._house.visit(request)
         with self._house.page(visit, "subscriptions", "subscription", beside=key) as say:
-            if not self._may(visit, say):
+            if not self._house.may_own(visit, say):
                 return
             row = await self._house.guarded(say, self._one(visit, key))
             if row is None:
@@ -139,13 +139,6 @@ class SubscriptionScreens:
             last = field(say("last_number_of"), "last").props("inputmode=numeric")
             button(say("replay_range"), lambda: house.do(visit, replay, is_quiet=True))
         return letters
-
-    def _may(self, visit: Visit, say: Speech) -> bool:
-        """A partner's user has its partner's; one without a partner has nothing."""
-        if visit.user.may(Right.SEE_ALL) or visit.user.partner_id:
-            return True
-        self._house.refuse(visit, say)
-        return False
 
     async def _one(self, visit: Visit, key: str) -> SubscriptionRow | None:
         try:
