@@ -4,6 +4,7 @@ import re
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
+from schemas.cloudevents.errors import MESSAGES_ZH, WHOLE_ZH
 from schemas.registry import ContractError
 
 Language = Literal["en", "zh"]
@@ -100,6 +101,16 @@ def problems_of(error: ContractError) -> list[tuple[str, Text]]:
 
 def _chinese(reason: str, message: str) -> str:
     return _CONTRACT_ZH.get(reason) or chinese_of(message)
+
+
+def chinese_fault(reason: str, pointer: str, message: str) -> str | None:
+    """A record's fault as the quarantine keeps it, in Chinese; None where neither the codec nor a contract found it."""
+    if (told := MESSAGES_ZH.get(reason)) is not None:
+        attribute = pointer.removeprefix("/")
+        return told.format(where=(pointer if "/" in attribute else attribute) or WHOLE_ZH)
+    if reason == "data_invalid":
+        return chinese_of(message.partition(f"{pointer}: ")[2] or message)
+    return _CONTRACT_ZH.get(reason)
 
 
 def chinese_of(message: str) -> str:

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from gateway.console.vocabulary.alerts import SILENCES
 from gateway.console.vocabulary.calls import CALLS
 from gateway.console.vocabulary.charts import CHARTS
+from gateway.console.vocabulary.reasons import REASONS
 from gateway.console.vocabulary.scores import SCORES
 from gateway.console.vocabulary.subscriptions import SUBSCRIPTIONS
 from gateway.console.vocabulary.ways_out import WAYS_OUT
@@ -226,7 +227,7 @@ WORDS: Final[dict[str, Text]] = {
          "修改事件，按现行契约校验，再重新发布。原记录保持原样。"),
         ("check", "Check", "校验"),
         ("check_good", "Good: {type} for {key}. It can be replayed.", "通过：{type}，对象 {key}，可以重放。"),
-        ("check_bad", "Still refused: {reason} at {pointer}: {message}", "仍被拒绝：{reason}，位置 {pointer}：{message}"),
+        ("check_bad", "Still refused:", "仍被拒绝："),
         ("replay", "Publish again", "重新发布"),
         ("replayed", "Published to {topic}; the old record is settled.", "已发布到 {topic}，原记录已结案。"),
         ("park", "Set aside", "搁置"),
@@ -375,6 +376,7 @@ WORDS: Final[dict[str, Text]] = {
         *CALLS,
         *CHARTS,
         *SILENCES,
+        *REASONS,
         *SCORES,
         *SUBSCRIPTIONS,
         *WAYS_OUT,

@@ -6,7 +6,10 @@ ValueError
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 # A pointer or a name taken from an event can be as long as the event; errors go into logs and answers.
 POINTER_CHARS_MAX: Final = 1000
@@ -52,7 +55,8 @@ Reason = Literal[
     "tombstone",
 ]
 
-MESSAGES_ZH: Final[dict[Reason, str]] = {
+WHOLE_ZH: Final = "事件正文"  # where no attribute and no place is at fault
+MESSAGES_ZH: Final[Mapping[str, str]] = {
     "invalid_utf8": "{where}不是有效的 UTF-8 文本，请用 UTF-8 编码后重发",
     "invalid_json": "{where}不是有效的 JSON，请修正语法后重发",
     "duplicate_key": "{where}处有重复的键，每个键只能出现一次",
@@ -110,7 +114,7 @@ class CloudEventError(ValueError):
 
     @property
     def message_zh(self) -> str:
-        where = self.attribute if self.attribute is not None else self.pointer or "事件正文"
+        where = self.attribute if self.attribute is not None else self.pointer or WHOLE_ZH
         return MESSAGES_ZH[self.reason].format(where=where)
 
     def in_batch(self, index: int) -> CloudEventError:

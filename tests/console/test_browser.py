@@ -371,7 +371,9 @@ def test_record_is_repaired_checked_and_replayed(enter: Enter, bureau: Bureau) -
     page.get_by_role("link", name="#1", exact=True).click()
     expect(page.locator("mark")).to_have_text('  "data": {')
     page.get_by_role("button", name="Check").click()
-    expect(page.locator(".notice.bad").nth(1)).to_contain_text("Still refused: data_invalid at /data/call_id")
+    expect(page.locator(".notice.bad").nth(1)).to_contain_text(
+        re.compile("Still refused: data_invalid /data/call_id .*Field required")
+    )
     editor = page.get_by_label("Event")
     mended = json.loads(editor.input_value())
     mended["data"]["call_id"] = "C-1"
@@ -611,6 +613,15 @@ def test_both_languages_and_the_choice_stays(enter: Enter, bureau: Bureau) -> No
     assert page.url == f"{bureau.url}/projects"
     page.goto(f"{bureau.url}/alerts")
     expect(page.locator("#main h1")).to_have_text("基础设施告警")
+
+
+def test_refusals_are_told_in_the_reader_s_language_with_the_original_beneath(enter: Enter, bureau: Bureau) -> None:
+    page = enter("steward", "/quarantine/1", language="zh-CN")
+    error = page.locator(".notice.bad")
+    expect(error).to_contain_text("缺少必填字段")
+    expect(error.locator("[lang=en]")).to_contain_text("/data/call_id: Field required")
+    page.goto(f"{bureau.url}/projects/P%2F1")
+    expect(page.locator(".story .change").first).to_contain_text("累计拨付超过合同金额")
 
 
 def test_browsers_language_is_the_first_choice(enter: Enter) -> None:

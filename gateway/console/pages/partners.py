@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from gateway.console import queries
 from gateway.console.markup import Markup, address, join, link, tag
+from gateway.console.pages import reasons
 from gateway.console.pages.now import publishers_section
 from gateway.console.pages.scores import late, refused_share, score_section
 from gateway.console.pieces import Head, badge, exactly, facts, section, table, when
@@ -75,7 +76,7 @@ def sheet(
         (
             tag(
                 "a",
-                tag("code", cause.reason),
+                reasons.named(say, cause.reason),
                 href=address("quarantine", reason=cause.reason, source=cause.event_source or "-"),
             ),
             cause.event_source,

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from gateway.console import queries
 from gateway.console.markup import Markup, address, join, link, tag
+from gateway.console.pages import reasons
 from gateway.console.pages.charts import Part, chart_section, hour_bars
 from gateway.console.pages.links import event_name
 from gateway.console.pieces import Head, badge, exactly, facts, notice, section, table, when
@@ -23,7 +24,7 @@ def causes_section(say: Speech, causes: Iterable[Cause], *, note: str) -> Markup
         (
             tag(
                 "a",
-                tag("code", cause.reason),
+                reasons.named(say, cause.reason),
                 href=address("quarantine", reason=cause.reason, source=cause.event_source or "-"),
             ),
             cause.event_source or say("unreadable_source"),
@@ -63,7 +64,7 @@ def records_section(say: Speech, page: Page[HeldRow], chosen: HeldFilter) -> Mar
     rows = [
         (
             link(f"#{row.id}", "quarantine", str(row.id)),
-            tag("code", row.reason),
+            reasons.named(say, row.reason),
             tag("code", row.pointer or "/"),
             row.event_source or say("unreadable_source"),
             tag("small", f"{row.topic} p{row.partition}@{row.record_offset}"),
@@ -98,7 +99,7 @@ def sheet(say: Speech, record: HeldSheet) -> Markup:
         ),
         section(
             say("error_at"),
-            notice(join(tag("strong", record.reason), " ", tag("code", record.pointer or "/"), " ", record.message), "bad"),
+            notice(reasons.told(say, record.reason, record.pointer, record.message), "bad"),
             facts(
                 (
                     (say("publisher"), record.event_source),

@@ -6,6 +6,7 @@ from datetime import datetime
 from gateway import catalogue
 from gateway.console import queries
 from gateway.console.markup import Child, Markup, join, link, tag
+from gateway.console.pages import reasons
 from gateway.console.pages.charts import Bar, Part, chart_section
 from gateway.console.pieces import Head, badge, facts, section, table
 from gateway.console.queries import PartnerRow, Tally
@@ -21,7 +22,7 @@ def score_section(say: Speech, row: PartnerRow, tallies: Sequence[Tally]) -> Mar
     day = last_day(tallies, say.now)
     score = score_of(day)
     causes = [
-        (badge(say(f"score.{cause.outcome}"), "rejected"), tag("code", cause.reason), number(cause.events))
+        (badge(say(f"score.{cause.outcome}"), "rejected"), reasons.named(say, cause.reason), number(cause.events))
         for cause in score.causes
     ]
     heads = (Head(say("score.what")), Head(say("cause")), Head(say("events"), True))

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from gateway.console import queries
 from gateway.console.markup import Markup, join, tag
+from gateway.console.pages import reasons
 from gateway.console.pages.links import event_anchor, event_name
 from gateway.console.pieces import badge, exactly, notice, section, when
 from gateway.console.story import Change, Story
@@ -34,7 +35,7 @@ def _line(say: Speech, change: Change, family: str) -> Markup:
             when(say, change.at),
             tag("strong", name),
             badge(say(f"outcome.{change.outcome}"), change.outcome),
-            tag("span", change.reason, class_="why") if change.reason else None,
+            tag("span", reasons.named(say, change.reason), class_="why") if change.reason else None,
             class_="head",
         ),
         [
@@ -51,13 +52,18 @@ def _line(say: Speech, change: Change, family: str) -> Markup:
         ],
         tag("p", _moved(say, change, family), class_="effect"),
         [
-            tag("p", say("parked_until", id=event_id, outcome=f"{say(f'outcome.{outcome}')} {reason}".strip()), class_="effect")
+            tag("p", say("parked_until", id=event_id, outcome=_settled(say, outcome, reason)), class_="effect")
             for event_id, outcome, reason in change.late
         ],
         _details(say, change, name, major),
         class_=f"change {change.outcome}",
         id=event_anchor(change.event_id),
     )
+
+
+def _settled(say: Speech, outcome: str, reason: str) -> str:
+    meaning = say.value("reason", reason)
+    return f"{say(f'outcome.{outcome}')} {reason if meaning == reason else f'{reason} ({meaning})'}".strip()
 
 
 def _moved(say: Speech, change: Change, family: str) -> Markup:

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from gateway.console import queries
 from gateway.console.deeds import Judged
 from gateway.console.markup import Markup, join, tag
-from gateway.console.pages import alerts, quarantine
+from gateway.console.pages import alerts, quarantine, reasons
 from gateway.console.pieces import notice
 from gateway.console.queries import HeldFilter, HeldSheet
 from gateway.console.rights import Right, User
@@ -109,8 +109,8 @@ class QuarantineScreens:
                     verdict.set_content(notice(fresh("check_good", type=judged.topic, key=judged.key), "good"))
                 else:
                     fault = judged.fault
-                    values = {"reason": fault.reason, "pointer": fault.pointer or "/", "message": fault.message}
-                    verdict.set_content(notice(fresh("check_bad", **values), "bad"))
+                    said = reasons.told(fresh, fault.reason, fault.pointer, fault.message)
+                    verdict.set_content(notice(join(fresh("check_bad"), " ", said), "bad"))
 
             def value() -> str | None:
                 """None: as it came, to the byte."""
