@@ -624,6 +624,40 @@ def test_refusals_are_told_in_the_reader_s_language_with_the_original_beneath(en
     expect(page.locator(".story .change").first).to_contain_text("累计拨付超过合同金额")
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_button_that_the_keyboard_reaches_has_a_ring_that_can_be_seen(enter: Enter, bureau: Bureau, scheme: str) -> None:
+    page = enter("operator", "/alerts/am%2F2")
+    page.goto(f"{bureau.url}/prefer/scheme/{scheme}?next=/console/alerts/am%252F2")
+    page.get_by_label("Comment").focus()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Add comment")).to_be_focused()
+    style, width_px, ring, ground = page.evaluate(RING)
+    assert style == "solid"
+    assert width_px >= 2
+    assert contrast(ring, ground) >= 3
+
+
+# Of what has the focus: its outline, and the colour that this is drawn on.
+RING = """() => {
+    const { outlineStyle, outlineWidth, outlineColor } = getComputedStyle(document.activeElement);
+    let below = document.activeElement.parentElement;
+    while (getComputedStyle(below).backgroundColor === "rgba(0, 0, 0, 0)") below = below.parentElement;
+    return [outlineStyle, parseFloat(outlineWidth), outlineColor, getComputedStyle(below).backgroundColor];
+}"""
+
+
+def contrast(one: str, other: str) -> float:
+    """Of two colours as a browser says them (WCAG 2.2, contrast ratio)."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
+        red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    darker, lighter = sorted(map(luminance, (one, other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
 def test_browsers_language_is_the_first_choice(enter: Enter) -> None:
     expect(enter("viewer", language="zh-CN").locator("#main h1")).to_have_text("此刻")
 
