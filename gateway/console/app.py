@@ -93,7 +93,7 @@ async def opened(base: Base) -> AsyncIterator[FastAPI]:
     )
     screens = Screens(house)
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, telemetry=NO_TELEMETRY)
-    entrance = Door(door, base.clock, base.limits, base.zone, is_secure=base.is_secure)
+    entrance = Door(door, base.clock, base.limits, base.zone, is_secure=base.is_secure, on_left=house.open_pages.end)
     app.router.routes += [
         *entrance.routes(),
         Route("/health/live", _alive),

@@ -1,5 +1,6 @@
 """Signing in and out, and what a reader prefers: plain HTML, so that it works before anything else does."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
@@ -45,10 +46,20 @@ def scheme_for(request: Request) -> str:
 
 
 class Door:
-    """The routes. `store` is its own, so that many tries delay nobody who is inside."""
+    """The routes. `store` is its own, so that many tries delay nobody who is inside. on_left: told a session that is over."""
 
-    def __init__(self, store: Store, clock: Clock, limits: Limits, zone: ZoneInfo, *, is_secure: bool) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        limits: Limits,
+        zone: ZoneInfo,
+        *,
+        is_secure: bool,
+        on_left: Callable[[str], None],
+    ) -> None:
         self._store, self._clock, self._limits, self._zone, self._is_secure = store, clock, limits, zone, is_secure
+        self._on_left = on_left
         self._waiting = 0
 
     def routes(self) -> list[Route]:
@@ -99,6 +110,7 @@ class Door:
     async def _leave(self, request: Request) -> Response:
         cookie = cookie_of(request.headers.get("cookie", ""))
         await self._store.call(lambda cursor: users.sign_out(cursor, cookie))
+        self._on_left(cookie)
         answer = RedirectResponse(f"{BASE}/sign-in", 303)
         answer.delete_cookie(COOKIE, path=BASE)
         return answer

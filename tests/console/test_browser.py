@@ -93,8 +93,12 @@ def test_request_of_another_origin_is_refused(enter: Enter, bureau: Bureau) -> N
 
 def test_signing_out_ends_the_session(enter: Enter, bureau: Bureau) -> None:
     page = enter("operator")
+    other = page.context.new_page()
+    other.goto(f"{bureau.url}/alerts")
+    expect(other.locator("#main h1")).to_be_visible()
     page.get_by_role("button", name="Sign out").click()
     page.wait_for_url("**/sign-in")
+    expect(other).to_have_url(f"{bureau.url}/sign-in", timeout=5_000)  # by itself it looks after its session every 30 s
     page.goto(f"{bureau.url}/projects")
     assert "/sign-in" in page.url
 

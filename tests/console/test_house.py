@@ -1,6 +1,7 @@
 """An open page and its reader, who may become somebody else."""
 
 import asyncio
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from engine.errors import TransientFault
 from gateway.console.rights import Role, User
 from gateway.console.screens import house
-from gateway.console.screens.house import House, Visit
+from gateway.console.screens.house import House, OpenPages, Visit
 
 LI = User("li", Role.OPERATOR)
 
@@ -20,7 +21,7 @@ LI = User("li", Role.OPERATOR)
         (LI, []),
         (LI._replace(role=Role.VIEWER), ["reload"]),
         (LI._replace(role=Role.PARTNER, partner_id="institute"), ["reload"]),
-        (None, ["/console/sign-in"]),
+        (None, ["/sign-in"]),
         (TransientFault("the database is away"), []),
     ],
 )
@@ -43,6 +44,56 @@ def test_page_is_made_anew_for_another_role_and_ends_with_the_session(
 
     assert asyncio.run(looked()) is bool(went)
     assert gone == went
+
+
+def test_pages_of_a_session_that_is_over_are_told_nothing_more() -> None:
+    told: list[str] = []
+
+    async def play() -> list[bool]:
+        mine, also_mine, theirs = (
+            Visit(LI, cookie, "en", "light", "/console/alerts", {}, asyncio.Event()) for cookie in ("mine", "mine", "theirs")
+        )
+        pages = OpenPages()
+        for visit in (mine, also_mine, theirs):
+            pages.add(visit, Browser(told))  # type: ignore[arg-type]
+        pages.end("mine")
+        pages.end("nobody's")
+
+        async def feed() -> None:
+            told.append("fed")
+
+        await house._until_ended(mine, feed)
+        await house._until_ended(theirs, feed)
+        return [visit.ended.is_set() for visit in (mine, also_mine, theirs)]
+
+    assert asyncio.run(play()) == [True, True, False]
+    assert told == ["/sign-in", "/sign-in", "fed"]
+
+
+def test_page_that_was_closed_is_open_no_more() -> None:
+    pages, browsers = OpenPages(), [Browser([]) for _ in range(3)]
+    for browser in browsers:
+        pages.add(Visit(LI, "cookie", "en", "light", "/console/", {}, asyncio.Event()), browser)  # type: ignore[arg-type]
+    browsers[0].has_socket_connection = False
+    assert len(pages) == 2
+    browsers[1].delete()
+    assert len(pages) == 1
+
+
+class Browser:
+    """What a page needs of NiceGUI's client."""
+
+    def __init__(self, told: list[str]) -> None:
+        self.open = told.append
+        self.has_socket_connection = True
+        self._acts: list[Callable[[], None]] = []
+
+    def on_delete(self, act: Callable[[], None]) -> None:
+        self._acts.append(act)
+
+    def delete(self) -> None:
+        for act in self._acts:
+            act()
 
 
 def _house(**parts: Any) -> House:

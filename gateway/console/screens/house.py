@@ -3,13 +3,15 @@
 import asyncio
 import dataclasses
 import json
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Hashable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
 import structlog
-from nicegui import ui
+from nicegui import Client, ui
 from psycopg import Cursor
 from starlette.requests import Request
 
@@ -18,7 +20,7 @@ from engine.errors import Fault
 from gateway.console import queries
 from gateway.console.deeds import TEXT_CHARS_MAX, DeedRefused, Deeds
 from gateway.console.gate import USER, cookie_of
-from gateway.console.markup import BASE, Markup, link, tag
+from gateway.console.markup import Markup, link, tag
 from gateway.console.orders import Orders
 from gateway.console.pages import frame, way
 from gateway.console.pieces import notice
@@ -34,6 +36,7 @@ from gateway.languages import Language
 LIVE_S: Final = 2.0
 CALM_S: Final = 5.0
 SESSION_LOOK_S: Final = 30.0
+DOOR: Final = "/sign-in"  # below where the pages are mounted: NiceGUI puts that before it
 PAGE_S: Final = 30.0  # for a page whose parts wait for a database that hangs; by itself NiceGUI gives up after 3 s
 
 T = TypeVar("T")
@@ -42,9 +45,9 @@ Build = Callable[[Speech], Awaitable[Markup]]
 log = structlog.get_logger("console")
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Visit:
-    """One reader at one page."""
+    """One reader at one page. `ended`: it is told nothing more."""
 
     user: User
     cookie: str
@@ -58,6 +61,34 @@ class Visit:
     def every(self, seconds: float, act: Callable[[], Awaitable[None]]) -> None:
         """From when the page is whole: a timer waits for the browser, and NiceGUI sends a page as soon as anything does."""
         self.timers.append((seconds, act))
+
+
+class OpenPages:
+    """The pages that browsers have open, by the session that they are open in."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, dict[Visit, Client]] = defaultdict(dict)
+
+    def add(self, visit: Visit, client: Client) -> None:
+        """Until its browser is away for good."""
+        self._open[visit.cookie][visit] = client
+        client.on_delete(lambda: self._closed(visit))
+
+    def end(self, cookie: str) -> None:
+        """The session is over: its pages lead to the door, and one that does not follow learns nothing more."""
+        for visit, client in self._open.get(cookie, {}).items():
+            visit.ended.set()
+            client.open(DOOR)
+
+    def __len__(self) -> int:
+        """Those whose browser listens now. Also for another thread: what it goes through are copies."""
+        return sum(client.has_socket_connection for clients in list(self._open.values()) for client in list(clients.values()))
+
+    def _closed(self, visit: Visit) -> None:
+        clients = self._open[visit.cookie]
+        clients.pop(visit, None)
+        if not clients:
+            del self._open[visit.cookie]
 
 
 class House:
@@ -83,6 +114,7 @@ class House:
         self.deeds, self.orders = deeds, orders
         self.user_of, self.tell, self.parts, self.clock, self.zone = user_of, tell, parts, clock, zone
         self.grafana_url = grafana_url
+        self.open_pages = OpenPages()
 
     # --- what pages ask ---
 
@@ -110,7 +142,7 @@ class House:
         try:
             user = await self.user_of(visit.cookie, True)
             if user is None:
-                ui.navigate.to(f"{BASE}/sign-in")
+                ui.navigate.to(DOOR)
                 return
             await deed(user, *values)
         except DeedRefused as refused:
@@ -149,13 +181,14 @@ class House:
         ui.dark_mode(visit.scheme == "dark")
         html(frame.header(say, visit.user, visit.scheme, page, visit.here), "header")
 
+        self.open_pages.add(visit, ui.context.client)
         visit.every(SESSION_LOOK_S, lambda: self.look(visit))
         with ui.element("div").props("id=main tabindex=-1").classes("main"):
             if not beside:
                 html(frame.title(say(title)))
             yield say
             for seconds, act in visit.timers:
-                ui.timer(seconds, act, immediate=False)
+                ui.timer(seconds, partial(_until_ended, visit, act), immediate=False)
 
     async def look(self, visit: Visit) -> None:
         """A page was made for one user in one role: it ends with the session, and begins anew when the role is another."""
@@ -165,7 +198,7 @@ class House:
                 return
             visit.ended.set()  # a page that does not follow is told nothing more either
             if user is None:
-                ui.navigate.to(f"{BASE}/sign-in")
+                ui.navigate.to(DOOR)
             else:
                 ui.navigate.reload()
 
@@ -207,14 +240,17 @@ class House:
         part = html(shown[0])
 
         async def again() -> None:
-            if visit.ended.is_set():
-                return
             fresh = await built()
-            if fresh != shown[0]:
+            if fresh != shown[0] and not visit.ended.is_set():
                 shown[0] = fresh
                 ui.run_javascript(f"dujiang.morph({part.id}, {json.dumps(fresh)})")
 
         visit.every(every_s, again)
+
+
+async def _until_ended(visit: Visit, act: Callable[[], Awaitable[None]]) -> None:
+    if not visit.ended.is_set():
+        await act()
 
 
 def _refusal(say: Speech, refused: DeedRefused) -> str:

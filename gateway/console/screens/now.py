@@ -76,11 +76,11 @@ class NowScreens:
         drawn.props["role"], drawn.props["aria-label"] = "img", now.chart_in_words(say, beats)
 
         async def again() -> None:
-            if visit.ended.is_set():
-                return
             say = self._house.speech(visit)
             with suppress(Fault):  # the needs above say that the database is away
                 fresh = now.chart(say, await self._house.pulse(), visit.scheme)
+                if visit.ended.is_set():
+                    return
                 drawn.options.clear()
                 drawn.options.update(fresh)
                 drawn.update()
