@@ -114,6 +114,7 @@ PAGES = (
     "/quarantine",
     "/way",
     "/way/step/projects",
+    "/way/process/gateway",
     "/way/out/HTTP",
     "/way/topic/research.project.event",
     "/calls",

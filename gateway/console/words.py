@@ -240,10 +240,24 @@ WORDS: Final[dict[str, Text]] = {
         ("line", "line {line}", "第 {line} 行"),
         # way
         ("way.title", "Data's way", "数据去向"),
-        ("way_note", "From who sends to what is stored and who receives. On arrows: records a second; red: what waits"
-         " where a step or a subscription is behind.",
-         "从发布方到存储与接收单位。箭头上为每秒记录数；红色为步骤或订阅落后时等待处理的记录数。"),
+        ("way_note", "From who sends to what is stored and who receives. On arrows: records a second; dashed: what rules"
+         " derive; red: what waits where a step, the history or a subscription is behind.",
+         "从发布方到存储与接收单位。箭头上为每秒记录数；虚线为规则派生的记录；红色为步骤、历史或订阅落后时等待处理的记录数。"),
         ("publishers", "Publishers", "发布方"),
+        ("doors", "Come in by", "入口"),
+        ("process", "Process", "进程"),
+        ("door.gateway", "gateway", "网关"),
+        ("door.connectors", "connectors", "连接器"),
+        ("door.console", "console", "控制台"),
+        ("door.deliverer", "deliverer", "投递器"),
+        ("door_note.gateway", "Takes events over HTTP and the webhooks of monitors; serves who reads by stream or cursor.",
+         "经 HTTP 接收事件及监控源的 Webhook；供以事件流或游标读取者使用。"),
+        ("door_note.connectors", "Bring in registers' extracts and partners' own Kafka topics. A partner with such a topic"
+         " stands here, whichever way it uses.",
+         "引入登记库文件及合作方自有的 Kafka 主题。有此类主题的合作方均列于此，无论其使用何种方式。"),
+        ("door_note.console", "Publishes what people do to alerts.", "发布人员对告警的操作。"),
+        ("door_note.deliverer", "Sends to webhooks, MQTT brokers and object stores.",
+         "向 Webhook、MQTT 服务器和对象存储投递。"),
         ("topics", "Topics", "主题"),
         ("steps", "Steps", "处理步骤"),
         ("stores", "Stored in", "存储"),

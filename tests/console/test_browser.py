@@ -34,6 +34,7 @@ PAGES = (
     "/way",
     "/way/topic/research.project.event",
     "/way/step/projects",
+    "/way/process/deliverer",
     "/way/out/HTTP",
     "/works",
     "/search?q=pump",
@@ -181,6 +182,10 @@ def test_search_finds_an_event_by_its_id_and_leads_to_its_place_in_the_story(ent
 
 def test_way_leads_to_topic_and_step(enter: Enter) -> None:
     page = enter("viewer", "/way")
+    page.locator("svg a", has_text="gateway").first.click()
+    expect(page.locator("h1")).to_have_text("gateway")
+    page.get_by_role("link", name="/partners/institute").first.wait_for()
+    page.go_back()
     page.locator("svg a", has_text="research.project.event").click()
     expect(page.locator("h1")).to_have_text("research.project.event")
     page.get_by_role("link", name="projects", exact=True).first.click()

@@ -1,6 +1,7 @@
 """Pure parts of the console: what is escaped, what is said, where an error is pointed at, how long an answer is kept."""
 
 import asyncio
+import re
 import string
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -15,7 +16,7 @@ from engine.errors import TransientFault
 from engine.ledger import Account
 from gateway.console import markup, pieces
 from gateway.console.deeds import SILENCE_DAYS_MAX
-from gateway.console.pages import now, partners, projects, search, way, ways_out
+from gateway.console.pages import doors, now, partners, projects, search, way, ways_out
 from gateway.console.pages.alerts import SILENCE_HOURS
 from gateway.console.pages.quarantine import line_of, pretty_json
 from gateway.console.pages.way import Part
@@ -30,6 +31,7 @@ from gateway.sources import Register
 from schemas.alerts import SEVERITIES, Condition, Handling, Suppression
 from schemas.catalogue import default_registry
 from schemas.projects import MilestoneStatus, State
+from schemas.topics import TOPICS
 from streams import alerts as alert_rules
 from tests.console.bureau import life
 
@@ -178,6 +180,57 @@ def test_step_leads_to_its_figures_where_grafana_is_known(grafana_url: str, lead
     found = way.step_section(SAY, part, grafana_url)
     assert (f'href="{grafana_url.rstrip("/")}/d/dujiang-pipeline?var-step=projects"' in found) is leads
     assert ("Grafana" in found) is leads
+
+
+@pytest.mark.parametrize(
+    ("source", "door"),
+    [
+        ("/partners/a", "gateway"),
+        ("/partners/b/plant", "connectors"),
+        ("/connectors/gtr", "connectors"),
+        ("/connectors/alertmanager", "gateway"),
+        ("/console/deeds", "console"),
+        ("urn:stranger", "gateway"),
+    ],
+)
+def test_source_comes_in_by_one_door(source: str, door: str) -> None:
+    register = Register({"a": ["/partners/a"], "b": ["/partners/b"]})
+    assert doors.door_of(source, register, ["b"]) == door
+
+
+def test_way_is_drawn_with_rates_and_lag_on_every_arrow_and_each_box_leads_on() -> None:
+    event, state = "research.project.event", "research.project.state"
+    steps = (
+        Part("projects", "step", (event,), (state,), "project_status"),
+        Part("history", "sink", (event, state), (), "event_history"),
+    )
+    accounts = [("projects", event, 0), ("history", event, 0), ("history", state, 900)]
+    flows = [
+        Flow(Account(step, topic, 1, 1, 0, 0, 0, 0, 0, 0, lag), 10.0 + at) for at, (step, topic, lag) in enumerate(accounts)
+    ]
+    sent = {("/partners/a", event): 21.0, ("/partners/b", event): 30.0, ("/connectors/gtr", event): 13.0}
+    door_of = {"/partners/a": "gateway", "/partners/b": "gateway", "/connectors/gtr": "connectors"}
+    topics = {name: TOPICS[name] for name in (event, state)}
+    outs = WaysOut([BIG, IDLE], [], [Sent("HTTP", event, 2.5)])
+    drawn = way.picture(SAY, sent, door_of, topics, steps, flows, outs, {event: 64.0, state: 17.0})
+    labels = re.findall(r'class="(rate|lag|rate back)"[^>]*>([^<]*)</text>', drawn)
+    assert sorted(labels) == sorted(
+        [
+            *(("rate", text) for text in ("21", "30", "13")),  # from who sends to the doors
+            *(("rate", text) for text in ("51", "13")),  # from the doors to the topic
+            *(("rate", text) for text in ("10", "11")),  # to the step and the history
+            ("lag", "12 +900"),  # to the history, which is behind
+            ("rate back", "17"),  # what the step derives
+            *(("rate", text) for text in ("10", "23")),  # into the tables
+            ("lag", "2.5 +7"),  # to the agencies
+        ]
+    )
+    leads = set(re.findall(r'href="/console/way/(\w+/[\w.]+)"', drawn))
+    assert leads == {
+        *(f"topic/{name}" for name in topics),
+        *("step/projects", "step/history", "out/HTTP", "out/PULL"),
+        *("process/gateway", "process/connectors", "process/deliverer"),
+    }
 
 
 BIG = WayOut("HTTP", 40, 9, 2, 1, 0, 3, 0, 1, 7, False, NOW - timedelta(seconds=BEHIND_S + 1))

@@ -6,19 +6,20 @@ from typing import NamedTuple
 from urllib.parse import urlencode
 
 from gateway.console.markup import Markup, address, join, link, tag
-from gateway.console.pages import ways_out
-from gateway.console.pages.now import recent_rate
+from gateway.console.pages import doors, ways_out
 from gateway.console.pieces import Head, badge, exactly, facts, notice, section, table
-from gateway.console.queries import Beat, Paused, WayOut, WaysOut
+from gateway.console.queries import Paused, WayOut, WaysOut
 from gateway.console.sampler import Flow
 from gateway.console.words import Speech, number, rate
+from schemas.subscriptions import PUSHED
 from schemas.topics import Topic
 
 SENDERS_MAX = 12
-_ROW, _BOX_H, _TOP = 64, 46, 34
-_X = {"publishers": 0, "topics": 330, "steps": 660, "stores": 960}
-_W = {"publishers": 224, "topics": 230, "steps": 190, "stores": 200}
-_WIDTH = 1160
+_ROW, _BOX_H, _TOP = 68, 46, 34
+_X = {"publishers": 0, "doors": 284, "topics": 446, "steps": 768, "stores": 1010}
+_W = {"publishers": 222, "doors": 104, "topics": 200, "steps": 172, "stores": 176}
+_WIDTH = 1186
+STREAMED = ("SSE", "PULL")  # whose readers come to the gateway
 _OUT = "out"  # the row in which the ways out begin: a heading, no box
 
 
@@ -50,18 +51,18 @@ class _Box(NamedTuple):
 
 def picture(
     say: Speech,
-    beats: Iterable[Beat],
+    sent: doors.Rates,
+    door_of: Mapping[str, str],
     topics: Mapping[str, Topic],
     parts: Sequence[Part],
     flows: Iterable[Flow],
     outs: WaysOut,
     inflow: Mapping[str, float],
 ) -> Markup:
-    """The whole as one drawing; every box leads on. Its figures stand in the tables below, too."""
-    by_pair: dict[tuple[str, str], list[Beat]] = defaultdict(list)
-    for beat in beats:
-        by_pair[beat.source, beat.topic].append(beat)
-    sent = {pair: recent_rate(found, say.now) for pair, found in by_pair.items()}
+    """The whole as one drawing; every box leads on. Its figures stand in the tables below, too.
+
+    sent: records a second by source and topic. door_of: of each source. inflow: records a second that each topic takes.
+    """
     flow_of = {(flow.account.step, flow.account.topic): flow for flow in flows}
     by_source: dict[str, float] = defaultdict(float)
     for (source, _), value in sent.items():
@@ -75,16 +76,20 @@ def picture(
     below = [_OUT, *ways] if ways else []
     columns: dict[str, list[str]] = {
         "publishers": sources or ["—"],
+        "doors": [name for name in doors.PROCESSES if name == doors.GATEWAY or name in door_of.values()],
         "topics": [*inner, *outer],
         "steps": [*(part.name for part in (*steps, *sinks)), *below],
         "stores": [*(part.table for part in (*steps, *sinks)), *below],
     }
     height = max(len(names) for names in columns.values()) * _ROW + _TOP
     boxes = {(column, name): box for column, names in columns.items() for name, box in _boxes(column, names, height)}
-    arrows: list[Markup] = []
-    for (source, topic), value in sent.items():
-        if ("publishers", source) in boxes and ("topics", topic) in boxes:
-            arrows.append(_arrow(boxes["publishers", source].right, boxes["topics", topic].left, rate(value), at=0.18))
+    arrows: list[Markup | None] = []
+    for source in sources:
+        start, end = boxes["publishers", source].right, boxes["doors", door_of[source]].left
+        arrows.append(_arrow(start, end, rate(by_source[source]), at=0.2))
+    for (door, topic), value in doors.through(sent, door_of).items():
+        if ("topics", topic) in boxes:
+            arrows.append(_arrow(boxes["doors", door].right, boxes["topics", topic].left, rate(value), at=0.8))
     for part in (*steps, *sinks):
         box = boxes["steps", part.name]
         known = [flow_of[part.name, topic] for topic in part.reads if (part.name, topic) in flow_of]
@@ -94,14 +99,18 @@ def picture(
                 _arrow(
                     boxes["topics", topic].right,
                     box.left,
-                    rate(flow.rate) if flow is not None and flow.rate is not None and part.kind == "step" else "",
+                    rate(flow.rate) if flow is not None and flow.rate is not None else "",
                     waits=number(flow.account.lag) if flow is not None and flow.is_behind else "",
                     is_faint=part.kind != "step",
+                    at=0.82 if part.kind == "step" else 0.1,  # all of a sink's end together, each begins at a topic of its own
                 )
             )
         speeds = [flow.rate for flow in known if flow.rate is not None]
         arrows.append(_arrow(box.right, boxes["stores", part.table].left, rate(sum(speeds)) if speeds else ""))
         arrows += [_back(box.left, boxes["topics", topic].right) for topic in part.derives if ("topics", topic) in boxes]
+    for topic in {topic for part in parts for topic in part.derives if ("topics", topic) in boxes}:
+        from_outside = sum(value for (_, into), value in sent.items() if into == topic)
+        arrows.append(_derived_rate(boxes["topics", topic], max(0.0, inflow.get(topic, 0.0) - from_outside)))
     behind = ways_out.behind(outs, inflow)
     for branch in outs.branches:
         if branch.protocol in ways and ("topics", branch.topic) in boxes:
@@ -113,11 +122,17 @@ def picture(
         start, end = boxes["steps", protocol].right, boxes["stores", protocol].left
         arrows.append(_arrow(start, end, rate(outs.rate(protocol)), waits=waits, at=0.5))
     drawn = [_heading(say, column) for column in columns]
+    for process, protocols in ((doors.DELIVERER, PUSHED), (doors.GATEWAY, STREAMED)):
+        around = [boxes["steps", protocol] for protocol in ways if protocol in protocols]
+        if around:
+            drawn.append(_frame(say(f"door.{process}"), around, address("way", "process", process)))
     for (column, name), box in boxes.items():
         if name == _OUT:
             drawn.append(_heading(say, "outs" if column == "steps" else "agencies", box))
         elif name in ways:
             drawn.append(_way_out(say, ways[name], column, box))
+        elif column == "doors":
+            drawn.append(_node(column, [say(f"door.{name}")], box, address("way", "process", name)))
         else:
             drawn.append(_node(column, [name], box, _href(column, name)))
     svg = tag(
@@ -206,10 +221,11 @@ def _arrow(
     x = x1 + (x2 - x1) * (1.5 * at - 1.5 * at**2 + at**3)
     y = y1 + (y2 - y1) * height - 6
     label = "" if label == "0.0" else label
+    anchor = "middle" if at >= 0.5 else "start"  # clear of the box that it begins at
     if waits:
-        words.append(tag("text", f"{label} +{waits}".strip(), x=f"{x:.1f}", y=f"{y:.1f}", class_="lag", text_anchor="middle"))
+        words.append(tag("text", f"{label} +{waits}".strip(), x=f"{x:.1f}", y=f"{y:.1f}", class_="lag", text_anchor=anchor))
     elif label:
-        words.append(tag("text", label, x=f"{x:.1f}", y=f"{y:.1f}", class_="rate", text_anchor="middle"))
+        words.append(tag("text", label, x=f"{x:.1f}", y=f"{y:.1f}", class_="rate", text_anchor=anchor))
     return join(line, words)
 
 
@@ -221,6 +237,25 @@ def _back(start: tuple[float, float], end: tuple[float, float]) -> Markup:
         "path",
         d=f"M{x1:.1f},{y1 + 8:.1f} C{x1 - bend:.1f},{y1 + 8:.1f} {x2 + bend:.1f},{y2 + 8:.1f} {x2:.1f},{y2 + 8:.1f}",
         class_="arrow derived",
+    )
+
+
+def _derived_rate(topic: _Box, value: float) -> Markup | None:
+    """What comes back into a topic, of all steps together, where their arrows end."""
+    x, y = topic.right
+    return tag("text", rate(value), x=x + 8, y=f"{y + 21:.1f}", class_="rate back") if rate(value) != "0.0" else None
+
+
+def _frame(title: str, around: Sequence[_Box], href: str) -> Markup:
+    """A process around the boxes that it serves."""
+    first, last = around[0], around[-1]
+    x, y = first.x - 8, first.y - 16
+    return tag(
+        "a",
+        tag("rect", x=x, y=f"{y:.1f}", width=first.width + 16, height=f"{last.y + _BOX_H + 4 - y:.1f}", rx=8),
+        tag("text", title, x=first.x + first.width, y=f"{first.y - 4:.1f}", text_anchor="end"),
+        href=href,
+        class_="frame",
     )
 
 

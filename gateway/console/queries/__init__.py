@@ -76,7 +76,7 @@ from gateway.console.queries.subscriptions import (
     subscription,
     subscriptions,
 )
-from gateway.console.queries.way import Paused, paused
+from gateway.console.queries.way import Paused, kept_carried, paused
 from gateway.console.queries.ways_out import (
     RECENT_S,
     WAITING_MAX,
@@ -175,6 +175,7 @@ __all__ = [
     "kept_assigned_to",
     "kept_assignments",
     "kept_attempts",
+    "kept_carried",
     "kept_credentials",
     "kept_deeds",
     "kept_endpoint",

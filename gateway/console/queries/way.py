@@ -18,6 +18,12 @@ class Paused(NamedTuple):
     message: str
 
 
+def kept_carried(cursor: Cursor[Any]) -> list[str]:
+    """Partners with a Kafka topic of their own, from which a connector carries."""
+    cursor.execute("SELECT DISTINCT connector FROM connector_position ORDER BY connector LIMIT 100")
+    return [partner for (partner,) in cursor.fetchall()]
+
+
 def paused(cursor: Cursor[Any]) -> list[Paused]:
     """Partitions that stand still."""
     return rows(

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from engine.records import Place
 from gateway.console import queries
 from gateway.console.markup import Markup, join
-from gateway.console.pages import frame, way, ways_out
+from gateway.console.pages import doors, frame, way, ways_out
 from gateway.console.pieces import notice
 from gateway.console.queries import OutPartner, OutRow, Page, WaysOut
 from gateway.console.screens.house import CALM_S, LIVE_S, House, html, page_at
@@ -26,6 +26,7 @@ class WayScreens:
         page_at("/way", self.way)
         page_at("/way/topic/{key}", self.topic)
         page_at("/way/step/{key}", self.step)
+        page_at("/way/process/{key}", self.process)
         page_at("/way/out/{key}", self.out)
 
     async def way(self, request: Request) -> None:
@@ -35,13 +36,13 @@ class WayScreens:
                 return
 
             async def build(say: Speech) -> Markup:
-                beats = await self._house.pulse()
+                sent, door_of = await self._sent(say)
                 outs = await self._outs()
                 paused = await self._house.views.read(queries.paused)
                 sample, flows = self._house.sampler.latest, self._house.sampler.flows()
                 is_known = sample is not None and sample.ends is not None
                 return join(
-                    way.picture(say, beats, TOPICS, self._house.parts, flows, outs, self._house.sampler.inflow()),
+                    way.picture(say, sent, door_of, TOPICS, self._house.parts, flows, outs, self._house.sampler.inflow()),
                     way.paused_section(say, paused) or "",
                     ways_out.table_section(say, outs, are_ends_known=is_known),
                     way.account_section(say, flows, is_lag_known=is_known),
@@ -89,6 +90,22 @@ class WayScreens:
 
             await self._house.live(visit, build, LIVE_S)
 
+    async def process(self, request: Request, key: str) -> None:
+        visit = self._house.visit(request)
+        with self._house.page(visit, "way", "process", beside=key) as say:
+            if not self._house.may(visit, say):
+                return
+            if key not in doors.PROCESSES:
+                html(notice(say("missing_why", what=say("process"), key=key), "warn"))
+                return
+
+            async def build(say: Speech) -> Markup:
+                sent, door_of = await self._sent(say)
+                sheet = doors.sheet(say, key, sent, door_of, await self._outs(), self._house.grafana_url)
+                return join(frame.title(say(f"door.{key}")), sheet)
+
+            await self._house.live(visit, build, CALM_S)
+
     async def out(self, request: Request, key: str) -> None:
         visit = self._house.visit(request)
         partner = visit.query.get("partner", "")[:200]
@@ -112,6 +129,13 @@ class WayScreens:
                 )
 
             await self._house.live(visit, build, CALM_S)
+
+    async def _sent(self, say: Speech) -> tuple[doors.Rates, Mapping[str, str]]:
+        """Records a second by source and topic, and the door of each source."""
+        sent = doors.rates_of(say, await self._house.pulse())
+        register = (await self._house.kept_own("register", queries.kept_register)).value
+        carried = (await self._house.kept_own("carried", queries.kept_carried)).value
+        return sent, {source: doors.door_of(source, register, carried) for source, _ in sent}
 
     async def _outs(self) -> WaysOut:
         return (await self._house.kept_own("outs", lambda cursor: queries.kept_ways_out(cursor, self._ends()))).value
