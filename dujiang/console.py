@@ -7,6 +7,9 @@ from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from prometheus_client import CollectorRegistry
+
+from dujiang import pages
 from dujiang.settings import Settings
 from dujiang.story import teller
 from dujiang.topology import DERIVED
@@ -21,6 +24,7 @@ from gateway.console.users import Limits
 from gateway.front import LOOPBACK_HOSTS
 from gateway.publisher import publishing_options
 from gateway.server import listening_address, run
+from monitoring.metrics import ConsoleMetrics
 from sinks.history.tables import EVENT_HISTORY
 
 
@@ -30,17 +34,24 @@ def run_console(settings: Settings, services: Services, on_listening: Callable[[
     is_secure = url.scheme == "https"
     _refuse_open_address(settings.console.host, is_secure=is_secure)
 
-    def open_app() -> AbstractAsyncContextManager[Any]:
-        return opened(_base(settings, services, is_secure=is_secure))
+    prometheus = CollectorRegistry()
+    base = _base(settings, services, ConsoleMetrics(prometheus), is_secure=is_secure)
 
-    run(
-        open_app,
-        host=settings.console.host,
-        port=settings.console.port,
-        has_identities=is_secure,
-        has_websockets=True,
-        on_listening=on_listening,
-    )
+    def open_app() -> AbstractAsyncContextManager[Any]:
+        return opened(base)
+
+    # Not among the pages: a proxy lets everybody reach those, and whom it lets in is for them to say.
+    answers = {"/health/live": pages.live, "/metrics": lambda: pages.metrics(prometheus)}
+    chosen = settings.console
+    with pages.served("console", "console.http_port", chosen.http_host, chosen.http_port, answers):
+        run(
+            open_app,
+            host=chosen.host,
+            port=chosen.port,
+            has_identities=is_secure,
+            has_websockets=True,
+            on_listening=on_listening,
+        )
 
 
 def _refuse_open_address(host: str, *, is_secure: bool) -> None:
@@ -54,7 +65,7 @@ def _refuse_open_address(host: str, *, is_secure: bool) -> None:
         ) from fault
 
 
-def _base(settings: Settings, services: Services, *, is_secure: bool) -> Base:
+def _base(settings: Settings, services: Services, metrics: ConsoleMetrics, *, is_secure: bool) -> Base:
     registry = registry_of(settings)
     options = settings.kafka_options(services.bootstrap)
     chosen = settings.console
@@ -74,6 +85,7 @@ def _base(settings: Settings, services: Services, *, is_secure: bool) -> Base:
         grafana_url=chosen.grafana_url,
         hosts=hosts | ({host} if host else frozenset()),
         is_secure=is_secure,
+        metrics=metrics,
     )
 
 

@@ -117,6 +117,8 @@ class Console(_Group):
 
     host: str = Field("127.0.0.1", description="address to listen on; beyond loopback only with an https `console.public_url`")
     port: int = Field(8690, ge=0, le=65_535, description="TCP port; 0: a free one")
+    http_host: str = Field("127.0.0.1", description="address of the console's metrics, apart from where people reach it")
+    http_port: int = Field(8692, ge=0, le=65_535, description="TCP port of metrics; 0: a free one")
     public_url: str = Field(
         "",
         pattern=r"^(https?://[A-Za-z0-9.:\[\]-]+)?$",

@@ -15,6 +15,7 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 _PHASE_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _DELAY_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _LATENESS_S = (1, 10, 60, 600, 3600, 6 * 3600, 86_400, 7 * 86_400, 30 * 86_400)
+_READING_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _RECORDS = (1, 5, 10, 50, 100, 500, 1_000, 2_000, 5_000, 10_000, 20_000)
 
 
@@ -369,6 +370,52 @@ class GatewayMetrics:
             self._heard_timestamp_seconds.labels(partner).set(heard_s)
             self._promised_seconds.labels(partner).set(promised_s)
         self._promising = set(promises)
+
+
+class ConsoleMetrics:
+    """Of the operators' console."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._page_seconds = Histogram(
+            "dujiang_console_page_seconds",
+            "From a request of somebody signed in to the page with its first figures, by the part of the console",
+            ["page"],
+            buckets=_READING_S,
+            registry=registry,
+        )
+        self._query_seconds = Histogram(
+            "dujiang_console_query_seconds",
+            "From a page's question to PostgreSQL's answer or fault, with the wait for a free connection: of views, or of the"
+            " console's own tables and what no view shows",
+            ["asked"],
+            buckets=_READING_S,
+            registry=registry,
+        )
+        self._sign_ins = Counter(
+            "dujiang_console_sign_ins",
+            "Tries to sign in, by outcome: let_in, wrong, locked, busy (too many at once), away (the database)",
+            ["outcome"],
+            registry=registry,
+        )
+        self._open_pages = Gauge(
+            "dujiang_console_open_pages", "Pages that are open in a browser and kept fresh", registry=registry
+        )
+
+    def page_seconds(self, page: str, seconds: float) -> None:
+        """A page was made."""
+        self._page_seconds.labels(page).observe(seconds)
+
+    def query_seconds(self, asked: str, seconds: float) -> None:
+        """A question was answered, or was not."""
+        self._query_seconds.labels(asked).observe(seconds)
+
+    def sign_in(self, outcome: str) -> None:
+        """Somebody tried."""
+        self._sign_ins.labels(outcome).inc()
+
+    def open_pages(self, count: Callable[[], int]) -> None:
+        """`count` is asked whenever Prometheus asks, in its thread."""
+        self._open_pages.set_function(count)
 
 
 class ReaderMetrics:

@@ -234,6 +234,7 @@ class Play:
             "cache_dir": self._settings.cache_dir,
             "gateway.port": port,
             "console.port": port,
+            "console.http_port": 0,
             "console.host": "127.0.0.1",
             "console.public_url": "",
             "console.reader_dsn": "",

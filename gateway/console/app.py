@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -22,6 +23,7 @@ from gateway.console import users
 from gateway.console.deeds import Deeds
 from gateway.console.gate import Gate
 from gateway.console.markup import BASE
+from gateway.console.metrics import ConsoleMetrics
 from gateway.console.orders import Orders
 from gateway.console.pages.way import Part
 from gateway.console.reads import Kept, Reader
@@ -62,12 +64,14 @@ class Base:
     grafana_url: str
     hosts: frozenset[str]
     is_secure: bool
+    metrics: ConsoleMetrics
 
 
 @asynccontextmanager
 async def opened(base: Base) -> AsyncIterator[FastAPI]:
     """The app with its connections, which end with it. One a process: NiceGUI has one state for all pages."""
-    views, own = Reader(base.reader_dsn or base.dsn), Reader(base.dsn, connections=2)
+    views = Reader(base.reader_dsn or base.dsn, partial(base.metrics.query_seconds, "views"))
+    own = Reader(base.dsn, partial(base.metrics.query_seconds, "own"), connections=2)
     desk = Store(base.dsn, "dujiang console deeds", answer_s=DEED_S)
     door, sessions = (Store(base.dsn, f"dujiang console {name}") for name in ("door", "sessions"))
 
@@ -90,10 +94,20 @@ async def opened(base: Base) -> AsyncIterator[FastAPI]:
         clock=base.clock,
         zone=base.zone,
         grafana_url=base.grafana_url,
+        metrics=base.metrics,
     )
+    base.metrics.open_pages(house.open_pages.__len__)
     screens = Screens(house)
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, telemetry=NO_TELEMETRY)
-    entrance = Door(door, base.clock, base.limits, base.zone, is_secure=base.is_secure, on_left=house.open_pages.end)
+    entrance = Door(
+        door,
+        base.clock,
+        base.limits,
+        base.zone,
+        base.metrics,
+        is_secure=base.is_secure,
+        on_left=house.open_pages.end,
+    )
     app.router.routes += [
         *entrance.routes(),
         Route("/health/live", _alive),

@@ -17,6 +17,7 @@ from engine.errors import Fault
 from gateway.console import users
 from gateway.console.gate import COOKIE, cookie_of
 from gateway.console.markup import BASE, Markup, address, join, tag
+from gateway.console.metrics import ConsoleMetrics
 from gateway.console.pages.frame import SCHEMES, head
 from gateway.console.users import Limits, Locked, SignedIn
 from gateway.console.words import Speech
@@ -54,12 +55,13 @@ class Door:
         clock: Clock,
         limits: Limits,
         zone: ZoneInfo,
+        metrics: ConsoleMetrics,
         *,
         is_secure: bool,
         on_left: Callable[[str], None],
     ) -> None:
         self._store, self._clock, self._limits, self._zone, self._is_secure = store, clock, limits, zone, is_secure
-        self._on_left = on_left
+        self._metrics, self._on_left = metrics, on_left
         self._waiting = 0
 
     def routes(self) -> list[Route]:
@@ -77,6 +79,7 @@ class Door:
         form = await _form(request)
         next_, name, password = (form.get(field, "") for field in ("next", "name", "password"))
         if self._waiting >= WAITING_MAX:
+            self._metrics.sign_in("busy")
             return self._shown(request, "sign_in_busy", next_=next_, status=503)
         now = self._clock.now()
 
@@ -88,13 +91,17 @@ class Door:
             found = await self._store.call(work)
         except Fault as fault:
             log.error("console_sign_in_away", fault=str(fault))
+            self._metrics.sign_in("away")
             return self._shown(request, "away", next_=next_, status=503)
         finally:
             self._waiting -= 1
         if isinstance(found, Locked):
+            self._metrics.sign_in("locked")
             return self._shown(request, "sign_in_locked", next_=next_, until=found.until, status=429)
         if found is None:
+            self._metrics.sign_in("wrong")
             return self._shown(request, "sign_in_wrong", next_=next_, status=401)
+        self._metrics.sign_in("let_in")
         answer = RedirectResponse(_inside(next_), 303)
         answer.set_cookie(
             COOKIE,

@@ -1,4 +1,4 @@
-"""What everything stands on: Kafka's brokers and replicas, PostgreSQL's connections, transactions and room."""
+"""What everything stands on: Kafka's brokers and replicas, PostgreSQL's connections, transactions, room; and who reads it."""
 
 from monitoring.dashboards.declared import ALARM, GRID, NOTICE, Dashboard, Prom, Row, Words, lines, stat
 
@@ -112,6 +112,45 @@ SIZE = lines(
     unit="bytes",
 )
 
+PAGES = lines(
+    Words("控制台页面用时", "How long the console's pages take"),
+    Words(
+        "从请求到带首批数据的页面，各部分的 p95；一秒内为正常。",
+        "From the request to the page with its first figures, 95 of 100 within, by its part; within a second is well.",
+    ),
+    Prom(
+        "histogram_quantile(0.95, sum by (page, le) (rate(dujiang_console_page_seconds_bucket[$__rate_interval])))", "{{page}}"
+    ),
+    unit="s",
+)
+QUESTIONS = lines(
+    Words("控制台查询用时", "How long the console's questions take"),
+    Words(
+        "从提问到 PostgreSQL 作答（含等待空闲连接），p95：视图，以及控制台自身的表。",
+        "Until PostgreSQL answers, with the wait for a free connection, 95 of 100 within: of views, and of what no view shows.",
+    ),
+    Prom(
+        "histogram_quantile(0.95, sum by (asked, le) (rate(dujiang_console_query_seconds_bucket[$__rate_interval])))",
+        "{{asked}}",
+    ),
+    unit="s",
+)
+OPEN_PAGES = lines(
+    Words("打开的控制台页面", "Pages of the console that are open"),
+    Words("浏览器中打开并自动更新的页面。", "Those that a browser has open and that follow by themselves."),
+    Prom("sum(dujiang_console_open_pages)", "pages"),
+    unit="short",
+)
+SIGN_INS = lines(
+    Words("登录控制台", "Tries to sign in"),
+    Words(
+        "五分钟内的尝试，按结果；密码错误骤增说明有人在猜。",
+        "Within five minutes, by outcome; many wrong passwords are somebody's guesses.",
+    ),
+    Prom("sum by (outcome) (increase(dujiang_console_sign_ins_total[5m]))", "{{outcome}}"),
+    unit="short",
+)
+
 DASHBOARD = Dashboard(
     "dujiang-servers",
     Words("Kafka 与 PostgreSQL", "Kafka and PostgreSQL"),
@@ -120,6 +159,7 @@ DASHBOARD = Dashboard(
         Row(Words("要紧", "What matters"), (OFFLINE, UNDER_REPLICATED, BROKERS, CONNECTED, LONGEST, SIZE_NOW)),
         Row(Words("Kafka", "Kafka"), (PARTITIONS,)),
         Row(Words("PostgreSQL", "PostgreSQL"), (CONNECTIONS, TRANSACTIONS, TROUBLE, CACHE, DEAD_ROWS, SIZE)),
+        Row(Words("读取 PostgreSQL 的控制台", "The console, which reads it"), (PAGES, QUESTIONS, OPEN_PAGES, SIGN_INS)),
     ),
     hours=6,
 )

@@ -36,12 +36,17 @@ TITLE = "水泵 <b onmouseover=alert(1)>quiet</b>"
 class Bureau:
     """`url` of the console; `stage` below it."""
 
-    def __init__(self, stage: Stage, url: str) -> None:
+    def __init__(self, stage: Stage, url: str, metrics_url: str) -> None:
         self.stage = stage
-        self.url = url
+        self.url, self._metrics_url = url, metrics_url
 
     def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         return self.stage.rows(query, *values)
+
+    def metrics(self) -> str:
+        """What Prometheus would read."""
+        with urlopen(self._metrics_url, timeout=5) as answer:  # noqa: S310 - our own address
+            return str(answer.read(), "utf-8")
 
 
 def event(
@@ -171,11 +176,13 @@ def founded(services: Any, registry: Any) -> Iterator[Bureau]:
             try:
                 _seed(stage)
                 copying.start()
-                port = free_port()
-                process = stage._process("console", console__port=str(port), console__reader_dsn=reader_dsn)
+                port, http_port = free_port(), free_port()
+                process = stage._process(
+                    "console", console__port=str(port), console__http_port=str(http_port), console__reader_dsn=reader_dsn
+                )
                 url = f"http://127.0.0.1:{port}/console"
                 stage.until(lambda: _answers(url, process), 90, lambda: "the console does not answer")
-                yield Bureau(stage, url)
+                yield Bureau(stage, url, f"http://127.0.0.1:{http_port}/metrics")
             finally:
                 stop.set()
                 stage.stop()

@@ -17,6 +17,7 @@ from gateway.console.rights import Role
 from schemas.subscriptions import Place
 from tests.console.bureau import HOOK, PASSWORD, READER, TITLE, Bureau, broken, firing, life, settlement
 from tests.console.conftest import WAIT_MS
+from tests.monitoring.series import catalogue
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 
@@ -665,6 +666,18 @@ def contrast(one: str, other: str) -> float:
 
     darker, lighter = sorted(map(luminance, (one, other)))
     return (lighter + 0.05) / (darker + 0.05)
+
+
+def test_console_counts_its_pages_questions_and_sign_ins_as_the_catalogue_has_them(enter: Enter, bureau: Bureau) -> None:
+    enter("viewer", "/alerts")
+    bureau.stage.until(lambda: re.search(r"^dujiang_console_open_pages [1-9]", bureau.metrics(), re.MULTILINE) is not None)
+    served = bureau.metrics()
+    metered = re.compile(r"^(dujiang_console_\w+?)(?:_bucket|_count|_sum)?(?:\{| )", re.MULTILINE)
+    console = {name for name in catalogue() if name.startswith("dujiang_console_")}
+    assert set(metered.findall(served)) == console
+    assert re.search(r'^dujiang_console_page_seconds_count\{page="alerts"\} [1-9]', served, re.MULTILINE)
+    assert re.search(r'^dujiang_console_query_seconds_count\{asked="views"\} [1-9]', served, re.MULTILINE)
+    assert re.search(r'^dujiang_console_sign_ins_total\{outcome="let_in"\} [1-9]', served, re.MULTILINE)
 
 
 def test_browsers_language_is_the_first_choice(enter: Enter) -> None:

@@ -98,5 +98,5 @@ class Browser:
 
 def _house(**parts: Any) -> House:
     """With these parts alone."""
-    names = ("views", "own", "kept", "sampler", "deeds", "orders", "user_of", "tell", "parts", "clock", "zone")
+    names = ("views", "own", "kept", "sampler", "deeds", "orders", "user_of", "tell", "parts", "clock", "zone", "metrics")
     return House(**{name: parts.get(name) for name in names})  # type: ignore[arg-type]

@@ -30,6 +30,6 @@ def test_what_cannot_be_is_refused_in_a_line(on_stage: Cli) -> None:
 
 
 def test_console_listens_beyond_this_machine_only_where_passwords_are_safe(on_stage: Cli) -> None:
-    refused = on_stage("console", console__host="0.0.0.0", console__port="0")
+    refused = on_stage("console", console__host="0.0.0.0", console__port="0", console__http_port="0")
     assert refused.status == 1
     assert "console.public_url" in refused.err

@@ -25,6 +25,7 @@ def catalogue() -> dict[str, str]:
         metrics.ConnectorMetrics(registry),
         metrics.AlertmanagerMetrics(registry),
         metrics.GatewayMetrics(registry),
+        metrics.ConsoleMetrics(registry),
         metrics.ReaderMetrics(registry),
         metrics.DeliveryMetrics(registry),
     )

@@ -45,14 +45,14 @@ def test_processes_of_the_compose_network_are_asked_by_name_at_the_port_of_their
         assert "network_mode" not in COMPOSE[name]
 
 
-def test_gateway_on_the_machines_loopback_is_asked_from_there() -> None:
+def test_what_listens_on_the_machines_loopback_is_asked_from_there() -> None:
     settings = Settings()
-    [job] = _config("host.yml")["scrape_configs"]
-    assert (job["job_name"], job["static_configs"]) == (
-        "gateway",
-        [{"targets": [f"{settings.gateway.host}:{settings.gateway.port}"]}],
-    )
-    assert COMPOSE["gateway"]["network_mode"] == COMPOSE["prometheus-host"]["network_mode"] == "host"
+    asked = {job["job_name"]: job["static_configs"] for job in _config("host.yml")["scrape_configs"]}
+    assert asked == {
+        "gateway": [{"targets": [f"{settings.gateway.host}:{settings.gateway.port}"]}],
+        "console": [{"targets": [f"{settings.console.http_host}:{settings.console.http_port}"]}],
+    }
+    assert [COMPOSE[name]["network_mode"] for name in ("gateway", "console", "prometheus-host")] == ["host"] * 3
 
 
 def test_what_the_agent_hears_goes_to_the_prometheus_that_keeps_it() -> None:

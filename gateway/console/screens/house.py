@@ -21,6 +21,7 @@ from gateway.console import queries
 from gateway.console.deeds import TEXT_CHARS_MAX, DeedRefused, Deeds
 from gateway.console.gate import USER, cookie_of
 from gateway.console.markup import Markup, link, tag
+from gateway.console.metrics import ConsoleMetrics
 from gateway.console.orders import Orders
 from gateway.console.pages import frame, way
 from gateway.console.pieces import notice
@@ -108,12 +109,13 @@ class House:
         parts: tuple[way.Part, ...],
         clock: Clock,
         zone: ZoneInfo,
+        metrics: ConsoleMetrics,
         grafana_url: str = "",
     ) -> None:
         self.views, self.own, self.kept, self.sampler = views, own, kept, sampler
         self.deeds, self.orders = deeds, orders
         self.user_of, self.tell, self.parts, self.clock, self.zone = user_of, tell, parts, clock, zone
-        self.grafana_url = grafana_url
+        self.metrics, self.grafana_url = metrics, grafana_url
         self.open_pages = OpenPages()
 
     # --- what pages ask ---
@@ -174,6 +176,7 @@ class House:
     @contextmanager
     def page(self, visit: Visit, page: str, title: str, *, beside: str = "") -> Iterator[Speech]:
         """The frame; what is made inside stands in the page's main part."""
+        begun_s = self.clock.monotonic_s()
         say = self.speech(visit)
         language = "zh-CN" if visit.language == "zh" else "en"
         ui.add_head_html(frame.head(visit.scheme) + f"<script>document.documentElement.lang = '{language}';</script>")
@@ -189,6 +192,7 @@ class House:
             yield say
             for seconds, act in visit.timers:
                 ui.timer(seconds, partial(_until_ended, visit, act), immediate=False)
+        self.metrics.page_seconds(page, self.clock.monotonic_s() - begun_s)
 
     async def look(self, visit: Visit) -> None:
         """A page was made for one user in one role: it ends with the session, and begins anew when the role is another."""
