@@ -19,13 +19,15 @@ SOURCE = "/partners/7"  # which that speaks as
 
 PROJECTS_SQL = """
 INSERT INTO project_status (project_id, state, title, lead, call_id, contract_no, contract_amount, currency, start_on, end_on,
-    disbursed, milestones, is_extended, is_retried, register_name, source_status, parked, changed_at, changed_by, applied,
-    duplicates, superseded, rejected, seen)
+    disbursed, paid_by_year, accepted_at, milestones, is_extended, is_retried, register_name, source_status, parked, changed_at,
+    changed_by, applied, duplicates, superseded, rejected, seen)
 SELECT 'P-' || lpad(n::text, 7, '0'),
     (ARRAY['archived', 'archived', 'closed', 'closed', 'rejected', 'under_review', 'executing', 'executing', 'executing',
            'acceptance_pending'])[1 + n %% 10],
     'Project ' || md5(n::text), 'Institute ' || n %% 5000, 'C-' || n %% 300, 'HT-' || n, 1000000, 'CNY',
     current_date - n %% 900, current_date + n %% 700 - 100, 400000,
+    jsonb_build_array(jsonb_build_array(extract(year FROM current_date - n %% 900), 400000)),
+    CASE WHEN n %% 10 < 4 THEN now() - make_interval(days => n %% 900) END,
     jsonb_build_array(
         jsonb_build_array('M1', (current_date - n %% 900 + 100)::text, 'accepted'),
         jsonb_build_array('M2', (current_date + n %% 600 - 30)::text, 'planned'),
@@ -41,6 +43,13 @@ SELECT 'am/' || n, 1, (ARRAY['firing', 'resolved'])[1 + n %% 2], (ARRAY['open', 
     'none', (ARRAY['info', 'low', 'warning', 'high', 'critical'])[1 + n %% 5], 'node-' || n, now() - make_interval(secs => n),
     now(), now() - make_interval(secs => n), n %% 9, 0, '', 1, 0, 0, '[]', ''
 FROM generate_series(1, %(count)s) n"""
+# Five episodes of each alert in a year; the latest is the one above.
+EPISODES_SQL = """
+INSERT INTO alert_episode (alert_key, episode, title, severity, condition, handling, closed_reason, raised_at, opened_at,
+    taken_at, over_at, last_seen, repeats, reopened)
+SELECT alert_key, 2 - n, title, severity, 'resolved', 'closed', 'resolved', at, at, at + interval '10 minutes',
+    CASE WHEN n = 1 AND condition = 'firing' THEN 'infinity' ELSE at + interval '2 hours' END, at, n, n % 2
+FROM (SELECT *, now() - interval '1 year' * random() AS at FROM alert_status, generate_series(1, 5) n) AS each"""
 CALLS_SQL = """
 INSERT INTO call_status (call_id, title, programme, opens_at, closes_at, is_cancelled, register_name, source_status, told_at,
     changed_by, applied, duplicates, superseded, rejected, seen)
@@ -125,6 +134,7 @@ def fill(
     connection.execute(PROJECTS_SQL, {"count": projects})
     connection.execute(CALLS_SQL, {"count": calls})
     connection.execute(ALERTS_SQL, {"count": alerts})
+    connection.execute(EPISODES_SQL)
     connection.execute(EVENTS_SQL, {"count": events})
     connection.execute(QUARANTINE_SQL, {"count": held})
     connection.execute(TIMERS_SQL)

@@ -17,7 +17,8 @@ from schemas.registry import ContractError, Registry
 
 _MOVED = "research.project.statechanged"  # tells of timers by an empty cause_id
 # Told elsewhere in the story, or of no use to a reader.
-_UNTOLD = frozenset({"changed_at", "changed_by", "parked"})
+# `disbursed` tells of every payment, and the event of its year.
+_UNTOLD = frozenset({"changed_at", "changed_by", "parked", "paid_by_year"})
 
 
 def teller(steps: Mapping[str, Step[Any]], registry: Registry) -> Tell:

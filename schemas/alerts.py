@@ -88,7 +88,10 @@ class Unsilenced(Data):
 
 
 class AlertChanged(Data):
-    """Derived: an alert's present state, all axes."""
+    """Derived: an alert's present state, all axes.
+
+    `repeats`: notifications of the episode since it was raised, without those that opened it again: `reopened`.
+    """
 
     episodes: int
     condition: Text
@@ -101,6 +104,8 @@ class AlertChanged(Data):
     ended_at: Instant | None
     last_seen: Instant
     cause_id: Text
+    repeats: int | None = None
+    reopened: int | None = None
 
 
 CONTRACTS = [

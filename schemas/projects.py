@@ -195,6 +195,8 @@ class Project(Struct, frozen=True, gc=False):
     start: date | None = None
     end: date | None = None
     disbursed: int = 0
+    paid_by_year: tuple[tuple[int, int], ...] = ()  # (year, amount), in the order of their first payments
+    accepted_at: datetime | None = None
     milestones: tuple[Milestone, ...] = ()
     is_extended: bool = False
     is_retried: bool = False

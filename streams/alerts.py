@@ -36,7 +36,7 @@ def decide(alert: Alert, fact: Fact) -> Decision[Alert]:
             "",
             replace(answer, changed_at=fact.time, changed_by=f"{fact.source} {fact.id}"),
         )
-    return Decision(after, outcome, reason, _told(alert, after, fact.key, fact.time, fact.id))
+    return Decision(after, outcome, reason, _all_told(alert, aged, after, fact))
 
 
 def advance(alert: Alert, instant: datetime, key: str) -> Decision[Alert]:
@@ -272,6 +272,13 @@ def _axes(alert: Alert) -> tuple[object, ...]:
     )
 
 
+def _all_told(before: Alert, aged: Alert, after: Alert, fact: Fact) -> tuple[Derived, ...]:
+    """One word for all that came about, but the end of an episode has its own where the next begins: no later word says it."""
+    if aged.episodes == after.episodes:
+        return _told(before, after, fact.key, fact.time, fact.id)
+    return _told(before, aged, fact.key, fact.time, "timer") + _told(aged, after, fact.key, fact.time, fact.id)
+
+
 def _told(before: Alert, after: Alert, key: str, at: datetime, cause_id: str) -> tuple[Derived, ...]:
     """A repeat is not news; a change on any axis is."""
     episode = after.episode
@@ -289,6 +296,8 @@ def _told(before: Alert, after: Alert, key: str, at: datetime, cause_id: str) ->
         "ended_at": _text(episode.ended_at),
         "last_seen": instant_text(episode.last_seen),
         "cause_id": cause_id,
+        "repeats": episode.repeats,
+        "reopened": episode.reopened,
     }
     return (Derived("infra.alert.changed", key, at, data),)
 

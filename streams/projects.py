@@ -194,11 +194,18 @@ def _on_milestone_returned(project: Project, fact: Fact) -> dict[str, Any]:
 
 
 def _on_disbursed(project: Project, fact: Fact) -> dict[str, Any]:
-    return {"disbursed": project.disbursed + fact.data.amount}
+    year, amount = fact.time.year, fact.data.amount
+    by_year = dict(project.paid_by_year)
+    by_year[year] = by_year.get(year, 0) + amount
+    return {"disbursed": project.disbursed + amount, "paid_by_year": tuple(by_year.items())}
 
 
 def _on_acceptance_applied(project: Project, _: Fact) -> dict[str, Any]:
     return {"is_retried": True} if project.state is State.ACCEPTANCE_FAILED else {}
+
+
+def _on_accepted(_: Project, fact: Fact) -> dict[str, Any]:
+    return {"accepted_at": fact.time}
 
 
 _EFFECTS: dict[str, Callable[[Project, Fact], dict[str, Any]]] = {
@@ -212,6 +219,8 @@ _EFFECTS: dict[str, Callable[[Project, Fact], dict[str, Any]]] = {
     "research.milestone.returned": _on_milestone_returned,
     "research.funds.disbursed": _on_disbursed,
     "research.acceptance.applied": _on_acceptance_applied,
+    "research.acceptance.passed": _on_accepted,
+    "research.acceptance.remedied": _on_accepted,
 }
 
 # --- the lifecycle's parts --------------------------------------------------------------------------------------------------

@@ -32,37 +32,65 @@ OPEN = table(
     ),
     page="alerts",
 )
-PER_ALERT = table(
-    Words("每条告警的通知数，一周", "Notifications for each alert, this week"),
+_THIS_WEEK = "over_at > now() - interval '7 days'"
+PER_INCIDENT = table(
+    Words("每次事件的通知数，一周", "Notifications for each incident, this week"),
     Words(
-        "一周内发生的告警，只计其最近一次过程：通知数与告警数之比；同一周更早的过程不在其中。",
-        "Alerts raised this week, each by its latest episode alone: notifications against alerts. Earlier episodes of the same"
-        " week are left out.",
+        "一次事件是一条告警从触发到恢复的一次过程，半小时内的反复计入其中；一周内开始的事件：通知数与事件数之比。",
+        "An incident is one episode of an alert, from firing to resolved, what came back within half an hour included."
+        " Of those that began this week: notifications against incidents.",
     ),
     Sql(
-        "SELECT monitor, count(*) AS alerts, sum(1 + repeats + reopened) AS notifications,"
-        " round(avg(1 + repeats + reopened), 1) AS per_alert FROM v_alert"
-        f" WHERE raised_at > now() - interval '7 days' AND {_MINE} GROUP BY monitor ORDER BY notifications DESC"
+        "SELECT monitor, count(*) AS incidents, sum(notifications)::bigint AS notifications,"
+        " round(avg(notifications), 1) AS per_incident FROM v_alert_episode"
+        f" WHERE opened_at > now() - interval '7 days' AND {_MINE} GROUP BY monitor ORDER BY notifications DESC, monitor"
     ),
     width=8,
+    page="alerts",
 )
 NOISY = table(
     Words("最吵的十条告警", "The ten noisiest alerts"),
-    Words("一周内最近一次过程的重复通知最多。", "Most repeats in their latest episode, within a week."),
+    Words(
+        "一周内触发过的告警中通知最多的，含该周内全部过程。",
+        "Most notifications of all alerts that fired within a week, in all their episodes of it.",
+    ),
     Sql(
-        "SELECT alert_key, title, repeats, episodes FROM v_alert WHERE last_seen > now() - interval '7 days'"
-        f" AND repeats > 0 AND {_MINE} ORDER BY repeats DESC, alert_key LIMIT 10"
+        "SELECT alert_key, (array_agg(title ORDER BY episode DESC))[1] AS title, sum(notifications)::bigint AS notifications,"
+        f" count(*) AS episodes FROM v_alert_episode WHERE {_THIS_WEEK} AND {_MINE}"
+        " GROUP BY alert_key HAVING sum(notifications) > 1 ORDER BY notifications DESC, alert_key LIMIT 10"
     ),
     width=8,
 )
 FLAPPING = table(
     Words("反复的告警", "Flapping alerts"),
-    Words("半小时内恢复又触发。", "Over, and firing again within half an hour."),
+    Words(
+        "一周内恢复后半小时内又触发的次数，含该周内全部过程。",
+        "How often each was over and fired again within half an hour, in all its episodes of a week.",
+    ),
     Sql(
-        "SELECT alert_key, title, reopened, last_seen FROM v_alert WHERE last_seen > now() - interval '7 days'"
-        f" AND reopened > 0 AND {_MINE} ORDER BY reopened DESC, alert_key LIMIT 50"
+        "SELECT alert_key, (array_agg(title ORDER BY episode DESC))[1] AS title, sum(reopened)::bigint AS reopened,"
+        f" max(last_seen) AS last_seen FROM v_alert_episode WHERE {_THIS_WEEK} AND {_MINE}"
+        " GROUP BY alert_key HAVING sum(reopened) > 0 ORDER BY reopened DESC, alert_key LIMIT 50"
     ),
     width=8,
+)
+RESPONSE = table(
+    Words("确认与恢复用时", "How soon taken and over"),
+    Words(
+        "所示时段内开始的事件：从监控首次报告到有人处置（MTTA）与到恢复（MTTR，含反复）的平均时间；确认期限来自级别，"
+        "超过期限才有人处置或仍无人处置的计为超时。",
+        "Of incidents that began within the time shown: mean time from the monitor's first word until somebody took it (MTTA)"
+        " and until it was over (MTTR, what came back included). The limit is the severity's; late: taken after it, or not"
+        " yet. Silences are not taken off.",
+    ),
+    Sql(
+        "SELECT monitor, severity, count(*) AS incidents, avg(taken_s) AS mtta_s, max(take_within_s) AS take_within_s,"
+        " count(*) FILTER (WHERE coalesce(taken_at, least(over_at, now())) > opened_at + make_interval(secs => take_within_s))"
+        " AS taken_late, avg(lasted_s) AS mttr_s, count(*) FILTER (WHERE NOT isfinite(over_at)) AS unresolved"
+        f" FROM v_alert_episode WHERE $__timeFilter(opened_at) AND {_MINE}"
+        " GROUP BY monitor, severity, severity_rank ORDER BY severity_rank DESC, monitor LIMIT 200"
+    ),
+    page="alerts",
 )
 EXPIRED = table(
     Words("失去消息的告警", "Alerts whose monitor fell silent"),
@@ -97,7 +125,8 @@ DASHBOARD = Dashboard(
     (
         Row(Words("现在", "Now"), (OPEN, EXPIRED)),
         Row(Words("走势", "How it went"), (FIRING, OVERDUE)),
-        Row(Words("噪声", "Noise"), (PER_ALERT, NOISY, FLAPPING)),
+        Row(Words("处置", "Response"), (RESPONSE,)),
+        Row(Words("噪声", "Noise"), (PER_INCIDENT, NOISY, FLAPPING)),
     ),
     (SEVERITY, MONITOR, SEARCH),
     hours=24 * 7,

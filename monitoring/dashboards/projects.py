@@ -127,22 +127,28 @@ EXTENSIONS = table(
         " AND p.event_source = e.event_source ORDER BY e.event_time DESC"
     ),
 )
+_THIS_YEAR = "extract(year FROM now() AT TIME ZONE 'UTC')"
 MONEY = table(
     Words("各计划的资金", "Money by programme"),
     Words(
-        "今年：今年开始的合同金额。其余为全部合同迄今：合同金额、已拨付、已验收项目的合同金额，分币种。",
-        "This year: contracts that began this year. The rest is of all contracts to this day: contracted, paid, and the"
-        " contracts of accepted projects, by currency.",
+        "今年：今年开始的合同、今年拨付的金额、今年通过验收的合同金额，均按事件发生之日（UTC）。其余为全部合同迄今，分币种。",
+        "This year, by the day on which each happened (UTC): contracts that begin in it, what was paid, and the contracts of"
+        " what was accepted. The rest is of all contracts to this day, by currency.",
     ),
     Sql(
-        "SELECT programme, currency, coalesce(sum(contracted) FILTER (WHERE start_year = extract(year FROM now() AT TIME ZONE"
-        " 'UTC')), 0)::bigint AS contracted_this_year, sum(contracts)::bigint AS projects,"
-        " sum(contracted)::bigint AS contracted, sum(paid)::bigint AS paid,"
-        " coalesce(sum(contracted) FILTER (WHERE state IN ('accepted', 'closed', 'archived')), 0)::bigint AS accepted"
-        " FROM v_project_count WHERE contracts > 0"
-        f" AND {chosen(PROGRAMME)} GROUP BY programme, currency ORDER BY contracted_this_year DESC, contracted DESC, programme"
+        "SELECT programme, currency, sum(contracted_this_year)::bigint AS contracted_this_year,"
+        " sum(paid_this_year)::bigint AS paid_this_year, sum(accepted_this_year)::bigint AS accepted_this_year,"
+        " sum(projects)::bigint AS projects, sum(contracted)::bigint AS contracted, sum(paid)::bigint AS paid,"
+        " sum(accepted)::bigint AS accepted FROM (SELECT programme, currency,"
+        f" CASE WHEN start_year = {_THIS_YEAR} THEN contracted ELSE 0 END AS contracted_this_year, 0 AS paid_this_year,"
+        " 0 AS accepted_this_year, contracts AS projects, contracted, paid,"
+        " CASE WHEN state IN ('accepted', 'closed', 'archived') THEN contracted ELSE 0 END AS accepted"
+        " FROM v_project_count WHERE contracts > 0 UNION ALL"
+        " SELECT programme, currency, 0, paid, accepted, 0, 0, 0, 0 FROM v_project_year"
+        f" WHERE year = {_THIS_YEAR}) money WHERE {chosen(PROGRAMME)}"
+        " GROUP BY programme, currency ORDER BY contracted_this_year DESC, contracted DESC, programme"
     ),
-    width=12,
+    page="projects",
 )
 STUCK = table(
     Words("停在哪个状态、多久", "Where projects stay, and how long"),

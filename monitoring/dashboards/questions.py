@@ -33,8 +33,7 @@ QUESTIONS: tuple[Question, ...] = (
         "How much is planned, contracted, paid, accepted this year by programme; what is stuck between states,"
         " and for how long?",
         (projects.MONEY, projects.STUCK),
-        "the day of each payment and acceptance, for those of this year (totals to this day until then); budgets of programmes,"
-        " for what is planned",
+        "budgets of programmes, for what is planned",
     ),
     Question(6, "Which applications or reviews wait longest, and at which step?", (projects.APPLICATIONS,)),
     Question(
@@ -57,9 +56,8 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         13,
         "How many notifications per real incident this week; top ten noisy rules and assets; flapping list?",
-        (alerts.PER_ALERT, alerts.NOISY, alerts.FLAPPING),
-        "all episodes of a week (of an alert the store keeps the latest one and how many there were in all), rules and assets"
-        " of an alert; by alert and its latest episode until then",
+        (alerts.PER_INCIDENT, alerts.NOISY, alerts.FLAPPING),
+        "rules and assets of an alert; by alert until then",
     ),
     Question(
         14,
@@ -77,7 +75,13 @@ QUESTIONS: tuple[Question, ...] = (
         "What is under maintenance now, what ends soon, and what is still firing behind a window or a silence?",
         needs="maintenance windows",
     ),
-    Question(17, "MTTA, MTTR and availability by asset class and vendor, against target?", needs="assets, vendors and targets"),
+    Question(
+        17,
+        "MTTA, MTTR and availability by asset class and vendor, against target?",
+        (alerts.RESPONSE,),
+        "the register of assets, for availability and for classes and vendors (by monitor and severity until then), and targets"
+        " for MTTR",
+    ),
     Question(
         18,
         "Which enterprises have not reported this period; how complete is each indicator; how big were the revisions?",

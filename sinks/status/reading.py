@@ -1,9 +1,9 @@
 """The copies that lists, counts and search read: their tables, and the thread that keeps them up to date.
 
-The work is functions in PostgreSQL (migrations 0023, 0025), so that every process that may write can ask for it; a lock there
-lets one at a time do it. Who has changed is listed, then copied in pieces; after each the pass rests REST times as long as that
-took, in all REST_S_MAX at most. So readers cost the writers a small and even share: a backlog makes the copy older, not the
-platform slower. `reading_pass` says how old it is.
+The work is functions in PostgreSQL (migrations 0023, 0025, 0027), so that every process that may write can ask for it; a lock
+there lets one at a time do it. Who has changed is listed, then copied in pieces; after each the pass rests REST times as long
+as that took, in all REST_S_MAX at most. So readers cost the writers a small and even share: a backlog makes the copy older, not
+the platform slower. `reading_pass` says how old it is.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ REST: Final = 120.0
 REST_S_MAX: Final = 600.0
 PIECE_ROWS: Final = 2_000
 AWAY_S: Final = 10.0
-PASSES: Final = ("project", "event", "source")
+PASSES: Final = ("project", "event", "source", "episode")
 
 PROJECT_READING = Table(
     "project_reading",
@@ -51,6 +51,8 @@ PROJECT_READING = Table(
         "outstanding", JSONB, nullable=False, comment="milestones of an active project that are planned or returned, by day"
     ),
     Column("words", Text, nullable=False, comment="id, title, lead and contract in lower case, for search"),
+    Column("paid_by_year", JSONB, nullable=False, server_default="[]"),
+    Column("accepted_at", DateTime(timezone=True)),
     Index(
         "ix_project_reading_overdue",
         "overdue_from",
@@ -116,6 +118,39 @@ PROJECT_SUMMARY = Table(
     Column("contracted", Numeric, nullable=False),
     Column("paid", Numeric, nullable=False, comment="of the contracts"),
     comment="how many projects and how much money stand where, as of the copy",
+)
+PROJECT_YEAR = Table(
+    "project_year",
+    metadata,
+    Column("call_id", Text, primary_key=True),
+    Column("currency", Text, primary_key=True),
+    Column("year", Integer, primary_key=True, autoincrement=False),
+    Column("paid", Numeric, nullable=False),
+    Column("accepted", Numeric, nullable=False, comment="contracts of what was accepted"),
+    Column("accepted_projects", BigInteger, nullable=False),
+    comment="what was paid and accepted in each year, as of the copy",
+)
+ALERT_EPISODE = Table(
+    "alert_episode",
+    metadata,
+    Column("alert_key", Text, primary_key=True),
+    Column("episode", Integer, primary_key=True, comment="from 1", autoincrement=False),
+    Column("title", Text, nullable=False),
+    Column("severity", Text, nullable=False, comment="the highest"),
+    Column("condition", Text, nullable=False),
+    Column("handling", Text, nullable=False),
+    Column("closed_reason", Text, nullable=False, comment="empty: not closed"),
+    Column("raised_at", DateTime(timezone=True), nullable=False, comment="as the monitor has it"),
+    Column("opened_at", DateTime(timezone=True), nullable=False, comment="the monitor's first word of it"),
+    Column("taken_at", DateTime(timezone=True), comment="the first act of a person"),
+    Column("over_at", DateTime(timezone=True), nullable=False, comment="infinity: not yet"),
+    Column("last_seen", DateTime(timezone=True), nullable=False),
+    Column("repeats", Integer, nullable=False, comment="when it was last told of"),
+    Column("reopened", Integer, nullable=False),
+    Index(None, "opened_at"),
+    Index(None, "over_at"),
+    comment="alerts from firing to resolved, each time; a copy, some seconds old (reading_pass), kept for 400 days",
+    postgresql_with={"fillfactor": "60"},
 )
 EVENT_READING = Table(
     "event_reading",

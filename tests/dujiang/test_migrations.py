@@ -1,6 +1,9 @@
 """The migrations end where the declared tables begin, and lead back."""
 
+import json
 from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
 
 import pytest
 from alembic import command
@@ -36,3 +39,72 @@ def test_partners_and_receipts_can_be_taken_back_and_made_again(database: str, c
     connection.commit()
     migrate(database)
     assert len(connection.execute(names).all()) == 3
+
+
+def test_years_of_what_was_paid_before_come_from_the_history(database: str, connection: Connection) -> None:
+    """Refused and parked payments are in the history, too; a project whose sum is another keeps its years to itself."""
+    config = _config()
+    config.attributes["connection"] = connection
+    command.downgrade(config, "0026")
+    for project, disbursed in (("P-1", 700), ("P-2", 999)):
+        _project(connection, project, disbursed, [["research.funds.disbursed", "early", "/a", project, "2026-05-01"]])
+        for event_id, day, amount in (
+            ("e-1", "2025-12-31", 300),
+            ("e-2", "2026-01-01", 400),
+            ("no", "2026-02-01", 9),
+            ("early", "2026-05-01", 5),
+        ):
+            _event(connection, "research.funds.disbursed", project, event_id, day, {"amount": amount})
+        refused = {"event_source": "/a", "event_id": "no"}
+        _event(connection, "platform.transition.rejected", project, f"r-{project}", "2026-02-01", refused)
+        _event(connection, "research.project.statechanged", project, f"s-{project}", "2026-03-01", {"state": "accepted"})
+    for number, (condition, ended) in enumerate((("firing", None), ("firing", None), ("resolved", "2026-04-02T00:00:00Z")), 1):
+        told = {"episodes": max(1, number - 1), "condition": condition, "handling": "open", "closed_reason": None}
+        told |= {"severity": "high", "title": "pump", "raised_at": "2026-04-01T00:00:00Z", "ended_at": ended}
+        _event(
+            connection,
+            "infra.alert.changed",
+            "am/1",
+            f"c-{number}",
+            f"2026-04-0{number}",
+            told | {"last_seen": "2026-04-01T00:00:00Z"},
+        )
+    connection.commit()
+    migrate(database)
+    kept = connection.execute(
+        text("SELECT paid_by_year, accepted_at::date::text FROM project_status ORDER BY project_id")
+    ).all()
+    assert kept == [([[2025, 300], [2026, 400]], "2026-03-01"), ([], "2026-03-01")]
+    episodes = connection.execute(
+        text("SELECT episode, condition, isfinite(over_at) FROM alert_episode ORDER BY episode")
+    ).all()
+    assert episodes == [(1, "expired", True), (2, "resolved", True)]
+
+
+def _project(connection: Connection, project: str, disbursed: int, parked: list[Any]) -> None:
+    connection.execute(
+        text(
+            "INSERT INTO project_status (project_id, state, title, lead, call_id, contract_no, contract_amount, currency,"
+            " disbursed, milestones, is_extended, is_retried, register_name, source_status, parked, changed_by, applied,"
+            " duplicates, superseded, rejected, seen) VALUES (:project, 'accepted', '', '', '', '', 1000, 'CNY', :disbursed,"
+            " '[]', false, false, '', '', :parked, '', 0, 0, 0, '[]', '')"
+        ),
+        {"project": project, "disbursed": disbursed, "parked": json.dumps(parked)},
+    )
+
+
+def _event(connection: Connection, name: str, subject: str, event_id: str, day: str, data: dict[str, Any]) -> None:
+    connection.execute(
+        text(
+            "INSERT INTO event_history (identity, topic, partition, record_offset, event_type, event_source, event_id, subject,"
+            " event_time, recorded_at, event) VALUES (:identity, 't', 0, 0, :type, '/a', :id, :subject, :time, :time, :event)"
+        ),
+        {
+            "identity": uuid4(),
+            "type": f"gov.stiib.{name}.v1",
+            "id": event_id,
+            "subject": subject,
+            "time": f"{day}T00:00:00Z",
+            "event": json.dumps({"data": data}),
+        },
+    )

@@ -6,6 +6,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+from msgspec import to_builtins
+from msgspec.structs import replace
 from psycopg import Cursor
 
 from engine.ports import Entity
@@ -28,6 +30,7 @@ def sow(cursor: Cursor[Any], now: datetime) -> None:
     StatusStore(CALLS).save(cursor, [(key, Entity(call)) for key, call in _calls(now).items()])
     StatusStore(ALERTS).save(cursor, [(key, Entity(alert)) for key, alert in _alerts(now).items()])
     _history(cursor, now)
+    _episodes(cursor, now)
     refresh(cursor)
     _platform(cursor, now)
     _partners(cursor)
@@ -41,7 +44,7 @@ def drawn(draw: random.Random, now: datetime) -> Project:
         return (now + timedelta(days=draw.randint(low, high))).date()
 
     statuses = list(MilestoneStatus)
-    return Project(
+    project = Project(
         state=draw.choice([None, *State, *[State.EXECUTING] * 10]),
         contract_amount=draw.choice([0, 100]),
         disbursed=draw.choice([0, 49, 50, 100]),
@@ -50,6 +53,13 @@ def drawn(draw: random.Random, now: datetime) -> Project:
         milestones=tuple(Milestone(f"M-{n}", day(-3, 40), draw.choice(statuses)) for n in range(draw.randint(0, 3))),
         reported_at=draw.choice([None, now - timedelta(days=draw.randint(0, 800))]),
         register_name=draw.choice(["", "gtr"]),
+    )
+    earlier = draw.randint(0, project.disbursed)
+    return replace(
+        project,
+        call_id=draw.choice(["", "C-1"]),
+        paid_by_year=((now.year - 1, earlier), (now.year, project.disbursed - earlier)),
+        accepted_at=draw.choice([None, now - timedelta(days=draw.randint(0, 800))]),
     )
 
 
@@ -68,6 +78,7 @@ def _projects(now: datetime) -> dict[str, Project]:
             call_id="C-old",
             contract_amount=1_000,
             disbursed=400,
+            paid_by_year=((now.year - 1, 100), (now.year, 300)),
             start=_day(now, -400),
             end=_day(now, 100),
             milestones=(Milestone("M-1", _day(now, -5), planned), Milestone("M-2", _day(now, 20), planned)),
@@ -80,6 +91,7 @@ def _projects(now: datetime) -> dict[str, Project]:
             call_id="C-old",
             contract_amount=800,
             disbursed=100,
+            paid_by_year=((now.year - 2, 100),),
             start=_day(now, -900),
             end=_day(now, -200),
             milestones=(Milestone("M-1", _day(now, -300), accepted),),
@@ -91,6 +103,7 @@ def _projects(now: datetime) -> dict[str, Project]:
             lead="Institute B",
             contract_amount=100,
             disbursed=100,
+            paid_by_year=((now.year - 1, 100),),
             start=_day(now, -900),
             end=_day(now, -10),
             changed_at=now - timedelta(days=10),
@@ -106,6 +119,7 @@ def _projects(now: datetime) -> dict[str, Project]:
             call_id="C-now",
             contract_amount=500,
             disbursed=50,
+            paid_by_year=((now.year, 50),),
             start=_day(now, 0),
             end=_day(now, 700),
             milestones=(Milestone("M-1", _day(now, 60), planned),),
@@ -118,6 +132,8 @@ def _projects(now: datetime) -> dict[str, Project]:
             call_id="C-now",
             contract_amount=300,
             disbursed=300,
+            paid_by_year=((now.year, 300),),
+            accepted_at=now,
             start=_day(now, 0),
             end=_day(now, 0),
             changed_at=now,
@@ -148,11 +164,12 @@ def _calls(now: datetime) -> dict[str, Call]:
 def _alerts(now: datetime) -> dict[str, Alert]:
     def alert(condition: Condition, handling: Handling, severity: str, raised: timedelta, **rest: Any) -> Alert:
         episode = Episode(condition, handling, severity, f"{severity} pump", now - raised, now - timedelta(minutes=1))
-        return Alert(1, _with(episode, rest))
+        return Alert(1, replace(episode, **rest))
 
     hour = timedelta(hours=1)
+    noisy = alert(Condition.FIRING, Handling.OPEN, "critical", hour, attention_at=now - hour, repeats=5, reopened=2)
     return {
-        "mon/a1": alert(Condition.FIRING, Handling.OPEN, "critical", hour, attention_at=now - hour, repeats=5, reopened=2),
+        "mon/a1": replace(noisy, episodes=2),
         "mon/a2": alert(
             Condition.FIRING,
             Handling.ACKNOWLEDGED,
@@ -184,10 +201,28 @@ def _alerts(now: datetime) -> dict[str, Alert]:
     }
 
 
-def _with(episode: Episode, changes: dict[str, Any]) -> Episode:
-    from msgspec.structs import replace
+def _episodes(cursor: Cursor[Any], now: datetime) -> None:
+    """What is told of alerts: that they fire, and half an hour later, or at their end, how they stand. One was over before."""
+    for key, alert in _alerts(now).items():
+        episode = alert.episode
+        assert episode is not None
+        first = replace(episode, condition=Condition.FIRING, handling=Handling.OPEN, closed_reason=None, ended_at=None)
+        told_at = episode.ended_at or episode.raised_at + timedelta(minutes=30)
+        _told(cursor, key, alert.episodes, replace(first, repeats=0, reopened=0), episode.raised_at)
+        _told(cursor, key, alert.episodes, replace(episode, repeats=0, reopened=0), told_at)
+    raised = now - timedelta(days=3)
+    over = Episode(Condition.FIRING, Handling.OPEN, "critical", "critical pump", raised, raised)
+    _told(cursor, "mon/a1", 1, over, raised)
+    taken = replace(over, handling=Handling.ACKNOWLEDGED)
+    _told(cursor, "mon/a1", 1, taken, raised + timedelta(minutes=10))
+    ended = raised + timedelta(hours=1)
+    over = replace(over, condition=Condition.RESOLVED, handling=Handling.CLOSED, closed_reason="resolved", ended_at=ended)
+    _told(cursor, "mon/a1", 1, replace(over, repeats=3), ended)
 
-    return replace(episode, **changes)
+
+def _told(cursor: Cursor[Any], key: str, number: int, episode: Episode, at: datetime) -> None:
+    data = to_builtins(episode) | {"episodes": number}
+    _event(cursor, "infra.alert.changed", f"{key} {number} {at}", "/engine/alerts", key, at, at, data)
 
 
 def _history(cursor: Cursor[Any], now: datetime) -> None:
@@ -218,13 +253,16 @@ def _history(cursor: Cursor[Any], now: datetime) -> None:
 def _event(
     cursor: Cursor[Any], name: str, event_id: str, source: str, subject: str, time: datetime, recorded: datetime, data: Any
 ) -> None:
-    topic = "platform.finding.event" if name.startswith("platform.") else "research.project.event"
+    topic = {"infra": "infra.alert.state", "platform": "platform.finding.event"}.get(
+        name.partition(".")[0], "research.project.event"
+    )
     kind = f"gov.stiib.{name}.v1"
     event = {"id": event_id, "source": source, "type": kind, "subject": subject, "time": time.isoformat(), "data": data}
     cursor.execute(
         "INSERT INTO event_history (identity, topic, partition, record_offset, event_type, event_source, event_id, subject,"
-        " event_time, recorded_at, event) VALUES (%s, %s, 0, 0, %s, %s, %s, %s, %s, %s, %s)",
-        (uuid4(), topic, kind, source, event_id, subject, time, recorded, json.dumps(event)),
+        " event_time, recorded_at, event) VALUES (%s, %s, 0, %s, %s, %s, %s, %s, %s, %s, %s)",
+        # In the order in which they happened, as far as the log's order matters.
+        (uuid4(), topic, int(time.timestamp()), kind, source, event_id, subject, time, recorded, json.dumps(event)),
     )
 
 

@@ -15,6 +15,30 @@ from tests.monitoring.promtool import run_promtool
 
 _LATE = "gov.stiib.research.funds.disbursed.v1"
 
+
+def _response(
+    monitor: str,
+    severity: str,
+    incidents: int,
+    *,
+    mtta: int | None,
+    within: int | None,
+    late: int,
+    mttr: int | None,
+    unresolved: int,
+) -> dict[str, Any]:
+    return {
+        "monitor": monitor,
+        "severity": severity,
+        "incidents": incidents,
+        "mtta_s": mtta,
+        "take_within_s": within,
+        "taken_late": late,
+        "mttr_s": mttr,
+        "unresolved": unresolved,
+    }
+
+
 # What the seeded bureau (seed.py) answers: of every row, the columns that do not move with the clock.
 SQL_ANSWERS: list[tuple[Panel, list[dict[str, Any]]]] = [
     (
@@ -58,8 +82,24 @@ SQL_ANSWERS: list[tuple[Panel, list[dict[str, Any]]]] = [
     (
         projects.MONEY,
         [
-            {"programme": "Water", "contracted_this_year": 800, "contracted": 2_600, "paid": 850, "accepted": 300},
-            {"programme": "", "contracted_this_year": 0, "contracted": 100, "paid": 100, "accepted": 0},
+            {
+                "programme": "Water",
+                "contracted_this_year": 800,
+                "paid_this_year": 650,
+                "accepted_this_year": 300,
+                "contracted": 2_600,
+                "paid": 850,
+                "accepted": 300,
+            },
+            {
+                "programme": "",
+                "contracted_this_year": 0,
+                "paid_this_year": 0,
+                "accepted_this_year": 0,
+                "contracted": 100,
+                "paid": 100,
+                "accepted": 0,
+            },
         ],
     ),
     (
@@ -86,13 +126,28 @@ SQL_ANSWERS: list[tuple[Panel, list[dict[str, Any]]]] = [
         ],
     ),
     (
-        alerts.PER_ALERT,
+        alerts.PER_INCIDENT,
         [
-            {"monitor": "mon", "alerts": 4, "notifications": 11},
-            {"monitor": "other", "alerts": 1, "notifications": 2},
+            {"monitor": "mon", "incidents": 5, "notifications": 15, "per_incident": 3},
+            {"monitor": "other", "incidents": 1, "notifications": 2, "per_incident": 2},
         ],
     ),
-    (alerts.NOISY, [{"alert_key": "mon/a1", "repeats": 5}, {"alert_key": "other/b1", "repeats": 1}]),
+    (
+        alerts.RESPONSE,
+        [
+            _response("mon", "critical", 2, mtta=600, within=900, late=1, mttr=3_600, unresolved=1),
+            _response("mon", "high", 2, mtta=1_800, within=3_600, late=1, mttr=7 * 3_600, unresolved=1),
+            _response("mon", "warning", 1, mtta=1_800, within=86_400, late=0, mttr=None, unresolved=1),
+            _response("other", "info", 1, mtta=71 * 3_600, within=None, late=0, mttr=71 * 3_600, unresolved=0),
+        ],
+    ),
+    (
+        alerts.NOISY,
+        [
+            {"alert_key": "mon/a1", "notifications": 12, "episodes": 2},
+            {"alert_key": "other/b1", "notifications": 2, "episodes": 1},
+        ],
+    ),
     (alerts.FLAPPING, [{"alert_key": "mon/a1", "reopened": 2}]),
     (alerts.EXPIRED, [{"alert_key": "mon/a3", "monitor": "mon"}]),
     (

@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from threading import Event, Thread
 from typing import Any
@@ -46,10 +46,12 @@ LARGE = (
     "project_status", "project_reading", "project_due", "event_history", "event_reading", "work",
     "subscription_attempt", "subscription_dead_letter", "subscription_delivery", "subscription_position",
 )  # fmt: skip
-# The clock decides what a call or an alert is, and tables of thousands are read in milliseconds: each once, as a whole.
+# The clock decides what a call or an alert is, and tables of thousands are read in milliseconds: each once, as a whole. Of
+# episodes, those that fire, and a week's.
 HELD_ROWS_MAX = {
     **dict.fromkeys(LARGE, HELD_MAX),
     "alert_status": ALERTS,
+    "alert_episode": ALERTS,
     "call_status": CALLS,
     "subscription": SUBSCRIPTIONS,
 }
@@ -94,6 +96,8 @@ def test_copy_says_what_the_rules_say_after_every_change(owner: psycopg.Connecti
                 sum(project.contract_amount for project in contracts),
                 sum(project.disbursed for project in contracts),
             )
+            years = cursor.execute("SELECT year, paid::int, accepted::int, accepted_projects FROM v_project_year").fetchall()
+            assert _summed(years) == _by_year(made.values())
             board = {column.state: column for column in queries.board(cursor)}
             ruled = Counter((p.state, claim) for p in made.values() for claim in projects.overlays(p, now))
             assert {(state, c): getattr(board[state], c) for state, c in ruled} == ruled
@@ -101,6 +105,26 @@ def test_copy_says_what_the_rules_say_after_every_change(owner: psycopg.Connecti
             due = cursor.execute(milestones.format("v_due_milestone")).fetchall()
             assert due == cursor.execute(milestones.format("v_milestone WHERE is_outstanding")).fetchall()
             assert due
+
+
+def _summed(rows: list[Any]) -> dict[int, tuple[int, ...]]:
+    """Of all calls."""
+    years: dict[int, tuple[int, ...]] = {}
+    for year, *figures in rows:
+        years[year] = tuple(map(sum, zip(years.get(year, (0, 0, 0)), figures, strict=True)))
+    return {year: figures for year, figures in years.items() if any(figures)}
+
+
+def _by_year(made: Iterable[Project]) -> dict[int, tuple[int, ...]]:
+    """Paid, contracts of what was accepted, and how many these are: as the projects say."""
+    paid, accepted, count = Counter[int](), Counter[int](), Counter[int]()
+    for project in made:
+        paid.update(dict(project.paid_by_year))
+        if project.accepted_at:
+            accepted[project.accepted_at.year] += project.contract_amount
+            count[project.accepted_at.year] += 1
+    found = {year: (paid[year], accepted[year], count[year]) for year in paid.keys() | accepted.keys()}
+    return {year: figures for year, figures in found.items() if any(figures)}
 
 
 def test_what_was_under_way_during_a_pass_is_in_the_next(database: str, owner: psycopg.Connection[Any]) -> None:
@@ -122,7 +146,7 @@ def test_a_pass_rests_as_often_as_it_took(owner: psycopg.Connection[Any]) -> Non
     )
     with owner.cursor() as cursor:
         _save(cursor, {"P-1": Project(state=State.APPLIED)})
-        assert [refresh_some(cursor, name, rest=1_000) for name in PASSES] == [1, 0, 0]
+        assert [refresh_some(cursor, name, rest=1_000) for name in PASSES] == [1, 0, 0, 0]
         _save(cursor, {"P-2": Project(state=State.APPLIED)})
         assert refresh_some(cursor, "project", rest=1_000) == 0
         for name, times in cursor.execute(rests).fetchall():
@@ -630,7 +654,7 @@ def test_how_old_a_copy_is_is_seen_though_its_passes_fail(database: str, owner: 
         time.sleep(0.05)
     stopping.set()
     keeper.join(20)
-    assert (shown("timestamp"), shown("pass")) == ([1_000, 0, 0], [3, 0, 0])
+    assert (shown("timestamp"), shown("pass")) == ([1_000, 0, 0, 0], [3, 0, 0, 0])
 
 
 def test_a_worker_keeps_the_copy_and_says_how_old_it_is(stage: Stage) -> None:
