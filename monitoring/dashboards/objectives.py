@@ -32,13 +32,15 @@ CONFIRMED = stat(
 BURN = lines(
     Words("延迟预算的消耗速度", "How fast the allowance of delay is used up"),
     Words(
-        "1 表示 30 天正好用完；一小时超过 14.4 或六小时超过 6 时告警。",
-        "1 uses it up in 30 days exactly; above 14.4 over an hour, or 6 over six hours, an alert fires.",
+        "1 表示 30 天正好用完；一小时超过 14.4 或六小时超过 6 时告警。有积压而无提交的时间另计（no commits）。",
+        "1 uses it up in 30 days exactly; above 14.4 over an hour, or 6 over six hours, an alert fires. Time in which records"
+        " waited and nothing was committed counts by itself (no commits).",
     ),
     Prom(f"step:dujiang_arrival_slow:ratio_rate5m{_STEP} / 0.01", "{{step}} 5m"),
     Prom(f"step:dujiang_arrival_slow:ratio_rate30m{_STEP} / 0.01", "{{step}} 30m"),
     Prom(f"step:dujiang_arrival_slow:ratio_rate1h{_STEP} / 0.01", "{{step}} 1h"),
     Prom(f"step:dujiang_arrival_slow:ratio_rate6h{_STEP} / 0.01", "{{step}} 6h"),
+    Prom(f"avg_over_time(step:dujiang_commits_missing:bool{_STEP}[1h]) / 0.01", "{{step}} 1h, no commits"),
     unit="none",
 )
 DELIVERED = stat(

@@ -362,6 +362,27 @@ CASES = [
         _arrivals("5.0", "0+80x70", "0+100x70"),
         _arrivals("5.0", "0+80x60 4800+100x10", "0+100x70"),  # it was bad and is over
     ),
+    Case(  # it stands still while records wait: none of them is in any share
+        "DujiangDelayBudgetBurnsFast",
+        STEP,
+        "20m",
+        {_LAG: "7x20", _COMMIT: "0+60x5 300x15"},
+        {_LAG: "7x20", _COMMIT: "0+60x20"},
+    ),
+    Case(  # it has never committed; or it has nothing to commit
+        "DujiangDelayBudgetBurnsFast",
+        STEP,
+        "20m",
+        {_LAG: "7x20"},
+        {_LAG: "0x20", _COMMIT: "10x20"},
+    ),
+    Case(
+        "DujiangDelayBudgetBurns",
+        STEP,
+        "400m",
+        {_LAG: "7x400", _COMMIT: "0+60x360 21600x40"},
+        {_LAG: "7x400", _COMMIT: "0+60x392 23520x8"},
+    ),
     Case(
         "DujiangDelayBudgetBurns",
         STEP,
