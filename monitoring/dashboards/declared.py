@@ -140,14 +140,14 @@ def stat(
     return Panel("stat", title, meaning, unit, (query,), 4, levels, page)
 
 
-def lines(title: Words, meaning: Words, *queries: Prom, unit: str, width: int = 12) -> Panel:
+def lines(title: Words, meaning: Words, *queries: Prom, unit: str, width: int = 12, page: str = "") -> Panel:
     """How something went."""
-    return Panel("lines", title, meaning, unit, queries, width)
+    return Panel("lines", title, meaning, unit, queries, width, page=page)
 
 
-def bars(title: Words, meaning: Words, *queries: Prom | Sql, unit: str = "short", width: int = 12) -> Panel:
+def bars(title: Words, meaning: Words, *queries: Prom | Sql, unit: str = "short", width: int = 12, page: str = "") -> Panel:
     """How much of each."""
-    return Panel("bars", title, meaning, unit, queries, width)
+    return Panel("bars", title, meaning, unit, queries, width, page=page)
 
 
 def table(title: Words, meaning: Words, query: Sql, *, width: int = GRID, page: str = "") -> Panel:
@@ -205,6 +205,14 @@ def of_partner(source: str) -> str:
     )
 
 
+def of_step(topic: str = "topic") -> str:
+    """SQL: the column names a topic that the step that was chosen reads, or all are shown."""
+    return (
+        f"(${{step:sqlstring}} = '{ALL}' OR {topic} IN"
+        " (SELECT reads.topic FROM v_ledger reads WHERE reads.step = ${step:sqlstring}))"
+    )
+
+
 def matching(*variables: Variable, more: str = "") -> str:
     """PromQL: labels of the variables' names have the values that were chosen. `more`: other matchers."""
     return "{" + ", ".join([f'{variable.name}=~"${variable.name}"' for variable in variables] + ([more] if more else [])) + "}"
@@ -237,7 +245,7 @@ COLUMNS: dict[str, Column] = {
     "event_name": Column(Words("事件", "Event")),
     "event_id": Column(Words("事件编号", "Event id"), page="search?q="),
     "event_source": Column(Words("来源", "Source"), page="search?q="),
-    "connector": Column(Words("连接器", "Connector")),
+    "connector": Column(Words("连接器", "Connector"), page="search?q=/connectors/"),
     "name": Column(Words("文件", "File")),
     "step": Column(Words("步骤", "Step"), page="way/step/"),
     "topic": Column(Words("主题", "Topic"), page="way/topic/"),

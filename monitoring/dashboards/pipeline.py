@@ -25,6 +25,7 @@ LAG = lines(
     Words("日志中尚未提交的记录；应回落到 0。", "Records in the log that are not committed; it should fall to 0."),
     Prom(f"step_topic:dujiang_lag_records:sum{_PLACE}", "{{step}} {{topic}}"),
     unit="short",
+    page="way",
 )
 LAG_WORST = lines(
     Words("积压最多的分区", "The partitions furthest behind"),
@@ -34,6 +35,7 @@ LAG_WORST = lines(
     ),
     Prom(f"topk(5, dujiang_lag_records{_PLACE})", "{{step}} {{topic}} p{{partition}}"),
     unit="short",
+    page="way",
 )
 ARRIVAL = lines(
     Words("从收到到生效的延迟", "Delay from accepted to applied"),
@@ -42,6 +44,7 @@ ARRIVAL = lines(
     Prom(f"step:dujiang_arrival_delay_seconds:p95_5m{_STEP}", "{{step}} p95"),
     Prom(f"step:dujiang_arrival_delay_seconds:p99_5m{_STEP}", "{{step}} p99"),
     unit="s",
+    page="way",
 )
 EVENT_DELAY = lines(
     Words("从发生到生效的延迟", "Delay from happening to applied"),
@@ -55,6 +58,7 @@ EVENT_DELAY = lines(
         for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
     ),
     unit="s",
+    page="way",
 )
 COMMITTED = lines(
     Words("距上次提交", "Since the last commit"),
@@ -149,6 +153,7 @@ OLDEST_PARKED = stat(
     ),
     Sql("SELECT max(age_s) AS age_s FROM v_parked_event"),
     unit="s",
+    page="projects",
 )
 PARKED = table(
     Words("等得最久的暂存事件", "Parked events that wait longest"),

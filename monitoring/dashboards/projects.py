@@ -83,6 +83,7 @@ MILESTONES_COUNT = table(
         " WHERE due_on BETWEEN (now() AT TIME ZONE 'UTC')::date AND (now() AT TIME ZONE 'UTC')::date + 90"
     ),
     width=12,
+    page="projects?claim=at_risk",
 )
 UNACCEPTED_COUNT = table(
     Words("合同已到期、未申请验收的项目数", "How many are past their end, acceptance not applied for"),

@@ -16,10 +16,13 @@ from monitoring.dashboards.declared import (
     lines,
     matching,
     of_partner,
+    of_step,
     table,
 )
 
 _MINE = f"{of_partner('event_source')} AND {chosen(STEP)}"
+# A record that cannot work is kept once, under the step that met it first, and is missing in each that reads its topic.
+_HELD = f"{of_partner('event_source')} AND {of_step()}"
 _THEIRS = matching(PARTNER)
 
 PUBLISHERS = table(
@@ -51,7 +54,7 @@ CAUSES = table(
     Words("等待处理的记录，按原因、来源与类型。", "Records that wait, by reason, source and type."),
     Sql(
         "SELECT reason, event_source, event_type, count(*) AS records, min(first_failed_at) AS first_failed_at"
-        f" FROM v_quarantine WHERE state = 'waiting' AND {_MINE}"
+        f" FROM v_quarantine WHERE state = 'waiting' AND {_HELD}"
         " GROUP BY 1, 2, 3 ORDER BY records DESC, reason, event_source LIMIT 200"
     ),
     page="quarantine",
@@ -61,7 +64,7 @@ RECORDS = table(
     Words("最早的在前；全部内容与修复在控制台。", "The earliest first; the console shows everything, and repairs."),
     Sql(
         "SELECT reason, event_source, event_id, topic, partition, record_offset, pointer, age_s FROM v_quarantine"
-        f" WHERE state = 'waiting' AND {_MINE} AND {found('reason', 'event_source', 'event_id')}"
+        f" WHERE state = 'waiting' AND {_HELD} AND {found('reason', 'event_source', 'event_id')}"
         " ORDER BY first_failed_at, id LIMIT 200"
     ),
     page="quarantine?state=waiting",
@@ -77,6 +80,7 @@ REJECTIONS = table(
         f" AND {_MINE} GROUP BY 1, 2, 3 ORDER BY events DESC, reason, event_source LIMIT 200"
     ),
     width=12,
+    page="partners",
 )
 FINDINGS = table(
     Words("数据中的发现", "Findings"),
@@ -101,6 +105,7 @@ CONNECTORS = bars(
         f"sum by (partner, topic, reason) (increase(dujiang_connector_refused_records_total{_THEIRS}[$__range]))",
         "{{partner}} {{topic}}: {{reason}}",
     ),
+    page="partners",
 )
 CONNECTOR_FAULTS = bars(
     Words("合作方主题：故障", "Partners' topics: faults"),
@@ -112,6 +117,7 @@ CONNECTOR_FAULTS = bars(
         f"sum by (partner, topic, kind) (increase(dujiang_connector_faults_total{_THEIRS}[$__range]))",
         "{{partner}} {{topic}}: {{kind}}",
     ),
+    page="partners",
 )
 CONNECTOR_LAG = lines(
     Words("合作方主题：积压", "Partners' topics: lag"),
@@ -120,6 +126,7 @@ CONNECTOR_LAG = lines(
     ),
     Prom(f"sum by (partner, topic) (dujiang_connector_lag_records{_THEIRS})", "{{partner}} {{topic}}"),
     unit="short",
+    page="partners",
 )
 CONNECTOR_SILENT = lines(
     Words("合作方主题：距上次取入", "Partners' topics: since records came"),
@@ -132,6 +139,7 @@ CONNECTOR_SILENT = lines(
         "{{partner}} {{topic}}",
     ),
     unit="s",
+    page="partners",
 )
 MONITORS = lines(
     Words("Alertmanager：收下与拒收", "Alertmanager: accepted and refused"),
@@ -154,12 +162,14 @@ FILES = table(
         "SELECT connector, name, rows_done, started_at, finished_at, took_s FROM v_connector_file"
         " ORDER BY started_at DESC LIMIT 20"
     ),
+    page="works",
 )
 _DUPLICATE = matching(STEP, more='outcome="duplicate"')
 DUPLICATES = bars(
     Words("重复的记录", "Duplicate records"),
     Words("所示时段内各步骤收到的重复记录。", "Records that a step had seen before, within the time shown."),
     Prom(f"sum by (step) (increase(dujiang_events_total{_DUPLICATE}[$__range]))", "{{step}}"),
+    page="way",
 )
 RHYTHMS = lines(
     Words("约定频率的合作方：静默时长", "Promised rhythms: how long each is silent"),
@@ -174,6 +184,7 @@ RHYTHMS = lines(
     ),
     unit="percentunit",
     width=GRID,
+    page="partners",
 )
 DOOR = lines(
     Words("网关：收下与拒收", "Gateway: accepted and refused"),

@@ -1,5 +1,6 @@
 """The operators' 25 questions: each panel that the list names gives the known answer of a seeded store."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 import yaml
 
 from monitoring.dashboards import alerts, deliveries, pipeline, projects, quality
-from monitoring.dashboards.declared import Panel, Prom, Sql
+from monitoring.dashboards.declared import COLUMNS, Panel, Prom, Sql
 from monitoring.dashboards.questions import QUESTIONS, dashboard_of
 from tests.monitoring.grafana import promql_of, read, sql_of
 from tests.monitoring.promtool import run_promtool
@@ -208,6 +209,15 @@ PROMQL_ANSWERS: list[tuple[Panel, list[list[tuple[str, float]]]]] = [
 def test_there_are_25_questions_and_each_is_answered_or_says_what_it_needs() -> None:
     assert [question.number for question in QUESTIONS] == list(range(1, 26))
     assert [question.number for question in QUESTIONS if not question.panels and not question.needs] == []
+
+
+def test_every_panel_that_answers_leads_on_to_what_lies_behind_it() -> None:
+    """By its own link, or by one of a column."""
+    for question in QUESTIONS:
+        for panel in question.panels:
+            words = {word for query in panel.queries if isinstance(query, Sql) for word in re.findall(r"\w+", query.text)}
+            leads = [name for name, column in COLUMNS.items() if name in words and (column.page or column.is_entity)]
+            assert panel.page or (panel.kind == "table" and leads), (question.number, panel.title)
 
 
 def test_every_panel_that_answers_has_its_known_answer_here() -> None:

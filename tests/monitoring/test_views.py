@@ -16,6 +16,8 @@ from psycopg import sql
 from dujiang.database import engine_of
 from dujiang.tables import metadata
 from engine.ports import Entity
+from monitoring.dashboards import quality
+from monitoring.dashboards.declared import Sql
 from schemas.alerts import SEVERITIES, Alert, Condition, Episode, Handling, Suppression
 from schemas.calls import Call
 from schemas.projects import Milestone, MilestoneStatus, Project, State
@@ -25,6 +27,7 @@ from sinks.status.calls import CALLS
 from sinks.status.projects import PROJECTS
 from streams import alerts, calls, projects
 from tests.monitoring import seed
+from tests.monitoring.grafana import read, sql_of
 
 pytestmark = pytest.mark.services
 VIEWS = tuple(
@@ -128,6 +131,17 @@ def test_the_ledger_balances_where_every_offset_is_booked(owner: psycopg.Connect
     assert owner.execute(balanced).fetchall() == [(12, 7, 1, 1, 1, 1, 1, 0, 0)]
     owner.execute("UPDATE ledger SET next_offset = next_offset + 2 WHERE partition = 1")
     assert owner.execute("SELECT unaccounted FROM v_ledger").fetchall() == [(2,)]
+
+
+def test_a_step_s_quarantine_has_what_another_met_first(owner: psycopg.Connection[Any], now: datetime) -> None:
+    with owner.cursor() as cursor:
+        seed.sow(cursor, now)
+    owner.execute("INSERT INTO ledger VALUES ('history', 'research.project.event', 0, 0, 9), ('calls', 'other', 0, 0, 9)")
+    for panel, found in ((quality.CAUSES, 1), (quality.RECORDS, 2)):
+        [query] = panel.queries
+        assert isinstance(query, Sql)
+        for step, rows in (("projects", found), ("history", found), ("calls", 0)):
+            assert len(read(owner, sql_of(query, quality.DASHBOARD, step=step))) == rows, (panel.title, step)
 
 
 def test_the_reader_reads_every_view_and_no_table(services: Any, database: str) -> None:
