@@ -82,6 +82,7 @@ QUESTIONS: dict[str, Callable[[Cursor[Any]], object]] = {
     "partners: their last day": queries.day_tallies,
     "partner: its scorecard": lambda cursor: queries.tallies(cursor, seeded.SOURCE),
     "partner: what was refused": lambda cursor: queries.turned_away(cursor, seeded.PARTNER),
+    "partner: what was sent again": lambda cursor: queries.sent_again(cursor, seeded.PARTNER),
     "subscriptions: list": lambda cursor: queries.subscriptions(cursor, SubscriptionFilter()),
     "subscriptions: paused": lambda cursor: queries.subscriptions(cursor, SubscriptionFilter(state="paused")),
     "subscriptions: of a partner": lambda cursor: queries.subscriptions(cursor, SubscriptionFilter(), seeded.PARTNER),

@@ -89,6 +89,12 @@ REFUSALS_SQL = """
 INSERT INTO partner_refusal (partner_id, hour, problem, events)
 SELECT partner_id, date_trunc('hour', now()) - make_interval(hours => n), problem, n + 1
 FROM partner, generate_series(0, 190, 6) n, unnest('{contract_broken,type_unknown,rate_exceeded}'::text[]) problem"""
+REPEATS_SQL = """
+INSERT INTO partner_repeat (partner_id, hour, events)
+SELECT partner_id, date_trunc('hour', now()) - make_interval(hours => n), n + 1 FROM partner, generate_series(0, 190) n"""
+ENDS_SQL = """
+INSERT INTO log_end (topic, partition, end_offset)
+SELECT 'research.project.event', partition, 1500 FROM generate_series(0, 11) partition"""
 TOKENS_SQL = """
 INSERT INTO partner_token (digest, prefix, partner_id, scopes, issued_at, issued_by, expires_at)
 SELECT sha256((partner_id || ' ' || n)::bytea), partner_id || ' ' || n, partner_id, '{}', now(), 'benchmarks',
@@ -140,6 +146,8 @@ def fill(
     connection.execute(TIMERS_SQL)
     connection.execute(PARTNERS_SQL, {"count": PARTNERS})
     connection.execute(REFUSALS_SQL)
+    connection.execute(REPEATS_SQL)
+    connection.execute(ENDS_SQL)
     connection.execute(TOKENS_SQL)
     connection.execute(SUBSCRIPTIONS_SQL, {"count": subscriptions})
     connection.execute(PROGRESS_SQL)

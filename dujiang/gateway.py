@@ -15,6 +15,7 @@ from engine.errors import Fault
 from engine.kafka import Message, Publisher
 from engine.reach import Reach
 from gateway.app import create_app
+from gateway.counting import ANSWER_S
 from gateway.directory import StoredDirectory
 from gateway.health import BrokerHealth
 from gateway.hearing import Hearing
@@ -23,7 +24,8 @@ from gateway.publish import NO_PARTNER
 from gateway.publisher import AsyncPublisher, RecordPublisher, publishing_options
 from gateway.receipt_store import StoredReceipts
 from gateway.receipts import Receipts
-from gateway.refusals import ANSWER_S, Refusals
+from gateway.refusals import Refusals
+from gateway.repeats import Repeats
 from gateway.replays import StoredReplays
 from gateway.server import run
 from gateway.signatures import Signatures
@@ -65,13 +67,14 @@ async def _opened(settings: Settings, services: Services) -> AsyncIterator[FastA
         _stores(settings, services, clock, dependencies.reach("postgresql")) as stores,
         spans_of(settings, "gateway") as spans,
     ):
-        directory, receipts, signatures, subscriptions, deliveries, callbacks, traces, heard, refused = stores
+        directory, receipts, signatures, subscriptions, deliveries, callbacks, traces, heard, counted = stores
         metrics = GatewayMetrics(prometheus)
         async with (
             AsyncPublisher(Publisher(options)) as publisher,
             SharedLog(reading, registry) as log,
             Hearing(heard, clock, metrics) as hearing,
-            Refusals(refused, clock) as refusals,
+            Refusals(counted, clock) as refusals,
+            Repeats(counted, clock) as repeats,
         ):
             await begin_figures(metrics, directory if _asks_for_tokens(settings) else None)
             service = SubscriptionService(
@@ -96,6 +99,7 @@ async def _opened(settings: Settings, services: Services) -> AsyncIterator[FastA
                 hearing=hearing,
                 receipts=receipts,
                 refusals=refusals,
+                repeats=repeats,
                 subscriptions=service,
                 deliveries=deliveries,
                 callbacks=callbacks,
@@ -130,14 +134,14 @@ _Stores = tuple[StoredDirectory, Receipts, Signatures, Subscriptions, Deliveries
 
 @contextmanager
 def _stores(settings: Settings, services: Services, clock: Clock, reach: Reach) -> Iterator[_Stores]:
-    """Who may, what was accepted, which tokens were used, who receives, who was heard of or refused.
+    """Who may, what was accepted, which tokens were used, who receives, who was heard of, what is counted of each.
 
     A connection each, so that none delays the others.
     """
     names = ("identities", "receipts", "replays", "subscriptions", "callbacks", "traces", "heard")
     stores = [Store(services.dsn, f"dujiang gateway {name}", reach=reach) for name in names]
     identities, receipts, replays, subscriptions, callbacks, traces, heard = stores
-    refused = Store(services.dsn, "dujiang gateway refused", answer_s=ANSWER_S, reach=reach)
+    counted = Store(services.dsn, "dujiang gateway counted", answer_s=ANSWER_S, reach=reach)
     try:
         kept = StoredReceipts(receipts, clock, kept_days=settings.gateway.receipts_days)
         yield (
@@ -149,10 +153,10 @@ def _stores(settings: Settings, services: Services, clock: Clock, reach: Reach) 
             Callbacks(callbacks, clock),  # open to everybody: a flood of guesses delays no reader
             Traces(traces),
             heard,
-            refused,
+            counted,
         )
     finally:
-        for store in (*stores, refused):
+        for store in (*stores, counted):
             store.close()
 
 

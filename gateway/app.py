@@ -26,6 +26,7 @@ from gateway.publish import PATH, PublishEndpoint
 from gateway.publisher import RecordPublisher
 from gateway.receipts import Receipts
 from gateway.refusals import Refusals
+from gateway.repeats import Repeats
 from gateway.signatures import Signatures
 from gateway.subscriptions import callbacks as callback_routes
 from gateway.subscriptions import credentials as credential_routes
@@ -64,6 +65,7 @@ def create_app(
     hearing: Hearing | None = None,
     receipts: Receipts | None = None,
     refusals: Refusals | None = None,
+    repeats: Repeats | None = None,
     subscriptions: SubscriptionService | None = None,
     deliveries: Deliveries | None = None,
     callbacks: Callbacks | None = None,
@@ -90,6 +92,7 @@ def create_app(
         problems=writer,
         bodies=bodies,
         receipts=receipts,
+        repeats=repeats,
         spans=spans,
         extensions=DOCUMENTED.union(extensions),
     )

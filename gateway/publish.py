@@ -32,6 +32,7 @@ from gateway.problems import Problem, ProblemWriter, of_fault, request_language
 from gateway.publisher import Acked, Outcome, Overloaded, RecordPublisher
 from gateway.receipts import HEADER as KEY_HEADER
 from gateway.receipts import Key, Receipts, key_of
+from gateway.repeats import Repeats
 from gateway.spans import carried, parent_of
 from monitoring.tracing import Attributes, Spans
 from schemas.cloudevents import CloudEvent
@@ -60,6 +61,7 @@ class PublishEndpoint:
         problems: ProblemWriter,
         bodies: BodyReader,
         receipts: Receipts | None,
+        repeats: Repeats | None = None,
         spans: Spans | None = None,
         extensions: frozenset[str] = DOCUMENTED,
     ) -> None:
@@ -71,6 +73,7 @@ class PublishEndpoint:
         self._bodies = bodies
         self._deprecations = Deprecations(registry)
         self._receipts = receipts
+        self._repeats = repeats
         self._spans = spans
         self._extensions = extensions
 
@@ -94,7 +97,8 @@ class PublishEndpoint:
         started_s = self._clock.monotonic_s()
         try:
             if self._receipts is not None and (key is not None or caller_of(scope) is not None):
-                outcomes = await self._receipts.publish_once(self._publisher, admitted, key, is_batch=is_batch)
+                outcomes, repeats = await self._receipts.publish_once(self._publisher, admitted, key, is_batch=is_batch)
+                self._note_repeats(repeats, scope)
             else:
                 outcomes = await self._publisher.publish(admitted.records)
         except Overloaded:
@@ -115,6 +119,11 @@ class PublishEndpoint:
         if caller is not None:
             caller.admit(admitted.events, is_batch=is_batch)
         return admitted, key, is_batch
+
+    def _note_repeats(self, events: int, scope: Scope) -> None:
+        caller = caller_of(scope)
+        if events and caller is not None and self._repeats is not None:
+            self._repeats.count(caller.partner_id, events)
 
     def _note_ages(self, events: Sequence[CloudEvent], outcomes: Sequence[Outcome], scope: Scope) -> None:
         """How fresh what was accepted is; a clock that is ahead makes nothing fresher than fresh."""

@@ -76,6 +76,13 @@ class ReceiptStore(Protocol):
     async def settle(self, settlement: Settlement) -> None: ...
 
 
+class Published(NamedTuple):
+    """An outcome per event, in order; Acked with the first place for a repeat. `repeats`: how many of them were such."""
+
+    outcomes: list[Outcome]
+    repeats: int
+
+
 class Receipts:
     """Publishes what was not published before."""
 
@@ -84,8 +91,8 @@ class Receipts:
 
     async def publish_once(
         self, publisher: RecordPublisher, admitted: Admitted, key: Key | None, *, is_batch: bool
-    ) -> list[Outcome]:
-        """An outcome per event, in order; Acked with the first place for a repeat. Raises Problem or Overloaded."""
+    ) -> Published:
+        """Raises Problem or Overloaded."""
         identities = [identity_of(event) for event in admitted.events]
         request = _Request(identities, key, is_batch)
         claimed = await self._claim(request, request.claims(admitted.events))
@@ -94,7 +101,9 @@ class Receipts:
         }
         outcomes = await self._publish(publisher, new, claimed)
         await self._settle(claimed, outcomes)
-        return [outcomes.get(identity) or _first(claimed, identity) for identity in identities]
+        answers = [outcomes.get(identity) or _first(claimed, identity) for identity in identities]
+        written = sum(isinstance(outcome, Acked) for outcome in outcomes.values())
+        return Published(answers, sum(isinstance(answer, Acked) for answer in answers) - written)
 
     async def _claim(self, request: "_Request", claims: Claims) -> Claimed:
         try:

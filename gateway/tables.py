@@ -1,4 +1,4 @@
-"""The gateway's tables: partners with their tokens and keys, what was heard and refused of each, receipts."""
+"""The gateway's tables: partners with their tokens and keys, what was heard, refused and repeated of each, receipts."""
 
 from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, ForeignKey, Index, Integer, LargeBinary, Table, Text, func
 from sqlalchemy.dialects.postgresql import ARRAY, UUID
@@ -41,6 +41,17 @@ PARTNER_REFUSAL = Table(
     Column("events", BigInteger, nullable=False),
     Index(None, "hour"),
     comment="what the gateway refused of each partner; some seconds old, kept for days",
+    postgresql_with={"fillfactor": "60"},
+)
+
+PARTNER_REPEAT = Table(
+    "partner_repeat",
+    metadata,
+    Column("partner_id", Text, ForeignKey("partner.partner_id", ondelete="CASCADE"), primary_key=True),
+    Column("hour", DateTime(timezone=True), primary_key=True, comment="its beginning"),
+    Column("events", BigInteger, nullable=False),
+    Index(None, "hour"),
+    comment="what each partner sent again and got its first receipt for; some seconds old, kept for days",
     postgresql_with={"fillfactor": "60"},
 )
 

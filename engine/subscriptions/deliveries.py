@@ -4,7 +4,7 @@ Functions on a cursor, in bulk: a deliverer puts the work of many subscriptions 
 given once (compare-and-set on `last_number`) and its row stays until its outcome is stored, so a crash repeats, never loses.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple
@@ -256,6 +256,16 @@ def _bury(cursor: Cursor[Any], one: Settlement) -> None:
             one.first_at,
             one.started_at,
         ),
+    )
+
+
+def note_ends(cursor: Cursor[Any], ends: Mapping[Place, int]) -> None:
+    """Where the log ends now: how far each subscription is behind it is asked where no log can be (v_subscription)."""
+    cursor.execute(
+        "INSERT INTO log_end (topic, partition, end_offset)"
+        " SELECT topic, partition, place FROM unnest(%s::text[], %s::int[], %s::bigint[]) AS new (topic, partition, place)"
+        " ON CONFLICT (topic, partition) DO UPDATE SET end_offset = excluded.end_offset, noted_at = now()",
+        ([place.topic for place in ends], [place.partition for place in ends], list(ends.values())),
     )
 
 

@@ -68,6 +68,17 @@ SUBSCRIPTION_POSITION = Table(
     comment="next offset per subscription and partition",
 )
 
+LOG_END = Table(
+    "log_end",
+    metadata,
+    Column("topic", Text, primary_key=True),
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("end_offset", BigInteger, nullable=False, comment="of the next record"),
+    _instant("noted_at", nullable=False, now=True),
+    postgresql_with={"fillfactor": "50"},
+    comment="where the log ended when a deliverer last wrote it down, some seconds ago",
+)
+
 SUBSCRIPTION_SNAPSHOT = Table(
     "subscription_snapshot",
     metadata,

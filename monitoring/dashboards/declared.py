@@ -274,6 +274,11 @@ COLUMNS: dict[str, Column] = {
     "purpose": Column(Words("用途", "Purpose")),
     "legal_basis": Column(Words("法律依据", "Legal basis")),
     "approver": Column(Words("批准单位", "Approver")),
+    "clearance": Column(Words("密级", "Clearance")),
+    "may_receive": Column(Words("获准类型", "Granted types")),
+    "narrowed_to": Column(Words("限于", "Only")),
+    "reads_up_to": Column(Words("可读至密级", "Reads up to")),
+    "beyond": Column(Words("未获准的类型", "Not granted")),
     # when
     "due_on": Column(Words("应交日期", "Due"), "dateTimeAsIso"),
     "end_on": Column(Words("合同截止", "End"), "dateTimeAsIso"),
@@ -343,6 +348,7 @@ COLUMNS: dict[str, Column] = {
     "gap": Column(Words("空洞", "Gap"), "locale"),
     "unaccounted": Column(Words("不平", "Unaccounted"), "locale"),
     "dead_letters": Column(Words("死信", "Dead letters"), "locale"),
+    "unread": Column(Words("待读取", "Not read yet"), "locale"),
     "withheld": Column(Words("未予投递", "Withheld"), "locale"),
     "timers": Column(Words("定时器", "Timers"), "locale"),
 }

@@ -100,15 +100,43 @@ DEAD_BY_REASON = bars(
 SUBSCRIBERS = table(
     Words("谁订阅了什么", "Who subscribed to what"),
     Words(
-        "每个订阅的类型、依据与进度；未了结最久者在前。无权或超密级的事件不投递，只计数（未予投递）。",
-        "Types, basis and progress of each; the furthest behind first. What its owner may not see is withheld and counted.",
+        "每个订阅的类型、依据与进度；未了结最久者在前。待读取为日志中其主题尚未读取的记录，自带游标的读取者不显示。"
+        "无权或超密级的事件不投递，只计数（未予投递）。",
+        "Types, basis and progress of each; the furthest behind first. Not read yet: records in the log of its topics, nothing"
+        " where readers keep their own place. What its owner may not see is withheld and counted.",
     ),
     Sql(
         "SELECT partner, protocol, types, state, reason, purpose, legal_basis, approver,"
-        " waiting, behind_s, dead_letters, withheld"
+        " waiting, unread, behind_s, dead_letters, withheld"
         f" FROM v_subscription WHERE {chosen(PARTNER)} AND {found('partner', 'types', 'purpose', 'approver')}"
-        " ORDER BY behind_s DESC, partner, created_at, subscription_id LIMIT 200"
+        " ORDER BY behind_s DESC, unread DESC NULLS LAST, partner, created_at, subscription_id LIMIT 200"
     ),
+    page="subscriptions",
+)
+GRANTED = table(
+    Words("谁可读取非公开事件", "Who may read what is not public"),
+    Words(
+        "有权接收非公开事件的合作方：获准的类型、密级与限定范围，旁为其订阅、实际可读的最高密级，以及所订而未获准的类型"
+        "（不投递，只计数）。KAFKA 订阅即 Kafka 自身的用户。",
+        "Partners that are cleared for more than public events: the types that they are granted, up to which classification,"
+        " and to what that is narrowed; beside it each of their subscriptions, up to which classification it is given events,"
+        " and types that it asks for without a grant: these are withheld. A subscription of KAFKA is a user of Kafka's own.",
+    ),
+    Sql(
+        "SELECT partner, clearance, may_receive, narrowed_to, protocol, types, state, reads_up_to, beyond, withheld"
+        f" FROM v_reader WHERE clearance <> 'public' AND {chosen(PARTNER)} AND {found('partner', 'may_receive', 'types')}"
+        " ORDER BY beyond <> '' DESC, clearance DESC, partner, subscription_id LIMIT 200"
+    ),
+    page="partners",
+)
+UNGRANTED = stat(
+    Words("所订未获准的订阅", "Subscriptions beyond their grants"),
+    Words(
+        "订了未获准类型的有效订阅，不限密级；这些事件不投递。",
+        "Enabled subscriptions that ask for types which nobody granted, of whatever class; they do not get these.",
+    ),
+    Sql(f"SELECT count(*) AS subscriptions FROM v_reader WHERE beyond <> '' AND state = 'enabled' AND {chosen(PARTNER)}"),
+    levels=NOTICE,
     page="subscriptions",
 )
 
@@ -120,6 +148,7 @@ DASHBOARD = Dashboard(
         Row(Words("要紧", "What matters"), (SUBSCRIPTIONS, IN_FLIGHT, WAITING, CIRCUITS, DEAD, WITHHELD)),
         Row(Words("投递", "Deliveries"), (ATTEMPTS, DELAY, ANSWERS, DEAD_BY_REASON)),
         Row(Words("订阅", "Subscriptions"), (SUBSCRIBERS,)),
+        Row(Words("权限", "Grants"), (GRANTED, UNGRANTED)),
     ),
     variables=(PARTNER, SEARCH),
     hours=6,

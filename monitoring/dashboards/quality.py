@@ -205,6 +205,22 @@ TURNED_AWAY = table(
         f" WHERE $__timeFilter(hour) AND {chosen(PARTNER)} AND {found('partner', 'problem')}"
         " GROUP BY 1, 2 ORDER BY events DESC, partner, problem LIMIT 200"
     ),
+    width=12,
+    page="partners",
+)
+SENT_AGAIN = table(
+    Words("网关按首次回执答复的重复事件", "Sent again, answered by the first receipt"),
+    Words(
+        "所示时段内（按小时，最多八天）合作方重复发送、网关未再写入的事件；未到日志，不在各步骤的重复数中。",
+        "Events that partners sent again and the gateway did not write once more, within the time shown (by the hour, eight"
+        " days at most). They reach no log, so no step counts them among its duplicates.",
+    ),
+    Sql(
+        "SELECT partner, sum(events)::bigint AS events, max(hour) AS last_hour FROM v_partner_repeat"
+        f" WHERE $__timeFilter(hour) AND {chosen(PARTNER)} AND {found('partner')}"
+        " GROUP BY 1 ORDER BY events DESC, partner LIMIT 200"
+    ),
+    width=12,
     page="partners",
 )
 READERS = lines(
@@ -224,7 +240,7 @@ DASHBOARD = Dashboard(
     Words("数据质量与合作方", "Data quality and partners"),
     Words("谁迟报、失联或出错，隔离区里有什么、为什么。", "Who is late, silent or wrong; what is in quarantine and why."),
     (
-        Row(Words("来源", "Publishers"), (PUBLISHERS, RHYTHMS, DOOR, DUPLICATES, TURNED_AWAY)),
+        Row(Words("来源", "Publishers"), (PUBLISHERS, RHYTHMS, DOOR, DUPLICATES, SENT_AGAIN, TURNED_AWAY)),
         Row(Words("订阅", "Subscribers"), (READERS,)),
         Row(Words("隔离区", "Quarantine"), (CAUSES, RECORDS)),
         Row(Words("规则与发现", "Rules and findings"), (REJECTIONS, FINDINGS)),

@@ -105,6 +105,7 @@ QUESTIONS: tuple[Question, ...] = (
             quality.REJECTIONS,
             quality.TURNED_AWAY,
             quality.DUPLICATES,
+            quality.SENT_AGAIN,
             quality.CONNECTORS,
             quality.CONNECTOR_FAULTS,
             quality.CONNECTOR_LAG,
@@ -119,10 +120,8 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         25,
         "Who subscribed to what, is every restricted topic read only by those granted, and which agencies lag behind?",
-        (deliveries.SUBSCRIBERS,),
-        "a list of who reads each topic that is not public, beside the grants that let them (rights and clearances are checked"
-        " at every delivery, and *withheld* counts what they kept back); how far readers with a cursor of their own have come;"
-        " by webhook until then",
+        (deliveries.SUBSCRIBERS, deliveries.UNGRANTED, deliveries.GRANTED),
+        "how far readers with a cursor of their own, and Kafka's own consumers, have come; by what is delivered until then",
     ),
 )
 

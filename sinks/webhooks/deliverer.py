@@ -44,6 +44,7 @@ STUMBLE_S: Final = 10.0
 HANDSHAKE_DELAYS_S: Final = (5.0, 30.0, 120.0, 600.0, 1_800.0, 3_600.0, 10_800.0, 21_600.0)
 CALLBACK_H: Final = 24  # a callback's address may be used
 FORGET_EVERY_S: Final = 3_600.0
+NOTE_ENDS_EVERY_S: Final = 10.0
 NOTE_CHARS_MAX: Final = 500
 
 log = structlog.get_logger("webhooks")
@@ -127,6 +128,7 @@ class Deliverer:
         self._scopes: Mapping[str, Sequence[str]] = {}
         self._read_s = float("-inf")
         self._forgot_s = clock.monotonic_s()
+        self._noted_ends_s = float("-inf")
         self.is_working = False  # not waiting for another's place
 
     @property
@@ -167,6 +169,7 @@ class Deliverer:
                 self._running[key].courier.drop(numbers)
         self._validate(found)
         self._show()
+        await self._note_ends()
         await self._forget_old()
 
     # --- who is delivered to ---
@@ -325,6 +328,13 @@ class Deliverer:
         self._metrics.waiting.set(sum(one.waiting for one in couriers))
         self._metrics.in_flight.set(sum(one.in_flight for one in couriers))
         self._metrics.circuits_open.set(sum(one.endpoint.is_open for one in couriers))
+
+    async def _note_ends(self) -> None:
+        if self._clock.monotonic_s() - self._noted_ends_s < NOTE_ENDS_EVERY_S:
+            return
+        ends = self._log.ends
+        await self._books.call(lambda cursor: deliveries.note_ends(cursor, ends))
+        self._noted_ends_s = self._clock.monotonic_s()
 
     async def _forget_old(self) -> None:
         if self._clock.monotonic_s() - self._forgot_s < FORGET_EVERY_S:

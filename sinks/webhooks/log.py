@@ -227,6 +227,12 @@ class KafkaLog:
     def places(self) -> Collection[Place]:
         return self._rings.keys()
 
+    @property
+    def ends(self) -> dict[Place, int]:
+        """The offset of each partition's next record, as far as the tail has followed."""
+        with self._lock:
+            return {place: ring.next for place, ring in self._rings.items()}
+
     def classification_of(self, place: Place) -> Classification:
         return self._topics[place.topic]
 

@@ -12,12 +12,14 @@ from fastapi import APIRouter, HTTPException
 
 from engine.clock import FakeClock
 from engine.errors import TransientFault
-from gateway import partners, refusals
+from gateway import counting as counting_module
+from gateway import partners
 from gateway.catalogue import CONTRACT_BROKEN, RATE_EXCEEDED
+from gateway.counting import ADD_EVERY_S
 from gateway.identity import Partner
 from gateway.limits import Allowance
 from gateway.problems import Problem
-from gateway.refusals import ADD_EVERY_S, Refusals
+from gateway.refusals import Refusals
 from gateway.store import Store
 
 BATCH = "application/cloudevents-batch+json"
@@ -168,7 +170,7 @@ def test_database_that_is_away_costs_counts_nothing_until_it_is_back(store: Stor
 def test_counts_that_wait_are_bounded(
     store: Store, clock: FakeClock, rows: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(refusals, "KEYS_MAX", 2)
+    monkeypatch.setattr(counting_module, "KEYS_MAX", 2)
     away = Away(store)
     counting = Refusals(away, clock)  # type: ignore[arg-type]
     for _ in range(4):
@@ -204,7 +206,7 @@ def test_what_was_counted_last_is_added_when_the_gateway_ends(store: Store, cloc
 
 
 def test_database_that_hangs_does_not_keep_a_gateway_from_ending(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(refusals, "END_S", 0.1)
+    monkeypatch.setattr(counting_module, "END_S", 0.1)
 
     async def live() -> None:
         async with Refusals(Hanging(), clock) as counting:  # type: ignore[arg-type]

@@ -295,15 +295,25 @@ def _platform(cursor: Cursor[Any], now: datetime) -> None:
 
 def _partners(cursor: Cursor[Any]) -> None:
     """Those whose events and subscriptions there are."""
-    for partner, source in (("institute", INSTITUTE), ("late", "/partners/late"), ("audit", "/partners/audit")):
+    project, call = "subscribe:gov.stiib.research.project.*", "subscribe:gov.stiib.research.call.*"
+    for partner, scopes in (
+        ("institute", []),
+        ("late", [call]),
+        ("audit", [project, "clearance:restricted", "only:region=3301*"]),
+        ("finance", [project, call, "clearance:internal"]),
+    ):
         cursor.execute(
             "INSERT INTO partner (partner_id, name, scopes, sources, events_per_s, burst_events, events_per_day, changed_by)"
-            " VALUES (%s, %s, '{publish:*}', %s, 1, 1, 1, 'tests')",
-            (partner, partner.title(), [source]),
+            " VALUES (%s, %s, %s, %s, 1, 1, 1, 'tests')",
+            (partner, partner.title(), ["publish:*", *scopes], [f"/partners/{partner}"]),
         )
     cursor.execute(
         "INSERT INTO partner_refusal VALUES ('late', date_trunc('hour', now()), 'contract_broken', 7),"
         " ('institute', date_trunc('hour', now()), 'rate_exceeded', 2)"
+    )
+    cursor.execute(
+        "INSERT INTO partner_repeat VALUES ('late', date_trunc('hour', now()), 5),"
+        " ('late', date_trunc('hour', now()) - interval '1 day', 1)"
     )
 
 
@@ -322,7 +332,22 @@ def _subscriptions(cursor: Cursor[Any], now: datetime) -> None:
             " %s, %s, %s, %s)",
             (UUID(int=number), owner, protocol, types, state, reason, now, now, now, expires_at),
         )
+    # Ordered with a token that allows less than its owner may.
+    cursor.execute(
+        "INSERT INTO subscription (subscription_id, owner, protocol, types, filters, protocolsettings, config, start_at,"
+        " purpose, legal_basis, approver, granted, state, state_reason, state_by, state_since, created_at, changed_at)"
+        " VALUES (%s, 'finance', 'KAFKA', '{gov.stiib.research.call.closed.v1,gov.stiib.research.project.settled.v1}', '[]',"
+        " '{}', '{}', 'now', 'p', 'b', 'a', '{subscribe:gov.stiib.research.call.*}', 'enabled', 'created', 'partner', %s, %s,"
+        " %s)",
+        (UUID(int=4), now, now, now),
+    )
     behind = UUID(int=1)
+    cursor.execute("INSERT INTO log_end VALUES ('research.project.event', 0, 40), ('research.project.event', 1, 7)")
+    cursor.execute(
+        "INSERT INTO subscription_position (subscription_id, topic, partition, start_offset, next_offset)"
+        " VALUES (%(id)s, 'research.project.event', 0, 0, 6), (%(id)s, 'research.project.event', 1, 0, 8)",
+        {"id": behind},
+    )
     cursor.execute(
         "INSERT INTO subscription_progress (subscription_id, last_number, withheld_right, withheld_classification)"
         " VALUES (%s, 5, 1, 2)",

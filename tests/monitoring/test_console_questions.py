@@ -40,6 +40,7 @@ ANSWERS: dict[str, list[dict[str, Any]]] = {
     "subscriptions": [
         {"partner": "audit", "state": "enabled", "waiting": 2, "dead_letters": 1, "withheld": 3, "approver": "Office 3"},
         {"partner": "finance", "state": "paused", "types": "*"},
+        {"partner": "finance", "state": "enabled", "protocol": "KAFKA"},
         {"partner": "water", "state": "expired", "reason": "expired"},
     ],
 }

@@ -45,9 +45,41 @@ SQL_ANSWERS: list[tuple[Panel, list[dict[str, Any]]]] = [
     (
         deliveries.SUBSCRIBERS,
         [
-            {"partner": "audit", "state": "enabled", "waiting": 2, "dead_letters": 1, "withheld": 3, "approver": "Office 3"},
-            {"partner": "finance", "state": "paused", "waiting": 0, "dead_letters": 0, "withheld": 0, "types": "*"},
-            {"partner": "water", "state": "expired", "waiting": 0, "dead_letters": 0, "withheld": 0, "reason": "expired"},
+            {"partner": "audit", "state": "enabled", "waiting": 2, "unread": 34, "dead_letters": 1, "withheld": 3},
+            {"partner": "finance", "state": "paused", "waiting": 0, "unread": None, "withheld": 0, "types": "*"},
+            {"partner": "finance", "state": "enabled", "waiting": 0, "unread": None, "withheld": 0, "protocol": "KAFKA"},
+            {"partner": "water", "state": "expired", "waiting": 0, "unread": None, "withheld": 0, "reason": "expired"},
+        ],
+    ),
+    (deliveries.UNGRANTED, [{"subscriptions": 1}]),
+    (
+        deliveries.GRANTED,
+        [
+            {
+                "partner": "finance",
+                "protocol": "KAFKA",
+                "clearance": "internal",
+                "reads_up_to": "public",
+                "beyond": "gov.stiib.research.project.settled.v1",
+            },
+            {
+                "partner": "audit",
+                "clearance": "restricted",
+                "reads_up_to": "restricted",
+                "may_receive": "gov.stiib.research.project.*",
+                "narrowed_to": "region=3301*",
+                "beyond": "",
+                "withheld": 3,
+            },
+            {
+                "partner": "finance",
+                "protocol": "SSE",
+                "clearance": "internal",
+                "reads_up_to": "internal",
+                "may_receive": "gov.stiib.research.call.*, gov.stiib.research.project.*",
+                "narrowed_to": None,
+                "beyond": "",
+            },
         ],
     ),
     (
@@ -170,6 +202,7 @@ SQL_ANSWERS: list[tuple[Panel, list[dict[str, Any]]]] = [
             {"partner": "institute", "problem": "rate_exceeded", "events": 2},
         ],
     ),
+    (quality.SENT_AGAIN, [{"partner": "late", "events": 6}]),
     (quality.FILES, [{"connector": "gtr", "name": "projects.csv", "rows_done": 12}]),
     (pipeline.OLDEST_PARKED, [{}]),
     (pipeline.PARKED, [{"project_id": "P-8", "event_id": "e-9", "event_source": "/partners/institute"}]),

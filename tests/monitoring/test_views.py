@@ -21,6 +21,7 @@ from monitoring.dashboards.declared import Sql
 from schemas.alerts import SEVERITIES, Alert, Condition, Episode, Handling, Suppression
 from schemas.calls import Call
 from schemas.projects import Milestone, MilestoneStatus, Project, State
+from schemas.subscriptions import Reader
 from sinks.status import StatusStore
 from sinks.status.alerts import ALERTS
 from sinks.status.calls import CALLS
@@ -43,6 +44,8 @@ VIEWS = tuple(
         "0024_scorecards",
         "0026_refusals",
         "0030_refused_and_found",
+        "0027_episodes_and_years",
+        "0028_readers_and_repeats",
     )
     for view in import_module(f"migrations.versions.{migration}").VIEWS
 )
@@ -122,6 +125,36 @@ def test_alerts_that_nobody_took_are_those_of_the_rule(owner: psycopg.Connection
     quiet = {key for (key,) in owner.execute("SELECT alert_key FROM v_alert WHERE suppression = 'silenced'").fetchall()}
     assert quiet == {key for key, alert in told.items() if alert.episode and alert.episode.silenced_until}
     assert late
+
+
+def test_who_may_read_what_is_what_the_rule_gives(owner: psycopg.Connection[Any], now: datetime) -> None:
+    draw = random.Random(5)  # noqa: S311 - a sample, the same each time
+    types = ("a.b.v1", "a.c.v1", "d.v1")
+    offered = ["subscribe:a.*", "subscribe:a.b.v1", "subscribe:*", "clearance:internal", "clearance:restricted", "publish:*"]
+    ruled = {}
+    for number in range(200):
+        scopes, granted = draw.sample(offered, draw.randint(0, 4)), draw.choice([[], draw.sample(offered, 3)])
+        asked, basis = draw.sample(types, draw.randint(0, 3)), draw.choice(["law", None])
+        owner.execute(
+            "INSERT INTO partner (partner_id, name, scopes, sources, events_per_s, burst_events, events_per_day, changed_by)"
+            " VALUES (%s, '', %s, '{}', 1, 1, 1, 'tests')",
+            (f"p-{number}", scopes),
+        )
+        owner.execute(
+            "INSERT INTO subscription (subscription_id, owner, protocol, types, filters, protocolsettings, config, start_at,"
+            " purpose, legal_basis, approver, granted, state, state_reason, state_by, state_since, created_at, changed_at)"
+            " VALUES (gen_random_uuid(), %s, 'PULL', %s, '[]', '{}', '{}', 'now', 'p', %s, 'a', %s, 'enabled', '', '', %s, %s,"
+            " %s)",
+            (f"p-{number}", asked, basis, granted, now, now, now),
+        )
+        reader = Reader((scopes,), is_stated=basis is not None).narrowed(granted)
+        if any(scope.startswith("subscribe:") for scope in scopes):
+            beyond = ", ".join(sorted(one for one in asked if not reader.may_receive(one)))
+            ruled[f"p-{number}"] = (reader.clearance, beyond)
+    rows = owner.execute("SELECT partner, reads_up_to, beyond FROM v_reader").fetchall()
+    assert {partner: tuple(rest) for partner, *rest in rows} == ruled
+    assert {clearance for clearance, _ in ruled.values()} == {"public", "internal", "restricted"}
+    assert len({beyond for _, beyond in ruled.values()}) > 3
 
 
 def test_the_ledger_balances_where_every_offset_is_booked(owner: psycopg.Connection[Any], now: datetime) -> None:

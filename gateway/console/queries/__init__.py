@@ -50,7 +50,16 @@ from gateway.console.queries.projects import (
 )
 from gateway.console.queries.quarantine import Cause, HeldFilter, HeldRow, HeldSheet, causes, held, kept_held
 from gateway.console.queries.rows import FOUND_MAX, LIST_MAX, Page
-from gateway.console.queries.scores import SCORE_DAYS, SCORE_HOURS, TURNED_AWAY, Tally, day_tallies, tallies, turned_away
+from gateway.console.queries.scores import (
+    SCORE_DAYS,
+    SCORE_HOURS,
+    TURNED_AWAY,
+    Tally,
+    day_tallies,
+    sent_again,
+    tallies,
+    turned_away,
+)
 from gateway.console.queries.search import (
     Found,
     FoundEvent,
@@ -196,6 +205,7 @@ __all__ = [
     "project",
     "projects",
     "pulse",
+    "sent_again",
     "subscription",
     "subscriptions",
     "tallies",

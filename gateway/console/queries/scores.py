@@ -1,5 +1,5 @@
 """What came of a source, by the hour, out of the copy that a pass keeps fresh (sinks/status/reading.py); and what the gateway
-refused of a partner (gateway/refusals.py)."""
+refused of a partner (gateway/refusals.py), and answered by the first receipt (gateway/repeats.py)."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -53,6 +53,18 @@ def turned_away(cursor: Cursor[Any], partner_id: str) -> list[Tally]:
         Tally,
         f"""SELECT '' AS source, hour, '{TURNED_AWAY}' AS outcome, problem AS reason, 0 AS late_s, events
             FROM v_partner_refusal
+            WHERE partner = %(partner)s AND hour > now() - interval '{SCORE_DAYS} days' LIMIT {TALLIES_MAX}""",  # noqa: S608
+        {"partner": partner_id},
+    )
+
+
+def sent_again(cursor: Cursor[Any], partner_id: str) -> list[Tally]:
+    """Of SCORE_DAYS and the day under way, what the gateway did not write once more: it reaches no log, nor any source."""
+    return rows(
+        cursor,
+        Tally,
+        f"""SELECT '' AS source, hour, 'duplicate' AS outcome, '' AS reason, 0 AS late_s, events
+            FROM v_partner_repeat
             WHERE partner = %(partner)s AND hour > now() - interval '{SCORE_DAYS} days' LIMIT {TALLIES_MAX}""",  # noqa: S608
         {"partner": partner_id},
     )

@@ -54,6 +54,7 @@ class PartnerScreens:
                     lambda cursor: [
                         *(one for source, parted in own.items() for one in queries.tallies(cursor, source, parted)),
                         *queries.turned_away(cursor, key),
+                        *queries.sent_again(cursor, key),
                     ]
                 )
                 credentials = await self._house.own.read(lambda cursor: queries.kept_credentials(cursor, key))

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import defaultdict
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -209,6 +210,22 @@ def test_a_pause_loses_nothing(post: Post) -> None:
     post.move(subscription, "resume", "resumed")
     post.until(lambda: len(endpoint.acknowledged) == 100)
     assert sorted(one.number for one in endpoint.acknowledged) == list(range(1, 101))
+
+
+def test_what_a_paused_subscription_has_not_read_is_known_though_nothing_of_it_is_numbered(post: Post) -> None:
+    endpoint = post.endpoint()
+    subscription, reader = post.subscribe(*endpoint.address), post.subscribe(*endpoint.address, protocol="PULL")
+    post.move(subscription, "pause", "paused")
+    post.deliverer()
+    post.publish(30)
+    post.until(lambda: _unread(post, subscription) == (30, 0), describe=lambda: f"unread: {_unread(post, subscription)}")
+    assert _unread(post, reader) == (None, 0)  # it keeps its place itself
+
+
+def _unread(post: Post, subscription: UUID) -> Any:
+    """What is not read, and what is numbered and waits."""
+    query = "SELECT unread, waiting FROM v_subscription WHERE subscription_id = %s"
+    return post.in_transaction(lambda cursor: cursor.execute(query, (str(subscription),)).fetchone())
 
 
 def test_an_endpoint_is_asked_for_its_consent_first(post: Post) -> None:
