@@ -43,9 +43,9 @@ VIEWS = tuple(
         "0022_reading_partners",
         "0024_scorecards",
         "0026_refusals",
-        "0030_refused_and_found",
         "0027_episodes_and_years",
         "0028_readers_and_repeats",
+        "0029_refused_and_found",
     )
     for view in import_module(f"migrations.versions.{migration}").VIEWS
 )

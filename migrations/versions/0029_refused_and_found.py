@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
-revision = "0030"
-down_revision = "0026"
+revision = "0029"
+down_revision = "0028"
 branch_labels = None
 depends_on = None
 
@@ -30,22 +30,12 @@ VIEWS = {
         FROM event_reading WHERE kind = 'finding'""",
 }
 
-# One event whose data PostgreSQL cannot hold (a NUL) must not keep all others out.
-TOLD_BY = """
-CREATE FUNCTION told_by(event text) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE AS $body$
-BEGIN
-    RETURN (event::json) -> 'data';
-EXCEPTION WHEN data_exception THEN
-    RETURN NULL;
-END
-$body$
-"""
 # ruff: noqa: S608 - our own constants
 COPY = """
     INSERT INTO event_reading (identity, kind, subject, event_source, event_id, event_time, recorded_at, call_id, told)
     SELECT identity, kind, subject, event_source, event_id, event_time, recorded_at,
            CASE kind WHEN 'application' THEN call_of(event) END,
-           CASE WHEN kind IN ('rejection', 'finding') THEN told_by(event) END
+           CASE WHEN kind IN ('rejection', 'finding') THEN data_of(event) END
     FROM (
         SELECT *, CASE
             WHEN event_type LIKE '%.research.application.submitted.v_' THEN 'application'
@@ -99,7 +89,6 @@ def upgrade() -> None:
         ["kind", "recorded_at"],
         postgresql_where=sa.text("kind IN ('rejection', 'finding')"),
     )
-    op.execute(TOLD_BY)
     op.execute(REFRESH)
     op.execute(COPY.format(which="true"))
     for name, select in VIEWS.items():
@@ -113,7 +102,6 @@ def downgrade() -> None:
         op.execute(f"DROP VIEW {name}")
     op.execute("DROP FUNCTION refresh_event_reading")
     op.execute(BEFORE._changed(BEFORE.EVENT_BEFORE, BEFORE.EVENT_CHANGES))
-    op.execute("DROP FUNCTION told_by")
     op.execute("DELETE FROM event_reading WHERE kind IN ('rejection', 'finding')")
     op.drop_index(op.f("ix_event_reading_told"), table_name="event_reading")
     op.alter_column("event_reading", "kind", comment="application, extension")
