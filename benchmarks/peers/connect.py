@@ -1,33 +1,35 @@
 """Kafka Connect, standalone, with the Debezium JDBC sink: upsert of whole batches.
 
-Best cell of a scan: two tasks, reduction buffer (the last row per key of a batch), arrays instead of rows of parameters
+Best cell of a scan: a task a core, reduction buffer (the last row per key of a batch), arrays instead of rows of parameters
 (`unnest`), batches of 5,000 for consumer and sink. It reads flat rows that carry their schema, as a JDBC sink needs them, not
 the CloudEvents themselves.
 """
 
 from pathlib import Path
 
-from benchmarks.peers.jvm import KAFKA, LOGGING, class_path, java, unpacked
-from benchmarks.peers.peer import Peer, Place, Program
+from benchmarks.peers.jvm import LOGGING, class_path, java, unpacked
+from benchmarks.peers.peer import WORKERS, Peer, Place, Program
 from benchmarks.peers.traffic import FLAT
 from dujiang.embedded.files import write_whole
+from dujiang.embedded.jars import KAFKA_VERSION
 from dujiang.embedded.ports import free_port
 
 DEBEZIUM = "3.6.0.Final"
+DEBEZIUM_SHA256 = "c23af8d416f0f801ffb0271b1a8fd9b5360ff8d66b0dd650e066bb56ecfddc05"
 COORDINATES = (
-    f"org.apache.kafka:connect-runtime:{KAFKA}",
-    f"org.apache.kafka:connect-json:{KAFKA}",
+    f"org.apache.kafka:connect-runtime:{KAFKA_VERSION}",
+    f"org.apache.kafka:connect-json:{KAFKA_VERSION}",
     LOGGING,
 )
 BATCH = 5_000
 
 
 def _jars(cache: Path) -> str:
-    return class_path(cache, f"connect-{KAFKA}", COORDINATES)
+    return class_path(cache, f"connect-{KAFKA_VERSION}", COORDINATES)
 
 
 def _plugin(cache: Path) -> Path:
-    return unpacked(cache, "io.debezium", "debezium-connector-jdbc", DEBEZIUM)
+    return unpacked(cache, "io.debezium", "debezium-connector-jdbc", DEBEZIUM, DEBEZIUM_SHA256)
 
 
 def _prepare(cache: Path) -> None:
@@ -57,7 +59,7 @@ def _sink(place: Place) -> dict[str, str]:
     return {
         "name": place.group,
         "connector.class": "io.debezium.connector.jdbc.JdbcSinkConnector",
-        "tasks.max": "2",
+        "tasks.max": str(WORKERS),
         "topics": place.load.at.topic(FLAT.name),
         "connection.url": (
             f"jdbc:postgresql://{database.host}:{database.port}/{database.name}?currentSchema={database.schema}"
@@ -86,9 +88,10 @@ def _written(path: Path, settings: dict[str, str]) -> str:
 
 CONNECT = Peer(
     "connect",
-    f"Connect {KAFKA} standalone, Debezium JDBC sink {DEBEZIUM}, 2 tasks, upsert, reduction buffer, unnest, batch {BATCH}",
-    "no rule; no ledger (at least once); flat rows with their schema, not CloudEvents; no quarantine (a row that the database"
-    " refuses stops the task)",
+    f"Connect {KAFKA_VERSION} standalone, Debezium JDBC sink {DEBEZIUM}, {WORKERS} tasks, upsert, reduction buffer, unnest,"
+    f" batch {BATCH}",
+    "no rule, no ledger (at least once), no quarantine (a row that the database refuses stops its task), no derived events;"
+    " flat rows that carry their schema instead of CloudEvents",
     _programs,
     needs_flat=True,
     prepare=_prepare,

@@ -13,8 +13,6 @@ from benchmarks.peers.peer import UnavailableError
 from dujiang.embedded.errors import DownloadError
 from dujiang.embedded.files import build_folder, write_whole
 
-# The newest whose runtime and Streams library are both in Maven Central beside a 4.4 broker.
-KAFKA = "4.3.1"
 LOGGING = "org.slf4j:slf4j-simple:1.7.36"
 COMPILE_TIMEOUT_S = 120
 
@@ -42,40 +40,36 @@ def class_path(cache: Path, name: str, coordinates: Sequence[str]) -> str:
     return os.pathsep.join(jars)
 
 
-def unpacked(cache: Path, group: str, artifact: str, version: str) -> Path:
+def unpacked(cache: Path, group: str, artifact: str, version: str, sha256: str) -> Path:
     """A connector's `-plugin.tar.gz`, unpacked once. Its POM is not read: what it needs is in the archive."""
     folder = cache / "peers" / f"{artifact}-{version}"
     if not folder.exists():
-        archive = _fetch(cache, group, artifact, version)
+        archive = _fetch(cache, group, artifact, version, sha256)
         build_folder(folder, lambda new: _unpack(archive, new))
         archive.unlink()
     return folder
 
 
-def _fetch(cache: Path, group: str, artifact: str, version: str) -> Path:
+def _fetch(cache: Path, group: str, artifact: str, version: str, sha256: str) -> Path:
     try:
         import requests
         from jgo.config import GlobalSettings
         from jgo.maven import MavenContext, PythonResolver
-        from jgo.util import http
     except ImportError as error:
         raise UnavailableError("the package jgo is missing; install dujiang[embedded]") from error
     remote = {**GlobalSettings.load().repositories, **MavenContext().remote_repos}
     context = MavenContext(resolver=PythonResolver(), repo_cache=cache / "peers" / "archives", remote_repos=remote)
     wanted = context.project(group, artifact).at_version(version).artifact("plugin", "tar.gz")
-    below = f"{wanted.component.path_prefix.as_posix()}/{wanted.filename}.sha1"
     say(f"fetching {artifact} {version} (first run only)")
     try:
         path = Path(wanted.resolve())
-        answers = [http.get(f"{base}/{below}", timeout=30) for base in remote.values()]
     except (requests.RequestException, OSError, RuntimeError) as error:
         raise UnavailableError(f"{artifact} could not be fetched: {error}") from error
-    published = next((answer.text.split()[0].lower() for answer in answers if answer.ok), "")
     with path.open("rb") as file:
-        whole = hashlib.file_digest(file, "sha1").hexdigest() == published  # guards the transfer
-    if not whole:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != sha256:
         path.unlink()
-        raise UnavailableError(f"{artifact}: the archive came damaged; run again")
+        raise UnavailableError(f"{artifact} {version}: SHA-256 is {digest}, not {sha256}; came it damaged, run again")
     return path
 
 

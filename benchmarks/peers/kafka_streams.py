@@ -6,16 +6,17 @@ from pathlib import Path
 
 from benchmarks.harness import create_topics
 from benchmarks.peers.gauges import Gauge, GroupGauge
-from benchmarks.peers.jvm import KAFKA, LOGGING, class_path, compiled, java
-from benchmarks.peers.peer import Peer, Place, Program
+from benchmarks.peers.jvm import LOGGING, class_path, compiled, java
+from benchmarks.peers.peer import WORKERS, Peer, Place, Program
 from benchmarks.peers.traffic import Final, latest, state_topic
+from dujiang.embedded.jars import KAFKA_VERSION
 
-COORDINATES = (f"org.apache.kafka:kafka-streams:{KAFKA}", LOGGING)
+COORDINATES = (f"org.apache.kafka:kafka-streams:{KAFKA_VERSION}", LOGGING)
 SOURCE = Path(__file__).parent / "streams" / "ProjectStatus.java"
 
 
 def _jars(cache: Path) -> str:
-    return class_path(cache, f"streams-{KAFKA}", COORDINATES)
+    return class_path(cache, f"streams-{KAFKA_VERSION}", COORDINATES)
 
 
 def _prepare(cache: Path) -> None:
@@ -32,7 +33,7 @@ def _programs(place: Place) -> list[Program]:
     create_topics(bench, (state_topic(output.removeprefix(f"{bench.prefix}.")),))
     jars = _jars(place.cache)
     classes = os.pathsep.join((str(compiled(place.cache, SOURCE, jars)), jars))
-    arguments = [bench.bootstrap, place.group, place.load.topic, output, str(place.folder / "state")]
+    arguments = [bench.bootstrap, place.group, place.load.topic, output, str(place.folder / "state"), str(WORKERS)]
     return [Program(java(classes, "ProjectStatus", arguments, heap="1g", scratch=place.folder))]
 
 
@@ -50,9 +51,9 @@ def _finals(place: Place) -> dict[str, Final]:
 
 STREAMS = Peer(
     "streams",
-    f"Kafka Streams {KAFKA}, 2 threads, RocksDB with changelog, exactly_once_v2, states to a compacted topic",
-    "no SQL store (exactly once ends at Kafka); a fold instead of the rules; no quarantine (a bad event ends it); no derived"
-    " events",
+    f"Kafka Streams {KAFKA_VERSION}, {WORKERS} threads, RocksDB with changelog, exactly_once_v2, states to a compacted topic",
+    "no table in SQL (exactly once ends at Kafka), a fold instead of the rules, no validation, no quarantine (a bad event ends"
+    " it), no derived events",
     _programs,
     events_max=400_000,
     tables="",

@@ -4,7 +4,7 @@ import sys
 
 from benchmarks.floor import TABLES
 from benchmarks.peers.gauges import Gauge, LedgerGauge, table_finals
-from benchmarks.peers.peer import Peer, Place, Program
+from benchmarks.peers.peer import WORKERS, Peer, Place, Program
 from benchmarks.peers.traffic import Final
 
 _FLOOR_MOVED = "SELECT coalesce(sum(next_offset - start_offset), 0) FROM floor_ledger"
@@ -22,7 +22,7 @@ def _floor(place: Place) -> list[Program]:
 
 
 def _dujiang(place: Place) -> list[Program]:
-    return [Program([sys.executable, "-m", "benchmarks.worker", *_common(place), "--prefix", place.load.at.prefix])]
+    return [Program([sys.executable, "-m", "benchmarks.worker", *_common(place), "--prefix", place.load.at.prefix])] * WORKERS
 
 
 def _floor_gauge(place: Place) -> Gauge:
@@ -44,7 +44,7 @@ def _our_finals(place: Place) -> dict[str, Final]:
 FLOOR = Peer(
     "floor",
     "confluent-kafka, msgspec, last event per key, COPY, exact ledger",
-    "no rule, no validation beyond types, no quarantine, no derived events, no duplicate check, no metrics",
+    "no rule, no validation beyond types, no duplicate check, no quarantine, no derived events, no metrics; one process",
     _floor,
     tables=TABLES,
     gauge=_floor_gauge,
@@ -52,7 +52,7 @@ FLOOR = Peer(
 )
 DUJIANG = Peer(
     "dujiang",
-    "one worker as shipped, projects step",
+    f"projects step, {WORKERS} worker processes as shipped",
     "-",
     _dujiang,
     tables="",

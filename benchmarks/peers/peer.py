@@ -1,5 +1,6 @@
 """What a peer is: how it is prepared and started, how its progress is seen, and what it does less than Dujiang."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,10 @@ from psycopg.conninfo import conninfo_to_dict
 
 from benchmarks.peers.gauges import Gauge, TableGauge, table_finals
 from benchmarks.peers.traffic import Final, Load
+from schemas.topics import PROJECT_EVENT
+
+# Workers, tasks or threads of each peer that shares out partitions; Dujiang has no more of them than the others.
+WORKERS = min(os.cpu_count() or 1, PROJECT_EVENT.partitions)
 
 
 class UnavailableError(Exception):

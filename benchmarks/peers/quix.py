@@ -1,5 +1,10 @@
-"""Quix Streams with its PostgreSQL sink, in a virtual environment of its own: it pins an older confluent-kafka."""
+"""Quix Streams with its PostgreSQL sink, in a virtual environment of its own: it pins an older confluent-kafka.
 
+`quix.lock` holds every package by version and digest; `make lock` does not touch it, since figures of different versions do not
+compare. A new one: change `quix.in`, then the command that heads the lock.
+"""
+
+import hashlib
 import json
 import subprocess
 import sys
@@ -7,11 +12,11 @@ from pathlib import Path
 
 from benchmarks.harness import ROOT, say
 from benchmarks.peers.jvm import clean_environment
-from benchmarks.peers.peer import Peer, Place, Program, UnavailableError
+from benchmarks.peers.peer import WORKERS, Peer, Place, Program, UnavailableError
 from dujiang.embedded.files import build_folder
 
 VERSION = "3.28.1"
-PACKAGES = (f"quixstreams=={VERSION}", "confluent-kafka==2.12.2", "psycopg2-binary==2.9.13")
+LOCK = Path(__file__).parent / "quix.lock"
 INSTALL_TIMEOUT_S = 600
 COMMIT_EVERY = 5_000
 
@@ -19,12 +24,13 @@ COMMIT_EVERY = 5_000
 def _prepare(cache: Path) -> None:
     folder = _home(cache)
     if not folder.exists():
-        say(f"installing {', '.join(PACKAGES)} into an environment of their own (first run only)")
+        say(f"installing Quix Streams {VERSION} into an environment of its own (first run only)")
         build_folder(folder, _install)
 
 
 def _home(cache: Path) -> Path:
-    return cache / "peers" / f"quix-{VERSION}-py{sys.version_info.major}{sys.version_info.minor}"
+    digest = hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]
+    return cache / "peers" / f"quix-{digest}-py{sys.version_info.major}{sys.version_info.minor}"
 
 
 def _python(home: Path) -> str:
@@ -34,7 +40,7 @@ def _python(home: Path) -> str:
 def _install(home: Path) -> None:
     for command in (
         [sys.executable, "-m", "venv", str(home)],
-        [_python(home), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PACKAGES],
+        [_python(home), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "-r", str(LOCK)],
     ):
         result = subprocess.run(
             command, capture_output=True, text=True, timeout=INSTALL_TIMEOUT_S, check=False, env=clean_environment()
@@ -64,14 +70,14 @@ def _programs(place: Place) -> list[Program]:
     file.touch(mode=0o600)
     file.write_text(json.dumps(settings))
     app = ROOT / "benchmarks" / "peers" / "quix_app.py"
-    return [Program([_python(_home(place.cache)), str(app), str(file)])]
+    return [Program([_python(_home(place.cache)), str(app), str(file)])] * WORKERS
 
 
 QUIX = Peer(
     "quix",
-    f"Quix Streams {VERSION}, PostgreSQLSink, upsert on the key, commit_every {COMMIT_EVERY}",
-    "no rule; at least once; no validation, no quarantine (an error ends it); a column that is null in a batch's first row is"
-    " lost for the whole batch, so rows end wrong",
+    f"Quix Streams {VERSION}, {WORKERS} processes, PostgreSQLSink, upsert on the key, commit_every {COMMIT_EVERY}",
+    "no rule, no validation, no ledger (at least once), no quarantine (an error ends it), no derived events; a column that is"
+    " null in a batch's first row is lost for the whole batch, so rows end wrong",
     _programs,
     events_max=240_000,
     prepare=_prepare,

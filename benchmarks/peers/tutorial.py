@@ -40,14 +40,17 @@ def _changelog(place: Place) -> dict[str, Final]:
     return latest(place.load.at.bootstrap, f"{place.group}-{TABLE}-changelog", decode)
 
 
-_LESS = "no rule; at least once; no quarantine (a malformed or failing event is acknowledged and lost)"
+_LESS = (
+    "no rule, no ledger (at least once), no quarantine (a malformed or failing event is acknowledged and lost), no derived"
+    " events; one process"
+)
 
 EACH = Peer(
     "faust-each",
     "agent, Record, one upsert and commit an event",
     _LESS,
     _each,
-    events_max=30_000,
+    events_max=10_000,
 )
 TAKE = Peer(
     "faust",
@@ -59,7 +62,7 @@ TAKE = Peer(
 IN_TABLE = Peer(
     "faust-table",
     "agent, Record, Table with changelog, in memory",
-    f"no SQL store; {_LESS}; all state in memory, read again from the changelog after a rebalance",
+    f"no table in SQL, {_LESS}; all state in memory, read again from the changelog after a rebalance",
     _table,
     events_max=30_000,
     tables="",

@@ -18,7 +18,7 @@ import org.apache.kafka.streams.state.KeyValueStore;
 
 /**
  * Events of a project folded into its state: last event, number of events, money paid.
- * Arguments: bootstrap, application id, input topic, output topic, state folder.
+ * Arguments: bootstrap, application id, input topic, output topic, state folder, threads.
  */
 public final class ProjectStatus {
   private static final ObjectMapper JSON = new ObjectMapper();
@@ -31,7 +31,7 @@ public final class ProjectStatus {
     settings.put(StreamsConfig.APPLICATION_ID_CONFIG, args[1]);
     settings.put(StreamsConfig.STATE_DIR_CONFIG, args[4]);
     settings.put(StreamsConfig.PROCESSING_GUARANTEE_CONFIG, StreamsConfig.EXACTLY_ONCE_V2);
-    settings.put(StreamsConfig.NUM_STREAM_THREADS_CONFIG, 2);
+    settings.put(StreamsConfig.NUM_STREAM_THREADS_CONFIG, Integer.parseInt(args[5]));
     settings.put("auto.offset.reset", "earliest");
     StreamsBuilder builder = new StreamsBuilder();
     builder.stream(args[2], Consumed.with(TEXT, RAW))
