@@ -8,7 +8,7 @@ LOCK := $(BIN)/uv pip compile --upgrade --universal --python-version 3.11 --gene
 in_own_folder = folder="$$(mktemp -d)"; echo "$(1)"; $(1) --basetemp="$$folder/run" && rm -rf "$$folder" || { echo "kept: $$folder" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-quick check docs contracts bench lock clean
+.PHONY: help setup demo test test-quick check docs contracts bench bench-peers lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ contracts: setup ## publish the contracts that the code changed; refused when a 
 bench: setup ## a million events drained by one and by two workers, and the delay at 5,000 a second (some 5 minutes, on a quiet machine)
 	$(BIN)/python -m benchmarks.drain --workloads W1 --workers 1 2 --runs 1
 	$(BIN)/python -m benchmarks.latency --rates 5000
+
+bench-peers: setup ## the same events through Dujiang, the floor and six set-ups of other systems, three times (some 30 minutes, on a quiet machine)
+	$(BIN)/python -m benchmarks.peers
 
 lock: setup ## resolve all versions anew: requirements*.lock
 	$(LOCK) --all-extras -o requirements.lock pyproject.toml

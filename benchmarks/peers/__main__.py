@@ -1,19 +1,21 @@
 """Dujiang beside its peers: the same events, interleaved runs, medians, CPU by part, and what each does less.
 
-  python -m benchmarks.peers                                  all peers, 1,000,000 events, three runs each
-  python -m benchmarks.peers --events 200000 --runs 1 --peers floor dujiang quix
+  python -m benchmarks.peers             all peers, 1,000,000 events, three runs each; writes results and the page
+  python -m benchmarks.peers --events 200000 --runs 1 --only floor dujiang quix
+  python -m benchmarks.peers --quick     30,000 events, one run, nothing written
+  python -m benchmarks.peers --fetch     only fetch what the peers need
 
 Slow peers get fewer events (about twenty seconds); the table says how many. The clock runs from the first commit seen to the
-last, see `measure`; each peer's settings stand in its own file. First use fetches what is missing into the user's cache: jars
-from Maven Central, an environment for Quix Streams. A peer that cannot run here is left out with the reason;
-one that stalls is ended after three minutes and the run counted as failed.
+last, see `measure`; each peer's settings stand in its own file. What the peers need goes into the user's cache at first use:
+jars from the Maven repositories that jgo knows, an environment of their own for Python packages. A peer that cannot be had
+or cannot run here is left out, with the reason; one that stalls is ended after ten minutes, and that run counts as failed.
 """
 
 import argparse
 import signal
 import statistics
 import sys
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,31 +36,30 @@ PEERS = {peer.name: peer for peer in (FLOOR, DUJIANG, CONNECT, QUIX, TAKE, EACH,
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="30,000 events, one run, nothing written")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--fetch", action="store_true")
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--peers", nargs="+", default=list(PEERS), choices=PEERS)
+    parser.add_argument("--only", nargs="+", default=list(PEERS), choices=PEERS, metavar="NAME", help=", ".join(PEERS))
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.events, arguments.runs = 30_000, 1
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # so that every process of ours is ended too
     cache = load_settings().cache_dir
-    peers, absent = _prepared([PEERS[name] for name in arguments.peers], cache)
-    with bench() as at:
-        runs = _measured(at, peers, arguments.events, arguments.runs, cache)
-    rows = []
-    for peer in peers:
-        if finished := [run for run in runs if run.peer == peer.name]:
-            rows.append(_summary(peer, finished, arguments.runs))
-        else:
-            absent[peer.name] = "no run came to its end"
-    print(table(rows))
-    for row in rows:
-        print(f"{row['peer']}: {row['setup']}")
+    peers, absent = _prepared([PEERS[name] for name in arguments.only], cache)
+    if arguments.fetch:
+        print(f"ready: {', '.join(peer.name for peer in peers)}")
+    else:
+        with bench() as at:
+            runs = _measured(at, peers, arguments.events, arguments.runs, cache)
+        rows = summaries(peers, runs, arguments.runs)
+        measured = {row["peer"] for row in rows}
+        absent |= {peer.name: "no run came to its end" for peer in peers if peer.name not in measured}
+        print(table(rows))
+        if not arguments.quick:
+            report.write("peers", machine(), rows)
     for name, reason in absent.items():
-        print(f"not run: {name}: {reason}")
-    if not arguments.quick:
-        report.write("peers", machine(), [*rows, *({"peer": name, "absent": reason} for name, reason in absent.items())])
+        print(f"NOT MEASURED: {name}: {reason}")
 
 
 def _prepared(peers: list[Peer], cache: Path) -> tuple[list[Peer], dict[str, str]]:
@@ -93,49 +94,58 @@ def _measured(at: Bench, peers: list[Peer], events: int, turns: int, cache: Path
                 continue
             say(
                 f"{found.peer:12} run {turn + 1}: {found.rate:9,.0f}/s"
-                f"  CPU us/event client {found.client_us:.1f} database {found.database_us:.1f} broker {found.broker_us:.1f}"
+                f"  CPU us/event worker {found.worker_us:.1f} database {found.database_us:.1f} broker {found.broker_us:.1f}"
                 f"  {found.rows_wrong:,} of {found.rows:,} rows wrong"
             )
             runs.append(found)
     return runs
 
 
+def summaries(peers: Sequence[Peer], runs: Sequence[Run], turns: int) -> list[dict[str, Any]]:
+    """A row for each peer of which a run came to its end."""
+    finished = {peer: [run for run in runs if run.peer == peer.name] for peer in peers}
+    rows = [_summary(peer, found, turns) for peer, found in finished.items() if found]
+    floor = next((row["rate"] for row in rows if row["peer"] == "floor"), None)
+    return [row | {"of_floor": round(row["rate"] / floor, 3) if floor else None} for row in rows]
+
+
 def _summary(peer: Peer, runs: list[Run], turns: int) -> dict[str, Any]:
-    """Medians with the range of the rate."""
-    middle = {
-        name: statistics.median(getattr(run, name) for run in runs)
-        for name in ("events", "rate", "client_us", "database_us", "broker_us", "peak_mib", "rows", "rows_wrong")
-    }
+    """Medians, the range of the rate, and of the end states the worst."""
     rates = [run.rate for run in runs]
     return {
         "peer": peer.name,
-        "setup": peer.setup,
         "does_less": peer.less,
-        **middle,
+        "setup": peer.setup,
+        "events": runs[0].events,
+        "runs": len(runs),
+        "runs_failed": turns - len(runs),
+        **{name: statistics.median(getattr(run, name) for run in runs) for name in _MEDIANS},
         "rate_low": min(rates),
         "rate_high": max(rates),
-        "turns": turns,
-        "runs": [asdict(run) for run in runs],
+        "rows": runs[0].rows,
+        "rows_wrong": max(run.rows_wrong for run in runs),
     }
 
 
-def table(rows: list[dict[str, Any]]) -> str:
-    """Markdown; the ratio is to the floor's rate, where it ran."""
-    floor = next((row["rate"] for row in rows if row["peer"] == "floor"), None)
+_MEDIANS = ("rate", "worker_us", "database_us", "broker_us", "peak_mib")
+
+
+def table(rows: Sequence[dict[str, Any]]) -> str:
+    """Markdown."""
     lines = [
-        "| peer | events | runs | events/s (range) | of floor | us client / database / broker | MiB | rows wrong | does less |",
+        "| peer | events | runs | events/s (range) | of floor | us worker / database / broker | MiB | rows wrong | does less |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |",
     ]
     for row in rows:
         cells = (
             row["peer"],
-            f"{row['events']:,.0f}",
-            f"{len(row['runs'])} of {row['turns']}",
-            f"{row['rate']:,.0f} ({row['rate_low']:,.0f}-{row['rate_high']:,.0f})",
-            f"{row['rate'] / floor:.2f}" if floor else "-",
-            f"{row['client_us']:.1f} / {row['database_us']:.1f} / {row['broker_us']:.1f}",
+            f"{row['events']:,}",
+            f"{row['runs']} of {row['runs'] + row['runs_failed']}",
+            f"{row['rate']:,.0f} ({row['rate_low']:,}-{row['rate_high']:,})",
+            "-" if row["of_floor"] is None else f"{row['of_floor']:.2f}",
+            f"{row['worker_us']:.1f} / {row['database_us']:.1f} / {row['broker_us']:.1f}",
             f"{row['peak_mib']:,.0f}",
-            f"{row['rows_wrong']:,.0f} of {row['rows']:,.0f}",
+            f"{row['rows_wrong']:,} of {row['rows']:,}",
             row["does_less"],
         )
         lines.append(f"| {' | '.join(cells)} |")

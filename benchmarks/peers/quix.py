@@ -42,9 +42,12 @@ def _install(home: Path) -> None:
         [sys.executable, "-m", "venv", str(home)],
         [_python(home), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "-r", str(LOCK)],
     ):
-        result = subprocess.run(
-            command, capture_output=True, text=True, timeout=INSTALL_TIMEOUT_S, check=False, env=clean_environment()
-        )
+        try:
+            result = subprocess.run(
+                command, capture_output=True, text=True, timeout=INSTALL_TIMEOUT_S, check=False, env=clean_environment()
+            )
+        except subprocess.TimeoutExpired as error:
+            raise UnavailableError(f"Quix Streams was not installed within {INSTALL_TIMEOUT_S} s") from error
         if result.returncode:
             raise UnavailableError(f"Quix Streams could not be installed:\n{result.stderr[-1_000:]}")
 

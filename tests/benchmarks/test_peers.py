@@ -1,13 +1,16 @@
 """What every peer is judged by: one row per event, one table at the end. No services."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from benchmarks.peers.__main__ import PEERS, table
-from benchmarks.peers.jvm import compiled
+from benchmarks.peers import quix
+from benchmarks.peers.__main__ import PEERS, summaries, table
+from benchmarks.peers.jvm import compiled, unpacked
+from benchmarks.peers.measure import Run, rows_wrong
 from benchmarks.peers.peer import UnavailableError
-from benchmarks.peers.traffic import flattened, row_of
+from benchmarks.peers.traffic import Final, flattened, row_of
 from benchmarks.traffic import status_events
 
 
@@ -31,25 +34,50 @@ def test_every_peer_but_dujiang_says_what_it_does_less():
     assert {name for name, peer in PEERS.items() if len(peer.less) < 10} == {"dujiang"}
 
 
-def test_table_relates_each_peer_to_the_floor():
-    row = {
-        "peer": "floor",
-        "events": 10,
-        "runs": [{}],
-        "turns": 1,
-        "rate": 100,
-        "rate_low": 90,
-        "rate_high": 110,
-        "client_us": 1.0,
-        "database_us": 2.0,
-        "broker_us": 3.0,
-        "peak_mib": 4,
-        "rows": 5,
-        "rows_wrong": 0,
-        "does_less": "much",
-    }
-    lines = table([row, row | {"peer": "slow", "rate": 25}]).splitlines()
-    assert lines[-1] == "| slow | 10 | 1 of 1 | 25 (90-110) | 0.25 | 1.0 / 2.0 / 3.0 | 4 | 0 of 5 | much |"
+def test_rows_have_medians_the_range_and_the_worst_end_state():
+    runs = [_run("dujiang", rate, rows_wrong=wrong) for rate, wrong in ((50, 0), (30, 1), (60, 0))]
+    (row,) = summaries([PEERS["dujiang"]], runs, turns=3)
+    assert (row["rate"], row["rate_low"], row["rate_high"], row["rows_wrong"]) == (50, 30, 60, 1)
+    assert (row["worker_us"], row["of_floor"]) == (1.0, None)
+
+
+def test_rows_relate_each_peer_to_the_floor():
+    rows = summaries([PEERS["floor"], PEERS["quix"]], [_run("floor", 100), _run("quix", 25)], turns=1)
+    assert [(row["peer"], row["of_floor"]) for row in rows] == [("floor", 1.0), ("quix", 0.25)]
+
+
+def test_peer_without_a_finished_run_has_no_row_and_a_failed_run_is_counted():
+    rows = summaries([PEERS["floor"], PEERS["quix"]], [_run("floor", 100)], turns=2)
+    assert [(row["peer"], row["runs"], row["runs_failed"]) for row in rows] == [("floor", 1, 1)]
+
+
+def test_table_says_what_each_peer_does_less():
+    peer = replace(PEERS["quix"], less="much")
+    (row,) = table(summaries([peer], [_run("quix", 25, rows_wrong=2)], turns=2)).splitlines()[2:]
+    assert row == "| quix | 10 | 1 of 2 | 25 (25-25) | - | 1.0 / 2.0 / 3.0 | 4 | 2 of 5 | much |"
+
+
+def _run(peer: str, rate: int, rows_wrong: int = 0) -> Run:
+    return Run(peer, 10, 1.0, rate, worker_us=1.0, database_us=2.0, broker_us=3.0, peak_mib=4, rows=5, rows_wrong=rows_wrong)
+
+
+def test_end_state_counts_rows_that_are_wrong_missing_or_needless():
+    wanted = {"a": Final(1, 5, 5), "b": Final(2, None, 7), "c": Final(1, 1, 1)}
+    found = {"a": Final(1, 5, 0), "b": Final(1, None, 0), "d": Final(1, 1, 0)}
+    assert rows_wrong(wanted, found, ("version", "amount")) == 3
+
+
+def test_locked_quix_is_the_one_that_is_named():
+    assert f"quixstreams=={quix.VERSION} " in quix.LOCK.read_text()
+
+
+def test_archive_of_another_digest_is_refused_and_removed(tmp_path):
+    archive = tmp_path / "peers/archives/some/group/plugin/1.0/plugin-1.0-plugin.tar.gz"
+    archive.parent.mkdir(parents=True)
+    archive.write_bytes(b"not what was asked for")
+    with pytest.raises(UnavailableError, match="SHA-256"):
+        unpacked(tmp_path, "some.group", "plugin", "1.0", "0" * 64)
+    assert not archive.exists()
 
 
 def test_streams_peer_without_a_compiler_says_what_is_missing(monkeypatch, tmp_path):
