@@ -104,30 +104,33 @@ def _measured(at: Bench, peers: list[Peer], events: int, turns: int, cache: Path
 def summaries(peers: Sequence[Peer], runs: Sequence[Run], turns: int) -> list[dict[str, Any]]:
     """A row for each peer of which a run came to its end."""
     finished = {peer: [run for run in runs if run.peer == peer.name] for peer in peers}
-    rows = [_summary(peer, found, turns) for peer, found in finished.items() if found]
-    floor = next((row["rate"] for row in rows if row["peer"] == "floor"), None)
-    return [row | {"of_floor": round(row["rate"] / floor, 3) if floor else None} for row in rows]
+    floor = [run.rate for run in runs if run.peer == FLOOR.name]
+    floor_rate = statistics.median(floor) if floor else None
+    return [_summary(peer, found, turns, floor_rate) for peer, found in finished.items() if found]
 
 
-def _summary(peer: Peer, runs: list[Run], turns: int) -> dict[str, Any]:
+def _summary(peer: Peer, runs: list[Run], turns: int, floor_rate: float | None) -> dict[str, Any]:
     """Medians, the range of the rate, and of the end states the worst."""
     rates = [run.rate for run in runs]
+    rate = statistics.median(rates)
     return {
         "peer": peer.name,
-        "does_less": peer.less,
-        "setup": peer.setup,
         "events": runs[0].events,
         "runs": len(runs),
         "runs_failed": turns - len(runs),
-        **{name: statistics.median(getattr(run, name) for run in runs) for name in _MEDIANS},
+        "rate": rate,
         "rate_low": min(rates),
         "rate_high": max(rates),
+        "of_floor": round(rate / floor_rate, 3) if floor_rate else None,
+        **{name: statistics.median(getattr(run, name) for run in runs) for name in _COSTS},
         "rows": runs[0].rows,
         "rows_wrong": max(run.rows_wrong for run in runs),
+        "does_less": peer.less,
+        "setup": peer.setup,
     }
 
 
-_MEDIANS = ("rate", "worker_us", "database_us", "broker_us", "peak_mib")
+_COSTS = ("worker_us", "database_us", "broker_us", "peak_mib")
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
