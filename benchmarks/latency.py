@@ -167,7 +167,9 @@ def _delays(subject: str, load: tuple[int, int, int], delays_s: Sequence[float],
 
 def _produce(bootstrap: str, topic: str, rate: int, seconds: int) -> None:
     """Evenly in ticks; the record time is the produce call's."""
-    producer = Producer({"bootstrap.servers": bootstrap, "partitioner": "murmur2_random", "acks": "all", "linger.ms": 5})
+    producer = Producer(
+        {"bootstrap.servers": bootstrap, "partitioner": "murmur2_random", "enable.idempotence": True, "linger.ms": 5}
+    )
     events = list(status_events(rate * seconds, max(1, rate * seconds // 8)))
     headers = [("content-type", b"application/cloudevents+json")]
     began = time.perf_counter()

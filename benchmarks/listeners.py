@@ -60,7 +60,9 @@ async def _read(port: int, path: str, owner: int, count: int) -> float:
 
 def _produce(bootstrap: str, topic: str, rate: float) -> None:
     """Until it is ended. The id says when."""
-    producer = Producer({"bootstrap.servers": bootstrap, "partitioner": "murmur2_random", "acks": "all", "linger.ms": 0})
+    producer = Producer(
+        {"bootstrap.servers": bootstrap, "partitioner": "murmur2_random", "enable.idempotence": True, "linger.ms": 0}
+    )
     headers = [("content-type", b"application/cloudevents+json")]
     began = time.perf_counter()
     for number, event in enumerate(events(10**9)):
