@@ -47,22 +47,32 @@ def _struct(model: type[Data]) -> type[Struct]:
     if any((found.validators, found.field_validators, found.root_validators, found.model_validators, found.computed_fields)):
         raise _Unsayable
     hints = get_type_hints(model, include_extras=True)
-    fields: list[tuple[str, Any]] = []
+    fields: list[tuple[str, Any] | tuple[str, Any, None]] = []
     changes: list[tuple[str, tuple[Change, ...]]] = []
     for name, field in model.model_fields.items():
-        if not field.is_required() or field.alias is not None:
+        if field.alias is not None or not (field.is_required() or _may_be_left_out(field)):
             raise _Unsayable
         form, then = _form(hints[name])
-        fields.append((name, form))
+        fields.append((name, form) if field.is_required() else (name, form, None))
         if then:
             changes.append((name, then))
     form = msgspec.defstruct(
-        model.__name__, fields, frozen=True, gc=False, namespace={"__post_init__": _post_init(changes)} if changes else None
+        model.__name__,
+        fields,
+        frozen=True,
+        gc=False,
+        kw_only=True,  # a field that may be left out may stand before others
+        namespace={"__post_init__": _post_init(changes)} if changes else None,
     )
     # msgspec (0.22) gathers what it knows of a class when that is first used, and two threads that do so at once end the
     # process (SIGSEGV). So it is used here, before any thread knows it.
     msgspec.json.Decoder(form)
     return form
+
+
+def _may_be_left_out(field: FieldInfo) -> bool:
+    """As the later revisions of a contract have it: null, where a publisher does not know the field."""
+    return field.default is None and field.default_factory is None
 
 
 def _post_init(changes: list[tuple[str, tuple[Change, ...]]]) -> Callable[[Any], None]:

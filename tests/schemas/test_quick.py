@@ -3,6 +3,7 @@
 import json
 from typing import Annotated, Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,9 +11,10 @@ from pydantic import StringConstraints, field_validator
 
 from schemas.catalogue import default_registry
 from schemas.cloudevents import DATA_DEPTH_MAX, CloudEventError, json_format
-from schemas.contract import Data
+from schemas.contract import Contract, Data
 from schemas.registry import ContractError, Registry
 from schemas.structs import struct_of
+from schemas.topics import PROJECT_EVENT
 
 REGISTRY = default_registry()
 EVENT: dict[str, Any] = {
@@ -198,6 +200,13 @@ class _Defaulted(Data):
     word: str = "x"
 
 
+class _Grown(Data):
+    """As a later revision of a contract: what was not there before may be left out."""
+
+    word: str | None = None
+    number: int
+
+
 class _Patterned(Data):
     word: Annotated[str, StringConstraints(pattern="^a$")]
 
@@ -205,3 +214,17 @@ class _Patterned(Data):
 @pytest.mark.parametrize("model", [_Doubled, _Defaulted, _Patterned])
 def test_a_model_with_more_than_types_and_bounds_keeps_the_slow_way(model: type[Data]) -> None:
     assert struct_of(model) is None
+
+
+@settings(deadline=None)
+@given(st.fixed_dictionaries({}, optional={"word": _values, "number": _values}))
+def test_a_field_that_may_be_left_out_is_read_as_the_model_reads_it(data: dict[str, Any]) -> None:
+    contract = Contract("test.grown", 1, _Grown, (PROJECT_EVENT,))
+    agree(text_of(EVENT | {"type": "gov.stiib.test.grown.v1", "data": data}, separators=(",", ":")), Registry([contract]))
+
+
+@pytest.mark.parametrize(("data", "word"), [({"number": 1}, None), ({"number": 1, "word": "x"}, "x")])
+def test_a_field_that_was_left_out_is_null(data: dict[str, Any], word: str | None) -> None:
+    form = struct_of(_Grown)
+    assert form is not None
+    assert msgspec.convert(data, form) == form(number=1, word=word)
