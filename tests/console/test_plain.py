@@ -304,6 +304,15 @@ def test_cause_in_quarantine_leads_to_its_records() -> None:
     assert leads in partners.sheet(SAY, row, [], [cause], [])
 
 
+@pytest.mark.parametrize("sees_all", [True, False])
+def test_publisher_on_a_partners_page_leads_only_where_its_reader_may_go(sees_all: bool) -> None:
+    row = PartnerRow("a", "A", ["publish:*"], ["/partners/a"], 1, 1, 0, None, None, None, None, False)
+    beat = Beat("/partners/a", "research.call.event", int(NOW.timestamp()) // 15 - 1, 30, NOW)
+    page = partners.sheet(SAY, row, [beat], [], [], sees_all=sees_all)
+    assert "/partners/a" in page
+    assert ("/search?" in page) == sees_all
+
+
 # --- the story --------------------------------------------------------------------------------------------------------------
 
 

@@ -167,8 +167,8 @@ def day_section(say: Speech, counts: Sequence[HourCount]) -> Markup:
     return chart_section(say, say("events_day"), parts, bars, mark=say("day_before"), note=say("events_day_note"))
 
 
-def publishers_section(say: Speech, beats: Sequence[Beat]) -> Markup:
-    """Who sent how much, and when last."""
+def publishers_section(say: Speech, beats: Sequence[Beat], *, is_found: bool = True) -> Markup:
+    """Who sent how much, and when last. `is_found`: whether the reader may search for a publisher."""
     events: dict[str, int] = defaultdict(int)
     duties: dict[str, set[int]] = defaultdict(set)
     last: dict[str, datetime] = {}
@@ -179,7 +179,7 @@ def publishers_section(say: Speech, beats: Sequence[Beat]) -> Markup:
     busiest = sorted(events, key=lambda source: (-events[source], source))[:PUBLISHERS_MAX]
     rows = [
         (
-            link(source, "search", q=source),
+            link(source, "search", q=source) if is_found else source,
             ", ".join(say(f"duty.{duty}") for duty in sorted(duties[source])),
             number(events[source]),
             rate(recent_rate((beat for beat in beats if beat.source == source), say.now)),

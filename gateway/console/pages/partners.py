@@ -70,6 +70,8 @@ def sheet(
     beats: Sequence[Beat],
     causes: Sequence[Cause],
     tallies: Sequence[Tally],
+    *,
+    sees_all: bool = True,
 ) -> Markup:
     """One partner: rights, limits, its scorecard, what it sent, what waits in quarantine."""
     held = [
@@ -99,7 +101,7 @@ def sheet(
             )
         ),
         score_section(say, row, tallies),
-        publishers_section(say, beats),
+        publishers_section(say, beats, is_found=sees_all),
         section(say("own_quarantine"), table(say("own_quarantine"), heads, held, empty=say("nothing"))),
     )
 

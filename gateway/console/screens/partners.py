@@ -61,7 +61,7 @@ class PartnerScreens:
                 held = await self._house.views.read(lambda cursor: queries.subscriptions(cursor, SubscriptionFilter(), key))
                 return join(
                     frame.title(rows[0].name),
-                    partners.sheet(say, rows[0], beats, causes, tallies),
+                    partners.sheet(say, rows[0], beats, causes, tallies, sees_all=visit.user.may(Right.SEE_ALL)),
                     subscriptions.list_section(say, held, SubscriptionFilter(words=key)),
                     partners.credentials_section(say, credentials),
                 )
