@@ -229,7 +229,7 @@ def opened_console(at: Bench, dsn: str) -> Iterator[Console]:
     with psycopg.connect(dsn) as connection, connection.cursor() as cursor:
         users.add(cursor, name, Role.STEWARD, PASSWORD, "benchmarks")
     with _console(at, dsn) as (port, pid):
-        yield Console(port, pid, _signed_in(port, name))
+        yield Console(port, pid, signed_in(port, name))
 
 
 @contextmanager
@@ -237,19 +237,20 @@ def _console(at: Bench, dsn: str) -> Iterator[tuple[int, int]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
-    given = {"KAFKA__BOOTSTRAP": at.bootstrap, "DATABASE__DSN": dsn, "CONSOLE__PORT": str(port)}
+    given = {"KAFKA__BOOTSTRAP": at.bootstrap, "DATABASE__DSN": dsn, "CONSOLE__PORT": str(port), "CONSOLE__HTTP_PORT": "0"}
     environment = {name: value for name, value in os.environ.items() if not name.startswith("DUJIANG_")}
     environment |= {f"DUJIANG_{name}": value for name, value in given.items()}
     process = subprocess.Popen([sys.executable, "-m", "dujiang", "console"], cwd=ROOT, env=environment)
     try:
-        _until_alive(port)
+        until_alive(port)
         yield port, process.pid
     finally:
         process.terminate()
         process.wait(15)
 
 
-def _until_alive(port: int) -> None:
+def until_alive(port: int) -> None:
+    """Raises OSError where a console does not answer in time."""
     end_s = time.monotonic() + START_S
     while True:
         try:
@@ -261,7 +262,8 @@ def _until_alive(port: int) -> None:
             time.sleep(0.2)
 
 
-def _signed_in(port: int, name: str) -> str:
+def signed_in(port: int, name: str) -> str:
+    """The cookie of a user whose password is PASSWORD."""
     form = urlencode({"name": name, "password": PASSWORD, "next": "/console/"})
     answer, _ = _sent(port, "POST", "/console/sign-in", form, origin=f"http://127.0.0.1:{port}")
     assert answer.status == 303, answer.status

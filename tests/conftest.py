@@ -173,6 +173,10 @@ class Stage:
         """A real deliverer process; `settings` as of `worker`."""
         return self._process("deliver", **{"deliver__http_port": str(port), **settings})
 
+    def console(self, port: int, metrics_port: int, **settings: str) -> subprocess.Popen[bytes]:
+        """A real console process; `settings` as of `worker`."""
+        return self._process("console", **{"console__port": str(port), "console__http_port": str(metrics_port), **settings})
+
     def connector(self, partner: str, topic: str, port: int) -> subprocess.Popen[bytes]:
         """A real connector process that carries a topic of this stage's own Kafka, as if it were a partner's."""
         chosen = {"partner": partner, "topic": topic, "bootstrap": self.bootstrap, "http_port": str(port)}

@@ -177,9 +177,7 @@ def founded(services: Any, registry: Any) -> Iterator[Bureau]:
                 _seed(stage)
                 copying.start()
                 port, http_port = free_port(), free_port()
-                process = stage._process(
-                    "console", console__port=str(port), console__http_port=str(http_port), console__reader_dsn=reader_dsn
-                )
+                process = stage.console(port, http_port, console__reader_dsn=reader_dsn)
                 url = f"http://127.0.0.1:{port}/console"
                 stage.until(lambda: _answers(url, process), 90, lambda: "the console does not answer")
                 yield Bureau(stage, url, f"http://127.0.0.1:{http_port}/metrics")

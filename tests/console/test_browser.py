@@ -183,11 +183,11 @@ def test_search_finds_an_event_by_its_id_and_leads_to_its_place_in_the_story(ent
 
 def test_way_leads_to_topic_and_step(enter: Enter) -> None:
     page = enter("viewer", "/way")
-    page.locator("svg a", has_text="gateway").first.click()
+    page.locator("svg a.node", has_text="gateway").first.click()
     expect(page.locator("h1")).to_have_text("gateway")
     page.get_by_role("link", name="/partners/institute").first.wait_for()
     page.go_back()
-    page.locator("svg a", has_text="research.project.event").click()
+    page.locator("svg a.node", has_text="research.project.event").click()
     expect(page.locator("h1")).to_have_text("research.project.event")
     page.get_by_role("link", name="projects", exact=True).first.click()
     expect(page.locator("h1")).to_have_text("projects")

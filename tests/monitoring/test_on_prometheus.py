@@ -19,8 +19,11 @@ import pytest
 import yaml
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from benchmarks.pages import PASSWORD, page_of, signed_in, until_alive
 from dujiang.embedded.ports import free_port
 from gateway import partners
+from gateway.console import users
+from gateway.console.rights import Role
 from gateway.identity import Partner
 from gateway.limits import Allowance
 from monitoring.dashboards import DASHBOARDS
@@ -46,7 +49,7 @@ def prometheus_program() -> str:
 def test_every_panel_and_rule_has_data_from_a_running_platform(
     prometheus_program: str, rule_files: list[Path], rules: list[dict[str, Any]], stage: Stage, theirs: str, tmp_path: Path
 ) -> None:
-    ports = {job: free_port() for job in ("worker", "gateway", "deliverer", "connector")}
+    ports = {job: free_port() for job in ("worker", "gateway", "deliverer", "connector", "console")}
     stage.worker(worker__http_port=str(ports["worker"]), worker__timers="true", worker__timer_poll_ms="100")
     stage.execute(
         "INSERT INTO partner (partner_id, name, scopes, sources, events_per_s, burst_events, events_per_day, changed_by,"
@@ -57,6 +60,7 @@ def test_every_panel_and_rule_has_data_from_a_running_platform(
     Post(stage).subscribe("http://127.0.0.1:1/", b"s" * 32)
     stage.deliverer(ports["deliverer"])
     stage.connector("institute-7", theirs, ports["connector"])
+    port, cookie = _console(stage, ports["console"])
     queries = {
         f"{dashboard.uid}: {panel.title.en}: {query.text}": promql_of(query)
         for dashboard in DASHBOARDS
@@ -73,6 +77,7 @@ def test_every_panel_and_rule_has_data_from_a_running_platform(
             _traffic(stage, ports["gateway"], number)
             _monitors(ports["gateway"])
             _partners_traffic(stage, theirs, number)
+            page_of(port, "/", cookie)
             number += 1
             silent = {name: query for name, query in silent.items() if not _asked(address, query)}
             time.sleep(0.5)
@@ -89,6 +94,16 @@ def theirs(stage: Stage) -> Iterator[str]:
     admin.create_topics([NewTopic(topic, 1, 1)])[topic].result(30)
     yield topic
     admin.delete_topics([topic])[topic].result(30)
+
+
+def _console(stage: Stage, metrics_port: int) -> tuple[int, str]:
+    """(port, the cookie of somebody who signed in)."""
+    with psycopg.connect(stage.dsn) as connection, connection.cursor() as cursor:
+        users.add(cursor, "viewer", Role.VIEWER, PASSWORD, "tests")
+    port = free_port()
+    stage.console(port, metrics_port)
+    until_alive(port)
+    return port, signed_in(port, "viewer")
 
 
 def _partners_traffic(stage: Stage, topic: str, number: int) -> None:
