@@ -7,7 +7,7 @@ Where the connection breaks at the very moment of a commit, nobody knows whether
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, Generic, TypeVar
 
@@ -35,12 +35,12 @@ log = structlog.get_logger("gateway")
 class Counting(Settling, Generic[K]):
     """Counts events by key. Use as an async context manager: what was counted is added at the end, too.
 
-    `add` puts counts on top of what other gateways added.
+    `table` has a key's fields, named in `columns`, and `events`. They begin with partner_id and hour; any others are texts.
     """
 
-    def __init__(self, name: str, store: Store, clock: Clock, add: Callable[[Cursor[Any], Mapping[K, int]], None]) -> None:
+    def __init__(self, name: str, store: Store, clock: Clock, table: str, columns: tuple[str, ...]) -> None:
         super().__init__(name, ADD_EVERY_S)
-        self._store, self._clock, self._add = store, clock, add
+        self._store, self._clock, self._table, self._columns = store, clock, table, columns
         self._waiting: Counter[K] = Counter()
         self._left_out = 0
 
@@ -66,7 +66,7 @@ class Counting(Settling, Generic[K]):
         if not adding:
             return
         try:
-            await self._store.call(lambda cursor: self._add(cursor, adding))
+            await self._store.call(lambda cursor: _add(cursor, self._table, self._columns, adding))
         except (Fault, StoreRefused) as fault:
             log.warning(
                 f"{self._name}_not_kept",
@@ -78,3 +78,18 @@ class Counting(Settling, Generic[K]):
         else:
             self._waiting -= adding  # which drops what is nought
             self._left_out = 0
+
+
+def _add(cursor: Cursor[Any], table: str, columns: tuple[str, ...], counts: Mapping[K, int]) -> None:
+    """To what other gateways added; a partner that is registered no more is left out. What is too old goes."""
+    keys = sorted(counts)  # so that two gateways wait for each other and never in a circle
+    names = ", ".join(columns)
+    kinds = ("text", "timestamptz", *("text" for _ in columns[2:]), "bigint")
+    statement = (
+        f"WITH gone AS (DELETE FROM {table} WHERE hour < now() - {KEPT})"  # noqa: S608 - our own constants
+        f" INSERT INTO {table} AS kept ({names}, events) SELECT {names}, events"
+        f" FROM unnest({', '.join(f'%s::{kind}[]' for kind in kinds)}) AS new ({names}, events)"
+        f" JOIN partner USING (partner_id) ORDER BY {names}"
+        f" ON CONFLICT ({names}) DO UPDATE SET events = kept.events + excluded.events"
+    )
+    cursor.execute(statement.encode(), [*map(list, zip(*keys, strict=True)), [counts[key] for key in keys]])

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import platformdirs
+import psycopg
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 from prometheus_client import CollectorRegistry
@@ -19,6 +20,7 @@ from dujiang.embedded.kafka import KafkaServer, start_kafka
 from engine.clock import FakeClock
 from engine.errors import Fault
 from engine.kafka import Message, partition_of
+from gateway import partners
 from gateway.app import create_app
 from gateway.body import BodyReader
 from gateway.identity import Identity, Partner, digest_of, new_token
@@ -29,6 +31,7 @@ from gateway.replays import Use
 from gateway.server import serve
 from gateway.signatures import Signatures
 from gateway.signed import PartnerKey
+from gateway.store import Store
 from monitoring.metrics import GatewayMetrics
 from schemas.catalogue import default_registry
 from schemas.topics import TOPICS
@@ -379,3 +382,18 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock(NOW)
+
+
+@pytest.fixture
+def store(database: str) -> Iterator[Store]:
+    made = Store(database, "tests")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def institute_registered(database: str) -> None:
+    """The institute, and no other."""
+    partner = Partner("institute-7", ("publish:*",), ("/partners/institute-7",), Allowance(100, 5_000, 1_000_000))
+    with psycopg.connect(database) as connection, connection.cursor() as cursor:
+        partners.put(cursor, partner, "Institute 7", "clerk", replace=False, every=None)

@@ -1,7 +1,7 @@
 """When partners were last heard of: for all gateways, across restarts, and never in the way of a publisher."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -85,12 +85,6 @@ class TestOnServices:
     @pytest.fixture
     def clock(self) -> FakeClock:
         return FakeClock(NOW)
-
-    @pytest.fixture
-    def store(self, database: str) -> Iterator[Store]:
-        made = Store(database, "tests")
-        yield made
-        made.close()
 
     @pytest.fixture
     def rows(self, database: str) -> Callable[..., list[Any]]:

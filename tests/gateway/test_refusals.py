@@ -1,7 +1,7 @@
 """What was refused of partners: counted by all gateways, lost by none that ends, and never in the way of a request."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -13,10 +13,8 @@ from fastapi import APIRouter, HTTPException
 from engine.clock import FakeClock
 from engine.errors import TransientFault
 from gateway import counting as counting_module
-from gateway import partners
 from gateway.catalogue import CONTRACT_BROKEN, RATE_EXCEEDED
 from gateway.counting import ADD_EVERY_S
-from gateway.identity import Partner
 from gateway.limits import Allowance
 from gateway.problems import Problem
 from gateway.refusals import Refusals
@@ -25,7 +23,7 @@ from gateway.store import Store
 BATCH = "application/cloudevents-batch+json"
 HOUR = timedelta(hours=1)
 Event = Callable[..., dict[str, Any]]
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.usefixtures("institute_registered")]
 
 
 class Away:
@@ -56,13 +54,6 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def store(database: str) -> Iterator[Store]:
-    made = Store(database, "tests")
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def rows(database: str) -> Callable[[], list[Any]]:
     def ask() -> list[Any]:
         with psycopg.connect(database, options="-c timezone=UTC") as connection:
@@ -71,14 +62,6 @@ def rows(database: str) -> Callable[[], list[Any]]:
             ).fetchall()
 
     return ask
-
-
-@pytest.fixture(autouse=True)
-def _registered(database: str) -> None:
-    """The institute, and no other."""
-    partner = Partner("institute-7", ("publish:*",), ("/partners/institute-7",), Allowance(100, 5_000, 1_000_000))
-    with psycopg.connect(database) as connection, connection.cursor() as cursor:
-        partners.put(cursor, partner, "Institute 7", "clerk", replace=False, every=None)
 
 
 def refuse(counting: Refusals, partner_id: str = "institute-7", events: int = 1, kind: Any = CONTRACT_BROKEN) -> None:

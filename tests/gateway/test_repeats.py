@@ -1,7 +1,7 @@
 """What partners sent again: counted where the gateway answered by the first receipt, and nowhere else."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,31 +10,21 @@ import pytest
 
 from engine.clock import FakeClock
 from engine.errors import TransientFault
-from gateway import partners
 from gateway.console import queries
 from gateway.console.scores import score_of
 from gateway.counting import ADD_EVERY_S
-from gateway.identity import Partner
-from gateway.limits import Allowance
 from gateway.receipts import Receipts
 from gateway.repeats import Repeats
 from gateway.store import Store
 
 BATCH = "application/cloudevents-batch+json"
 Event = Callable[..., dict[str, Any]]
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.usefixtures("institute_registered")]
 
 
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock(datetime.now(UTC))  # what is old is so by the database's clock
-
-
-@pytest.fixture
-def store(database: str) -> Iterator[Store]:
-    made = Store(database, "tests")
-    yield made
-    made.close()
 
 
 @pytest.fixture
@@ -44,14 +34,6 @@ def rows(database: str) -> Callable[[], list[Any]]:
             return connection.execute("SELECT partner, hour, events FROM v_partner_repeat ORDER BY 1, 2").fetchall()
 
     return ask
-
-
-@pytest.fixture(autouse=True)
-def _registered(database: str) -> None:
-    """The institute, and no other."""
-    partner = Partner("institute-7", ("publish:*",), ("/partners/institute-7",), Allowance(100, 5_000, 1_000_000))
-    with psycopg.connect(database) as connection, connection.cursor() as cursor:
-        partners.put(cursor, partner, "Institute 7", "clerk", replace=False, every=None)
 
 
 class TestAtTheDoor:
