@@ -75,7 +75,7 @@ class QuickReader:
             event_id, source, key, time, data = event.id, event.source, event.subject, event.time, event.data
             if event.specversion != "1.0" or len(value) > EVENT_BYTES_MAX or form is None or type(data) is not dict:
                 return None
-            keys = _keys_of(event) + len(data)
+            keys = _keys_of(event) + len(data)  # of data as `_keys_in` has it, without the call: a twentieth of the whole
             for member in data.values():
                 if type(member) is dict or type(member) is list:
                     keys += _keys_in(member, 2)
