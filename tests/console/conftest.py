@@ -46,8 +46,9 @@ def enter(bureau: Bureau, browser: Browser) -> Iterator[Enter]:
     """`enter("steward", "/alerts")`: signed in, at a page. Ends with: no error in the browser, no request to elsewhere."""
     contexts, troubles = [], []
 
-    def sign_in(user: str, path: str = "/", *, language: str = "en", **options: Any) -> Page:
+    def sign_in(user: str, path: str = "/", *, language: str = "en", script: str = "", **options: Any) -> Page:
         context = browser.new_context(locale=language, **options)
+        context.add_init_script(script)  # before those of the page itself
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(WAIT_MS)

@@ -709,8 +709,26 @@ def test_a_deed_needs_no_mouse(enter: Enter) -> None:
 
 @pytest.mark.parametrize("path", PAGES)
 def test_narrow_screen_needs_no_sideways_scrolling(enter: Enter, path: str) -> None:
-    page = enter("steward", path, viewport={"width": 360, "height": 740})
-    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    page = enter("steward", path, script=WIDEST, viewport={"width": 360, "height": 740})
+    page.wait_for_timeout(400)  # what moves while it is drawn
+    assert page.evaluate("window.widest") <= 360, page.evaluate(TOO_WIDE)
+
+
+# Of all pictures of a page: one that is too wide for a moment jumps under the reader's finger.
+WIDEST = """
+window.widest = 0;
+const look = () => {
+    window.widest = Math.max(window.widest, document.documentElement?.scrollWidth ?? 0);
+    requestAnimationFrame(look);
+};
+look();
+"""
+
+# What ends right of the screen, outermost first: so that a failure says where.
+TOO_WIDE = """() => [...document.querySelectorAll("body *")]
+    .filter(element => !element.closest("nav") && element.getBoundingClientRect().right > window.innerWidth)
+    .slice(0, 8)
+    .map(element => `${element.getBoundingClientRect().right} px: ${element.outerHTML.slice(0, 160)}`)"""
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
