@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import ctypes
 import gc
 import sys
 from collections.abc import Sequence
@@ -22,15 +23,28 @@ from engine.status import Condition
 
 STOP_S_MAX = 10.0
 WATCH_EVERY_S = 0.2
+_M_MMAP_THRESHOLD = -3  # mallopt(3)
+_LARGE_BYTES = 262_144
 
 
 def tune_interpreter() -> None:
     """The collector's default halves the path through pydantic (40 to 22 microseconds an event, see docs/adr/0002)."""
+    _return_large_blocks()
     gc.collect()
     gc.freeze()
     gc.set_threshold(200_000, 50, 1_000)
     # A decoding and a writing thread hand the lock over several times a batch; the default of 5 ms is an age.
     sys.setswitchinterval(0.0002)
+
+
+def _return_large_blocks() -> None:
+    """What is large (a fetched answer, the text of a COPY) gets pages of its own, which go back when it is freed.
+
+    By itself glibc lets such blocks into its heaps after the first, where smaller ones soon keep them from going back.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries have no such thing
+    if mallopt is not None:
+        mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
 
 
 def build_app(

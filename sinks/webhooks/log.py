@@ -401,12 +401,7 @@ def _reader(options: KafkaOptions, reach: Reach | None = None, *, queued_min: in
         options,
         "webhooks",
         reach,
-        **{
-            "enable.partition.eof": True,
-            "queued.min.messages": queued_min,
-            "queued.max.messages.kbytes": 16_384,
-            "fetch.message.max.bytes": 1_048_576,
-        },
+        **{"enable.partition.eof": True, "queued.min.messages": queued_min},
     )
 
 
