@@ -1,6 +1,6 @@
 """The copies that lists, counts and search read: their tables, and the thread that keeps them up to date.
 
-The work is functions in PostgreSQL (migrations 0023, 0025, 0027), so that every process that may write can ask for it; a lock
+The work is functions in PostgreSQL (migrations 0027, 0030), so that every process that may write can ask for it; a lock
 there lets one at a time do it. Who has changed is listed, then copied in pieces; after each the pass rests REST times as long
 as that took, in all REST_S_MAX at most. So readers cost the writers a small and even share: a backlog makes the copy older, not
 the platform slower. `reading_pass` says how old it is.
@@ -22,11 +22,11 @@ from engine.tables import metadata
 from monitoring.metrics import ReadingMetrics
 
 EVERY_S: Final = 1.0
-REST: Final = 120.0
+REST: Final = 240.0
 REST_S_MAX: Final = 600.0
 PIECE_ROWS: Final = 2_000
 AWAY_S: Final = 10.0
-PASSES: Final = ("project", "event", "source", "episode")
+PASSES: Final = ("project", "history")
 
 PROJECT_READING = Table(
     "project_reading",
@@ -240,11 +240,11 @@ def keep_fresh(dsn: str, stopping: Event, metrics: ReadingMetrics) -> None:
 
     def bring_up_to_date(name: str) -> None:
         with database.transaction() as cursor:
-            # A million projects at once take longer than a worker's statements may; cut off, it would never be done.
-            cursor.execute("SET LOCAL statement_timeout = 0")
             # Before the pass: one that fails must not keep from being seen how old the copy has become.
-            _show_age(cursor, name, metrics)
-            refresh_some(cursor, name)
+            if _look(cursor, name, metrics):
+                # A million projects at once take longer than a worker's statements may; cut off, it would never be done.
+                cursor.execute("SET LOCAL statement_timeout = 0")
+                refresh_some(cursor, name)
 
     passes = {name: partial(bring_up_to_date, name) for name in PASSES}
     if not stopping.wait(EVERY_S):
@@ -256,15 +256,19 @@ def _tell(copy: str, fault: Exception) -> None:
     log.warning("reading_copy_failed", copy=copy, fault=str(fault))
 
 
-def _show_age(cursor: Cursor[Any], name: str, metrics: ReadingMetrics) -> None:
-    """As the copy stands, whichever process made its last pass."""
+def _look(cursor: Cursor[Any], name: str, metrics: ReadingMetrics) -> bool:
+    """Show how old the copy is, whichever process made its last pass. Whether it has rested, as far as one look tells.
+
+    A copy from after the present has not: the server's clock was set back.
+    """
     cursor.execute(
         "SELECT CASE WHEN isfinite(finished_at) THEN extract(epoch FROM started_at)::float8 ELSE 0 END,"
-        " CASE WHEN isfinite(finished_at) THEN extract(epoch FROM finished_at - started_at)::float8 ELSE 0 END"
+        " CASE WHEN isfinite(finished_at) THEN extract(epoch FROM finished_at - started_at)::float8 ELSE 0 END,"
+        " clock_timestamp() >= rests_until OR clock_timestamp() < greatest(read_to, finished_at, listed_at)"
         " FROM reading_pass WHERE name = %s",
         (name,),
     )
-    row = cursor.fetchone()
-    started_s, took_s = row or (0.0, 0.0)
+    started_s, took_s, has_rested = cursor.fetchone() or (0.0, 0.0, True)
     metrics.timestamp_seconds.labels(name).set(started_s)
     metrics.pass_seconds.labels(name).set(took_s)
+    return bool(has_rested)

@@ -81,6 +81,45 @@ def test_years_of_what_was_paid_before_come_from_the_history(database: str, conn
     assert episodes == [(1, "expired", True), (2, "resolved", True)]
 
 
+def test_what_three_passes_copied_one_goes_on_with_and_gives_back(database: str, connection: Connection) -> None:
+    """Nothing is lost or counted twice, though each of the three ended elsewhere."""
+    config = _config()
+    config.attributes["connection"] = connection
+    command.downgrade(config, "0029")
+    assert _passes(connection) == ["episode", "event", "project", "source"]
+    connection.execute(text("UPDATE reading_pass SET read_to = now() - interval '2 hours'"))
+    for number in range(3):
+        if number:
+            connection.execute(text(f"SELECT refresh_{('source', 'event')[number - 1]}_reading()"))
+        _event(connection, "research.application.submitted", f"P-{number}", f"e-{number}", "2026-05-01", {"call_id": "C-1"})
+        connection.execute(
+            text(
+                "UPDATE event_history SET topic = 'research.project.event', recorded_at = now(),"
+                " stored_at = CASE event_id WHEN 'e-0' THEN now() - interval '1 hour' ELSE now() END"
+            )
+        )
+        connection.commit()
+    counted = text(
+        "SELECT (SELECT sum(events)::int FROM source_hour), (SELECT count(*) FROM event_reading WHERE kind = 'application')"
+    )
+    migrate(database)
+    for _ in range(2):
+        assert connection.execute(counted).all() == [(3, 3)]
+        connection.execute(text("SELECT refresh_history_reading()"))
+    assert _passes(connection) == ["history", "project"]
+    connection.commit()
+    command.downgrade(config, "0029")
+    for name in ("event", "source", "episode"):
+        connection.execute(text(f"SELECT refresh_{name}_reading()"))
+    assert connection.execute(counted).all() == [(3, 3)]
+    connection.commit()
+    migrate(database)
+
+
+def _passes(connection: Connection) -> list[str]:
+    return list(connection.execute(text("SELECT name FROM reading_pass ORDER BY name")).scalars())
+
+
 def _project(connection: Connection, project: str, disbursed: int, parked: list[Any]) -> None:
     connection.execute(
         text(

@@ -146,7 +146,7 @@ def test_a_pass_rests_as_often_as_it_took(owner: psycopg.Connection[Any]) -> Non
     )
     with owner.cursor() as cursor:
         _save(cursor, {"P-1": Project(state=State.APPLIED)})
-        assert [refresh_some(cursor, name, rest=1_000) for name in PASSES] == [1, 0, 0, 0]
+        assert [refresh_some(cursor, name, rest=1_000) for name in PASSES] == [1, 0]
         _save(cursor, {"P-2": Project(state=State.APPLIED)})
         assert refresh_some(cursor, "project", rest=1_000) == 0
         for name, times in cursor.execute(rests).fetchall():
@@ -202,6 +202,25 @@ def test_a_clock_that_was_set_back_loses_nothing(owner: psycopg.Connection[Any])
     with owner.transaction(), owner.cursor() as cursor:
         _save(cursor, {"P-1": Project(state=State.APPLIED)})
         assert refresh_some(cursor, "project", rest=20) == 1
+
+
+def test_a_pass_in_pieces_goes_on_where_the_clock_was_set_back(owner: psycopg.Connection[Any]) -> None:
+    with owner.transaction(), owner.cursor() as cursor:
+        _save(cursor, {f"P-{n}": Project(state=State.APPLIED) for n in range(2 * PIECE_ROWS + 1)})
+        refresh(cursor)
+        cursor.execute(
+            "UPDATE reading_pass SET (started_at, finished_at, read_to, listed_at) = (SELECT t, t, t, t FROM"
+            " (SELECT now() + interval '1 hour' AS t) AS later)"
+        )
+        cursor.execute("UPDATE project_status SET title = 'anew', written_at = now() - interval '1 minute'")
+    done = []
+    for _ in range(3):
+        with owner.transaction(), owner.cursor() as cursor:
+            done.append(refresh_some(cursor, "project", rest=0))
+    assert done == [PIECE_ROWS, PIECE_ROWS, 1]
+    with owner.transaction(), owner.cursor() as cursor:
+        ended = cursor.execute("SELECT read_to <= now(), started_at <= now() FROM reading_pass WHERE name = 'project'")
+        assert ended.fetchone() == (True, True)
 
 
 def test_what_an_index_or_a_text_cannot_hold_keeps_nothing_out(owner: psycopg.Connection[Any]) -> None:
@@ -333,7 +352,7 @@ def test_hours_of_a_source_are_counted_whatever_was_counted_before(owner: psycop
         cursor.execute("INSERT INTO event_repeat VALUES ('research.project.event', '/partners/ab', 9)")  # another partner's
         cursor.execute(seeded.QUARANTINE_SQL, {"count": 1})
         cursor.execute("UPDATE quarantine SET event_source = '/partners/a'")
-        assert refresh(cursor, passes=("source",)) == 7
+        assert refresh(cursor, passes=("history",)) == 8
         found = queries.tallies(cursor, "/partners/a")
         assert {(one.outcome, one.reason, one.late_s): one.events for one in found} == {
             ("taken", "", 1): 1,
@@ -345,7 +364,7 @@ def test_hours_of_a_source_are_counted_whatever_was_counted_before(owner: psycop
         }
         parted = queries.tallies(cursor, "/partners/a", ["/partners/a/b"])
         assert [one.outcome for one in parted] == ["quarantined"]
-        assert refresh(cursor, passes=("source",)) == 0
+        assert refresh(cursor, passes=("history",)) == 0
         hour = now.replace(minute=0, second=0, microsecond=0)
         events = {(one.hour, one.what): one.number for one in queries.events_by_hour(cursor)}
         assert events == {(hour, "taken"): 4, (hour, "rejected"): 1, (hour, "quarantined"): 1}
@@ -354,7 +373,7 @@ def test_hours_of_a_source_are_counted_whatever_was_counted_before(owner: psycop
         # Recorded days ago and stored now, as after an outage: it counts in its hour. What is too old goes.
         _came(cursor, "late", now - timedelta(days=2), 40)
         cursor.execute("INSERT INTO source_hour VALUES ('/partners/a', now() - interval '9 days', 'taken', '', 1, 5, 5)")
-        refresh(cursor, passes=("source",))
+        refresh(cursor, passes=("history",))
         assert sum(one.events for one in queries.tallies(cursor, "/partners/a") if one.outcome == "taken") == 5
         today = queries.day_tallies(cursor)
         assert sum(one.events for one in today if one.source == "/partners/a/b" and one.outcome == "taken") == 4
@@ -390,16 +409,16 @@ def test_passes_at_any_bounds_add_up_to_one_count_of_everything(owner: psycopg.C
             cursor.execute("SELECT set_config('test.up_to', %s, false)", (up_to.isoformat(),))
         if number % 3 == 1:  # cut off before its end
             with owner.transaction(force_rollback=True), owner.cursor() as cursor:
-                refresh(cursor, passes=("source",))
+                refresh(cursor, passes=("history",))
         for _ in range(1 + number % 2):
             with owner.transaction(), owner.cursor() as cursor:
-                refresh(cursor, passes=("source",))
+                refresh(cursor, passes=("history",))
                 assert _tallied(cursor) == expected
         read_to = up_to
     with owner.transaction(), owner.cursor() as cursor:
         added = cursor.execute(_HELD).fetchall()
-        cursor.execute("UPDATE reading_pass SET read_to = '-infinity' WHERE name = 'source'")
-        refresh(cursor, passes=("source",))
+        cursor.execute("UPDATE reading_pass SET read_to = '-infinity' WHERE name = 'history'")
+        refresh(cursor, passes=("history",))
         assert cursor.execute(_HELD).fetchall() == added
     assert {outcome for _, _, outcome, *_ in expected} == {"taken", "duplicate", "rejected", "quarantined"}
     assert len({hour for _, hour, *_ in expected}) > 100
@@ -461,13 +480,13 @@ def _tallied(cursor: psycopg.Cursor[Any]) -> Counter[tuple[Any, ...]]:
 def test_a_pass_adds_to_hours_that_it_does_not_read_again(owner: psycopg.Connection[Any]) -> None:
     with owner.transaction(), owner.cursor() as cursor:
         now = _now(cursor)
-        refresh(cursor, passes=("source",))
+        refresh(cursor, passes=("history",))
         hour = (now - timedelta(days=2)).replace(minute=0, second=0, microsecond=0)
         # What stands in the history of that hour is nothing: counted anew, it would be lost.
         cursor.execute("INSERT INTO source_hour VALUES ('/partners/a/b', %s, 'taken', '', 60, 1000, 1000)", (hour,))
         _came(cursor, "late", now - timedelta(days=2), 40)
         for _ in range(2):
-            refresh(cursor, passes=("source",))
+            refresh(cursor, passes=("history",))
             [[events]] = cursor.execute("SELECT events FROM v_source_hour").fetchall()
             assert events == 1_001
 
@@ -475,7 +494,7 @@ def test_a_pass_adds_to_hours_that_it_does_not_read_again(owner: psycopg.Connect
 def test_what_was_under_way_for_long_is_counted_once_when_it_is_there(database: str, owner: psycopg.Connection[Any]) -> None:
     def counted() -> Any:
         with owner.transaction(), owner.cursor() as cursor:
-            refresh(cursor, passes=("source",))
+            refresh(cursor, passes=("history",))
             return cursor.execute("SELECT sum(events)::int FROM source_hour").fetchone()
 
     with psycopg.connect(database) as slow, slow.cursor() as writer:
@@ -492,11 +511,11 @@ def test_what_was_under_way_for_long_is_counted_once_when_it_is_there(database: 
 def test_a_clock_that_was_set_back_counts_nothing_twice(owner: psycopg.Connection[Any]) -> None:
     with owner.transaction(), owner.cursor() as cursor:
         _came(cursor, "before", _now(cursor))
-        refresh(cursor, passes=("source",))
+        refresh(cursor, passes=("history",))
         cursor.execute("UPDATE source_hour SET settled = events")
-        cursor.execute("UPDATE reading_pass SET read_to = read_to + interval '1 hour' WHERE name = 'source'")
+        cursor.execute("UPDATE reading_pass SET read_to = read_to + interval '1 hour' WHERE name = 'history'")
         _came(cursor, "after", _now(cursor))
-        refresh(cursor, passes=("source",))
+        refresh(cursor, passes=("history",))
         assert cursor.execute("SELECT sum(events)::int FROM source_hour").fetchone() == (2,)
 
 
@@ -657,7 +676,7 @@ def test_how_old_a_copy_is_is_seen_though_its_passes_fail(database: str, owner: 
         time.sleep(0.05)
     stopping.set()
     keeper.join(20)
-    assert (shown("timestamp"), shown("pass")) == ([1_000, 0, 0, 0], [3, 0, 0, 0])
+    assert (shown("timestamp"), shown("pass")) == ([1_000, 0], [3, 0])
 
 
 def test_a_worker_keeps_the_copy_and_says_how_old_it_is(stage: Stage) -> None:
