@@ -679,6 +679,28 @@ def test_how_old_a_copy_is_is_seen_though_its_passes_fail(database: str, owner: 
     assert (shown("timestamp"), shown("pass")) == ([1_000, 0], [3, 0])
 
 
+def test_a_pass_that_rests_is_left_alone_but_where_the_clock_was_set_back(
+    database: str, owner: psycopg.Connection[Any]
+) -> None:
+    with owner.transaction(), owner.cursor() as cursor:
+        _save(cursor, {"P-1": Project(state=State.APPLIED)})
+        cursor.execute("UPDATE reading_pass SET rests_until = now() + interval '1 hour'")
+        cursor.execute("UPDATE reading_pass SET finished_at = now() + interval '1 hour' WHERE name = 'history'")
+    stopping = Event()
+    keeper = Thread(target=keep_fresh, args=(database, stopping, ReadingMetrics(CollectorRegistry())), daemon=True)
+    keeper.start()
+    began = "SELECT read_to, finished_at <= clock_timestamp() FROM reading_pass WHERE name = 'history'"
+    until = time.monotonic() + 30
+    while not owner.execute(began).fetchall()[0][1] and time.monotonic() < until:
+        owner.rollback()
+        time.sleep(0.05)
+    stopping.set()
+    keeper.join(20)
+    with owner.cursor() as cursor:
+        assert cursor.execute(began).fetchall()[0][1]
+        assert _copied(cursor) == []
+
+
 def test_a_worker_keeps_the_copy_and_says_how_old_it_is(stage: Stage) -> None:
     port = free_port()
     stage.worker("projects", worker__http_port=str(port))
