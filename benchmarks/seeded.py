@@ -103,15 +103,21 @@ FROM partner, generate_series(1, 2) n"""
 SUBSCRIPTIONS_SQL = """
 INSERT INTO subscription (subscription_id, owner, protocol, types, filters, sink, protocolsettings, config, start_at, purpose,
     legal_basis, approver, state, state_reason, state_by, state_since, created_at, changed_at)
-SELECT ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, 'partner-' || n %% 300, 'HTTP', '{}', '[]',
+SELECT ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, 'partner-' || n %% 300,
+    CASE n %% 10 WHEN 5 THEN 'PULL' WHEN 6 THEN 'KAFKA' ELSE 'HTTP' END, '{}', '[]',
     'https://partner-' || n %% 300 || '.example.org/hook', '{}', '{}', 'now', 'purpose ' || n, 'norm', 'office',
     CASE n %% 10 WHEN 3 THEN 'paused' WHEN 4 THEN 'disabled' ELSE 'enabled' END, 'requested', 'partner', now(), now(), now()
 FROM generate_series(1, %(count)s) n"""
 PROGRESS_SQL = """
-INSERT INTO subscription_progress (subscription_id, last_number) SELECT subscription_id, 100000 FROM subscription"""
+INSERT INTO subscription_progress (subscription_id, last_number, place_seen_at)
+SELECT subscription_id, 100000, CASE WHEN protocol <> 'HTTP' THEN now() END FROM subscription"""
 POSITIONS_SQL = """
 INSERT INTO subscription_position (subscription_id, topic, partition, start_offset, next_offset)
 SELECT subscription_id, 'research.project.event', partition, 0, 1000 FROM subscription, generate_series(0, 11) partition"""
+READINGS_SQL = """
+INSERT INTO subscription_reading (subscription_id, consumer, topic, partition, next_offset)
+SELECT subscription_id, CASE protocol WHEN 'KAFKA' THEN 'group' ELSE '' END, 'research.project.event', partition, 1200
+FROM subscription, generate_series(0, 11) partition WHERE protocol <> 'HTTP'"""
 DELIVERIES_SQL = """
 INSERT INTO subscription_delivery (subscription_id, number, topic, partition, record_offset, attempts)
 SELECT subscription_id, number, 'research.project.event', 0, number, number % 3
@@ -152,6 +158,7 @@ def fill(
     connection.execute(SUBSCRIPTIONS_SQL, {"count": subscriptions})
     connection.execute(PROGRESS_SQL)
     connection.execute(POSITIONS_SQL)
+    connection.execute(READINGS_SQL)
     connection.execute(DELIVERIES_SQL)
     connection.execute(ATTEMPTS_SQL, {"subscription": SUBSCRIPTION})
     connection.execute(LETTERS_SQL)

@@ -2,8 +2,9 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 import structlog
 import uvloop
@@ -11,6 +12,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from dujiang.kafka_consumers import KafkaConsumers
 from dujiang.settings import Settings
 from dujiang.wiring import Services, destinations_of, registry_of, spans_of
 from engine.clock import SystemClock
@@ -34,6 +36,7 @@ from sinks.webhooks.sender import Sender
 from sinks.webhooks.transport import Transport
 
 OPEN_RETRY_S = 2.0
+LOOK_ENDS_S = 1.0
 
 log = structlog.get_logger("webhooks")
 
@@ -94,6 +97,8 @@ async def deliver_until(
             prefix=settings.type_prefix,
             gateway_url=settings.gateway.public_url,
         )
+        consumers = KafkaConsumers(settings, services, clock, is_due=lambda: deliverer.is_working)
+        opened.enter_context(_looking(consumers))
         url = await opened.enter_async_context(_pages(settings, deliverer, prometheus))
         on_listening(url)
         await deliverer.run(stop)
@@ -120,6 +125,19 @@ async def _opened_log(stop: asyncio.Event, settings: Settings, services: Service
         else:
             return kafka_log
     return None
+
+
+@contextmanager
+def _looking(consumers: KafkaConsumers) -> Iterator[None]:
+    """In a thread of its own, for which no delivery waits, nor the process's end."""
+    stop = threading.Event()
+    thread = threading.Thread(target=consumers.run, args=(stop,), name="kafka-consumers", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(LOOK_ENDS_S)
 
 
 @asynccontextmanager

@@ -32,6 +32,7 @@ from gateway.signatures import Signatures
 from gateway.store import Store
 from gateway.subscriptions.callbacks import Callbacks
 from gateway.subscriptions.deliveries import Deliveries
+from gateway.subscriptions.readings import Readings
 from gateway.subscriptions.service import SubscriptionService
 from gateway.subscriptions.store import Subscriptions
 from gateway.subscriptions.tail import SharedLog
@@ -75,6 +76,7 @@ async def _opened(settings: Settings, services: Services) -> AsyncIterator[FastA
             Hearing(heard, clock, metrics) as hearing,
             Refusals(counted, clock) as refusals,
             Repeats(counted, clock) as repeats,
+            Readings(counted, clock) as readings,
         ):
             await begin_figures(metrics, directory if _asks_for_tokens(settings) else None)
             service = SubscriptionService(
@@ -84,6 +86,7 @@ async def _opened(settings: Settings, services: Services) -> AsyncIterator[FastA
                 clock=clock,
                 destinations=destinations_of(settings),
                 metrics=ReaderMetrics(prometheus),
+                readings=readings,
             )
             alerts = AlertmanagerMetrics(prometheus)
             hooks = router(all_or_fault(publisher), registry, settings.connectors.alertmanager, clock, alerts)

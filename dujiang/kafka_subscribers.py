@@ -53,6 +53,11 @@ def prefix_of(group_prefix: str) -> str:
     return f"{group_prefix}.subscriber."
 
 
+def user_for(subscription: Subscription, prefix: str) -> str:
+    """The name of its user on the broker."""
+    return f"{prefix}{subscription.owner}.{subscription.id}"
+
+
 class KafkaSubscribers:
     """`cursor`: of a transaction that ends after the call. `access`: of the same prefix."""
 
@@ -170,7 +175,7 @@ class KafkaSubscribers:
         )
 
     def _user(self, subscription: Subscription) -> str:
-        return f"{self._prefix}{subscription.owner}.{subscription.id}"
+        return user_for(subscription, self._prefix)
 
 
 def _not_pending(found: Subscription, state: str) -> str:

@@ -79,6 +79,19 @@ LOG_END = Table(
     comment="where the log ended when a deliverer last wrote it down, some seconds ago",
 )
 
+SUBSCRIPTION_READING = Table(
+    "subscription_reading",
+    metadata,
+    _subscription(is_key=True),
+    Column("consumer", Text, primary_key=True, comment="a group of Kafka's; empty: readers with a cursor"),
+    Column("topic", Text, primary_key=True),
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("next_offset", BigInteger, nullable=False),
+    _instant("moved_at", nullable=False, now=True, comment="when it was first seen to stand there"),
+    postgresql_with={"fillfactor": "50"},
+    comment="how far those have come that keep their own place; some seconds old, and no reading depends on it",
+)
+
 SUBSCRIPTION_SNAPSHOT = Table(
     "subscription_snapshot",
     metadata,
@@ -117,6 +130,10 @@ SUBSCRIPTION_PROGRESS = Table(
     _instant("retry_at", comment="not before: back-off or Retry-After of the endpoint"),
     Column("redriven", BigInteger, nullable=False, server_default="0", comment="counts orders to send something again"),
     _instant("moved_at", nullable=False, now=True),
+    _instant(
+        "place_seen_at",
+        comment="a reader with a cursor last came, or Kafka was last asked for its groups; null: never, or delivered to",
+    ),
     postgresql_with={"fillfactor": "50"},
     comment="how far deliveries have come, and how the endpoint fares",
 )

@@ -19,6 +19,7 @@ from gateway.subscriptions.cursors import Positions
 from gateway.subscriptions.log import Log
 from gateway.subscriptions.metrics import ReaderMetrics, Way
 from gateway.subscriptions.reading import Page, Selection, next_page
+from gateway.subscriptions.readings import Readings
 from gateway.subscriptions.store import Subscriptions
 from schemas.subscriptions import Reader, Subscription, state_at
 from schemas.subscriptions.snapshot import SEAM, Snapshot
@@ -76,6 +77,7 @@ class Session:
         ending: asyncio.Event,
         way: Way,
         metrics: ReaderMetrics,
+        readings: Readings | None,
     ) -> None:
         self.positions = positions
         self._log = log
@@ -89,6 +91,7 @@ class Session:
         self._ending = ending
         self._way = way
         self._metrics = metrics
+        self._readings = readings
 
     @property
     def is_ending(self) -> bool:
@@ -122,6 +125,8 @@ class Session:
     def sent(self, page: Page) -> None:
         """The page is on its way: the next one begins behind it."""
         self.positions = page.positions
+        if self._readings is not None:
+            self._readings.note(self._selection.subscription.id, page.positions)
         self._metrics.delivered(self._way, len(page.events))
         for reason, count in page.withheld.items():
             self._metrics.withheld(reason, count)

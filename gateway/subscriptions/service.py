@@ -20,6 +20,7 @@ from gateway.subscriptions.log import Log
 from gateway.subscriptions.metrics import NoReaderMetrics, ReaderMetrics, Way
 from gateway.subscriptions.readers import Seats, Session, reader_of, refuse_unreadable
 from gateway.subscriptions.reading import Page, Selection, begin, bounds_of, log_away
+from gateway.subscriptions.readings import Readings
 from gateway.subscriptions.rehearsal import Rehearsal, rehearse
 from gateway.subscriptions.requests import RehearsalBody, StartAsked, SubscriptionBody
 from gateway.subscriptions.store import Subscriptions
@@ -44,6 +45,7 @@ class SubscriptionService:
         clock: Clock,
         destinations: Rules | None = None,
         metrics: ReaderMetrics | None = None,
+        readings: Readings | None = None,
         new_id: Callable[[], UUID] = uuid4,
     ) -> None:
         self._log = log
@@ -53,6 +55,7 @@ class SubscriptionService:
         self._destinations = destinations or Rules()
         self._new_id = new_id
         self._metrics = metrics or NoReaderMetrics()
+        self._readings = readings
         self._backfills = Backfills(log, subscriptions, registry.prefix)
         self._seats = Seats(self._metrics)
         self._rehearsing: set[str] = set()
@@ -168,6 +171,7 @@ class SubscriptionService:
                     ending=ending,
                     way=way,
                     metrics=self._metrics,
+                    readings=self._readings,
                 )
 
     async def rehearse(self, body: RehearsalBody, caller: Caller | None) -> Rehearsal:

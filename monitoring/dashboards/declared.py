@@ -294,6 +294,7 @@ COLUMNS: dict[str, Column] = {
     "started_at": Column(Words("开始", "Started"), "dateTimeAsIso"),
     "finished_at": Column(Words("完成", "Finished"), "dateTimeAsIso"),
     "moved_at": Column(Words("最近提交", "Last moved"), "dateTimeAsIso"),
+    "last_read_at": Column(Words("最近读取", "Last read"), "dateTimeAsIso"),
     # how long
     "overdue_days": Column(Words("逾期", "Overdue"), "d"),
     "days_left": Column(Words("剩余", "Left"), "d"),
@@ -349,6 +350,7 @@ COLUMNS: dict[str, Column] = {
     "unaccounted": Column(Words("不平", "Unaccounted"), "locale"),
     "dead_letters": Column(Words("死信", "Dead letters"), "locale"),
     "unread": Column(Words("待读取", "Not read yet"), "locale"),
+    "reading": Column(Words("读取情况", "How it is read")),
     "withheld": Column(Words("未予投递", "Withheld"), "locale"),
     "timers": Column(Words("定时器", "Timers"), "locale"),
 }

@@ -100,14 +100,16 @@ DEAD_BY_REASON = bars(
 SUBSCRIBERS = table(
     Words("谁订阅了什么", "Who subscribed to what"),
     Words(
-        "每个订阅的类型、依据与进度；未了结最久者在前。待读取为日志中其主题尚未读取的记录，自带游标的读取者不显示。"
+        "每个订阅的类型、依据与进度；未了结最久者在前。待读取为日志中其主题尚未读取的记录：持游标读取者自其最近一页起计，"
+        "Kafka 消费者自其提交的位点起计（多个消费组取最落后者）；未提交位点（nothing_committed）者不显示。"
         "无权或超密级的事件不投递，只计数（未予投递）。",
-        "Types, basis and progress of each; the furthest behind first. Not read yet: records in the log of its topics, nothing"
-        " where readers keep their own place. What its owner may not see is withheld and counted.",
+        "Types, basis and progress of each; the furthest behind first. Not read yet: records in the log of its topics, for"
+        " readers with a cursor behind their last page, for Kafka's own consumers behind what they committed (of several groups"
+        " the one furthest behind); empty where they commit nothing. What its owner may not see is withheld and counted.",
     ),
     Sql(
         "SELECT partner, protocol, types, state, reason, purpose, legal_basis, approver,"
-        " waiting, unread, behind_s, dead_letters, withheld"
+        " waiting, unread, reading, last_read_at, behind_s, dead_letters, withheld"
         f" FROM v_subscription WHERE {chosen(PARTNER)} AND {found('partner', 'types', 'purpose', 'approver')}"
         " ORDER BY behind_s DESC, unread DESC NULLS LAST, partner, created_at, subscription_id LIMIT 200"
     ),

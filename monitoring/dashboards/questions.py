@@ -121,7 +121,6 @@ QUESTIONS: tuple[Question, ...] = (
         25,
         "Who subscribed to what, is every restricted topic read only by those granted, and which agencies lag behind?",
         (deliveries.SUBSCRIBERS, deliveries.UNGRANTED, deliveries.GRANTED),
-        "how far readers with a cursor of their own, and Kafka's own consumers, have come; by what is delivered until then",
     ),
 )
 

@@ -13,7 +13,8 @@ from psycopg import Cursor
 
 from engine import audit
 from engine.clock import FakeClock
-from engine.subscriptions import deliveries, notices, register
+from engine.subscriptions import deliveries, notices, readings, register
+from engine.subscriptions.readings import Reading
 from gateway.console import queries
 from gateway.console.deeds import DeedRefused
 from gateway.console.orders import Orders
@@ -258,11 +259,73 @@ def test_unknown_subscription_is_told(order: Callable[..., Any]) -> None:
     assert refused.value.word == "missing_why"
 
 
-def test_place_of_a_reader_is_not_told_as_a_delivery() -> None:
-    row = queries.SubscriptionRow(
-        str(READER), "other", "PULL", "*", "enabled", "created", None, None, None, NOW, NOW, None, 0, 0, 0.0, 0, 0
+def _own(protocol: str, reading: str, unread: int | None = None, last: datetime | None = None) -> queries.SubscriptionRow:
+    """A subscription of those that keep their own place."""
+    return queries.SubscriptionRow(
+        subscription_id=str(READER),
+        partner="other",
+        protocol=protocol,
+        types="*",
+        state="enabled",
+        reason="created",
+        purpose=None,
+        legal_basis=None,
+        approver=None,
+        created_at=NOW,
+        changed_at=NOW,
+        expires_at=None,
+        last_number=0,
+        waiting=0,
+        behind_s=0.0,
+        dead_letters=0,
+        withheld=0,
+        unread=unread,
+        last_read_at=last,
+        reading=reading,
     )
+
+
+def test_place_of_a_reader_is_not_told_as_a_delivery() -> None:
+    row = _own("PULL", "read", 7, NOW - timedelta(hours=3))
     endpoint = queries.Endpoint(None, "partner", None, NOW, None, 0, None, None, 0, 0)
-    sheet = pages.sheet(SAY, row, endpoint, [queries.Position(*Place("t", 0), 5, 5, NOW)])
+    sheet = pages.sheet(SAY, row, endpoint, [queries.Position("", *Place("t", 0), 5, 5, 7, NOW)])
     assert "Circuit" not in sheet
     assert "readers come for their events" in sheet
+    assert "3 h ago" in sheet
+
+
+@pytest.mark.parametrize(
+    ("protocol", "reading", "said"),
+    [
+        ("PULL", "never_read", "never read"),
+        ("KAFKA", "nothing_committed", "nothing committed"),
+        ("KAFKA", "not_known", "not known"),
+    ],
+)
+def test_why_nobody_knows_when_it_read_last_is_said(protocol: str, reading: str, said: str) -> None:
+    page = queries.Page([_own(protocol, reading)], has_more=False)
+    assert said in pages.list_section(SAY, page, SubscriptionFilter())
+
+
+@pytest.mark.services
+def test_where_readers_and_groups_stand_is_told_beside_where_they_began(cursor: Cursor[Any]) -> None:
+    place, added = Place("research.call.event", 0), Place("research.project.event", 1)
+    deliveries.note_ends(cursor, {place: 20, added: 5})
+    assert queries.kept_positions(cursor, READER)[0][:6] == ("", *place, 0, 0, 20)
+    readings.note_readings(cursor, {READER: Reading({place: 12, added: 1}, NOW)})
+    told = [one[:6] for one in queries.kept_positions(cursor, READER)]
+    assert told == [("", *place, 0, 12, 8), ("", *added, None, 1, 4)]
+    [row] = queries.subscriptions(cursor, SubscriptionFilter(), "other").rows
+    assert (row.unread, row.last_read_at, row.reading) == (12, NOW, "read")
+
+
+@pytest.mark.services
+def test_of_a_consumer_that_commits_nothing_no_place_is_made_up(cursor: Cursor[Any]) -> None:
+    place = Place("research.call.event", 0)
+    agency = Subscription(uuid4(), "agency", "KAFKA", begun("KAFKA", "partner", NOW), NOW, NOW)
+    register.add(cursor, agency, {place: 3})
+    deliveries.note_ends(cursor, {place: 20})
+    assert [one[:6] for one in queries.kept_positions(cursor, agency.id)] == [("", *place, 3, None, None)]
+    readings.note_commits(cursor, [agency.id], {(agency.id, "g.app"): {place: 18}, (agency.id, "g.test"): {place: 9}}, NOW)
+    told = [one[:6] for one in queries.kept_positions(cursor, agency.id)]
+    assert told == [("g.app", *place, 3, 18, 2), ("g.test", *place, 3, 9, 11)]

@@ -317,6 +317,18 @@ def _partners(cursor: Cursor[Any]) -> None:
     )
 
 
+def _read_by_others(cursor: Cursor[Any], now: datetime) -> None:
+    """A reader with a cursor, and two groups on Kafka itself; one of these is further behind."""
+    cursor.executemany(
+        "INSERT INTO subscription_progress (subscription_id, place_seen_at) VALUES (%s, %s)",
+        [(UUID(int=2), now - timedelta(minutes=1)), (UUID(int=3), None), (UUID(int=4), now)],
+    )
+    cursor.executemany(
+        "INSERT INTO subscription_reading VALUES (%s, %s, 'research.project.event', %s, %s)",
+        [(UUID(int=2), "", 0, 30), (UUID(int=4), "g.app", 0, 39), (UUID(int=4), "g.app", 1, 9), (UUID(int=4), "g.test", 0, 15)],
+    )
+
+
 def _subscriptions(cursor: Cursor[Any], now: datetime) -> None:
     """An agency that is behind, one that is paused, and one whose time is over."""
     agencies = (
@@ -345,9 +357,11 @@ def _subscriptions(cursor: Cursor[Any], now: datetime) -> None:
     cursor.execute("INSERT INTO log_end VALUES ('research.project.event', 0, 40), ('research.project.event', 1, 7)")
     cursor.execute(
         "INSERT INTO subscription_position (subscription_id, topic, partition, start_offset, next_offset)"
-        " VALUES (%(id)s, 'research.project.event', 0, 0, 6), (%(id)s, 'research.project.event', 1, 0, 8)",
-        {"id": behind},
+        " VALUES (%(id)s, 'research.project.event', 0, 0, 6), (%(id)s, 'research.project.event', 1, 0, 8),"
+        " (%(paused)s, 'research.project.event', 0, 0, 0), (%(never)s, 'research.project.event', 0, 38, 38)",
+        {"id": behind, "paused": UUID(int=2), "never": UUID(int=3)},
     )
+    _read_by_others(cursor, now)
     cursor.execute(
         "INSERT INTO subscription_progress (subscription_id, last_number, withheld_right, withheld_classification)"
         " VALUES (%s, 5, 1, 2)",

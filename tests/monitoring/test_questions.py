@@ -46,9 +46,9 @@ SQL_ANSWERS: list[tuple[Panel, list[dict[str, Any]]]] = [
         deliveries.SUBSCRIBERS,
         [
             {"partner": "audit", "state": "enabled", "waiting": 2, "unread": 34, "dead_letters": 1, "withheld": 3},
-            {"partner": "finance", "state": "paused", "waiting": 0, "unread": None, "withheld": 0, "types": "*"},
-            {"partner": "finance", "state": "enabled", "waiting": 0, "unread": None, "withheld": 0, "protocol": "KAFKA"},
-            {"partner": "water", "state": "expired", "waiting": 0, "unread": None, "withheld": 0, "reason": "expired"},
+            {"partner": "finance", "state": "enabled", "waiting": 0, "unread": 25, "reading": "committed", "protocol": "KAFKA"},
+            {"partner": "finance", "state": "paused", "waiting": 0, "unread": 10, "reading": "read", "types": "*"},
+            {"partner": "water", "state": "expired", "waiting": 0, "unread": 2, "reading": "never_read", "reason": "expired"},
         ],
     ),
     (deliveries.UNGRANTED, [{"subscriptions": 1}]),

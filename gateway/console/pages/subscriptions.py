@@ -13,6 +13,7 @@ from schemas.subscriptions import PUSHED
 from sinks.webhooks.schedule import Policy
 
 CIRCUIT_FAILURES = Policy().circuit_failures
+_UNTOLD = {"never_read", "nothing_committed", "not_known"}
 _LOOK = {"enabled": "good", "pending_validation": "warn", "paused": "warn", "disabled": "bad", "expired": "calm"}
 _ATTEMPT_LOOK = {"acknowledged": "good", "failed": "warn", "dead_lettered": "bad", "withheld": "calm"}
 
@@ -38,6 +39,8 @@ def list_section(say: Speech, page: Page[SubscriptionRow], chosen: SubscriptionF
             join(state(say, row.state), tag("small", say.value("sub_reason", row.reason))),
             number(row.waiting),
             say.span(row.behind_s) if row.waiting else "",
+            "" if row.unread is None else number(row.unread),
+            last_read(say, row),
             count(row.dead_letters, "bad"),
             number(row.withheld),
         )
@@ -50,6 +53,8 @@ def list_section(say: Speech, page: Page[SubscriptionRow], chosen: SubscriptionF
         Head(say("state")),
         Head(say("delivery_waiting"), True),
         Head(say("behind"), True),
+        Head(say("out_lag"), True),
+        Head(say("last_read")),
         Head(say("dead_letters"), True),
         Head(say("withheld"), True),
     )
@@ -60,6 +65,13 @@ def list_section(say: Speech, page: Page[SubscriptionRow], chosen: SubscriptionF
 
 def _named(row: SubscriptionRow) -> Markup:
     return join(link(row.partner, "subscriptions", row.subscription_id), tag("small", f"{row.protocol} {row.subscription_id}"))
+
+
+def last_read(say: Speech, row: SubscriptionRow) -> Markup | str | None:
+    """When those that keep their own place read last, or why nobody knows; nothing of what is delivered."""
+    if row.reading in _UNTOLD:
+        return say.value("reading", row.reading)
+    return when(say, row.last_read_at)
 
 
 def _turn(say: Speech, page: Page[SubscriptionRow], chosen: SubscriptionFilter) -> Markup | None:
@@ -141,6 +153,9 @@ def _progress(say: Speech, row: SubscriptionRow, endpoint: Endpoint) -> Markup:
             (say("next_attempt"), when(say, endpoint.retry_at) if endpoint.failures_in_row else None),
             (say("granted"), granted),
         ]
+    else:
+        pairs.append((say("last_read"), last_read(say, row)))
+    pairs.append((say("out_lag"), None if row.unread is None else number(row.unread)))
     return section(say("progress"), facts(pairs), note="" if row.protocol in PUSHED else say("readers_come"))
 
 
@@ -162,10 +177,11 @@ def circuit(say: Speech, failures_in_row: int) -> Markup:
 def _read(say: Speech, positions: Sequence[Position]) -> Markup:
     rows = [
         (
-            row.topic,
+            join(row.topic, tag("small", row.consumer) if row.consumer else None),
             number(row.partition),
-            number(row.start_offset),
-            number(row.next_offset),
+            "" if row.start_offset is None else number(row.start_offset),
+            "" if row.next_offset is None else number(row.next_offset),
+            "" if row.unread is None else number(row.unread),
             when(say, row.moved_at),
         )
         for row in positions
@@ -175,6 +191,7 @@ def _read(say: Speech, positions: Sequence[Position]) -> Markup:
         Head(say("partition"), True),
         Head(say("began_at"), True),
         Head(say("read_to"), True),
+        Head(say("out_lag"), True),
         Head(say("moved")),
     )
     body = table(say("place"), heads, rows, empty=say("positions_none"))

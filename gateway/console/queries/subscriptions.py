@@ -15,7 +15,11 @@ STATES: Final = ("pending_validation", "enabled", "paused", "disabled", "expired
 
 
 class SubscriptionRow(NamedTuple):
-    """A subscription and how it fares. types: `*` for all that its partner may receive."""
+    """A subscription and how it fares.
+
+    types: `*` for all that its partner may receive. unread: records of its topics, None where nobody knows. reading: delivered,
+    read, never_read (readers with a cursor), committed, nothing_committed, not_known (Kafka's own consumers).
+    """
 
     subscription_id: str
     partner: str
@@ -34,6 +38,9 @@ class SubscriptionRow(NamedTuple):
     behind_s: float
     dead_letters: int
     withheld: int
+    unread: int | None
+    last_read_at: datetime | None
+    reading: str
 
 
 class SubscriptionFilter(NamedTuple):
@@ -44,7 +51,11 @@ class SubscriptionFilter(NamedTuple):
     after: str = ""
 
 
-_SUBSCRIPTION = columns(SubscriptionRow)
+# The view compares all places at once, for a list by how far each is behind; a page asks for its own rows alone.
+_UNREAD = """CASE WHEN reading <> 'not_known' THEN (
+        SELECT own.unread FROM v_subscription_unread own WHERE own.subscription_id = v_subscription.subscription_id::uuid
+    ) END AS unread"""
+_SUBSCRIPTION = columns(SubscriptionRow).replace("unread", _UNREAD, 1)
 
 
 def subscriptions(cursor: Cursor[Any], wanted: SubscriptionFilter, partner: str | None = None) -> Page[SubscriptionRow]:
@@ -109,22 +120,38 @@ def kept_endpoint(cursor: Cursor[Any], subscription_id: UUID) -> Endpoint | None
 
 
 class Position(NamedTuple):
-    """How far one partition is read."""
+    """How far one partition is read.
 
+    consumer: a group of Kafka's, else empty. start_offset None: it was added since. next_offset None: nothing is known of it.
+    """
+
+    consumer: str
     topic: str
     partition: int
-    start_offset: int
-    next_offset: int
-    moved_at: datetime
+    start_offset: int | None
+    next_offset: int | None
+    unread: int | None
+    moved_at: datetime | None
 
 
 def kept_positions(cursor: Cursor[Any], subscription_id: UUID) -> Sequence[Position]:
-    """By topic and partition."""
+    """By topic, partition and consumer. Where a place of somebody's own is known, that; else the subscription's."""
     return rows(
         cursor,
         Position,
-        "SELECT topic, partition, start_offset, next_offset, moved_at FROM subscription_position"
-        " WHERE subscription_id = %(id)s ORDER BY topic, partition LIMIT 500",
+        """WITH place AS (
+               SELECT coalesce(r.consumer, '') AS consumer, topic, partition, o.start_offset,
+                      CASE WHEN r.consumer IS NOT NULL THEN r.next_offset WHEN s.protocol <> 'KAFKA' THEN o.next_offset END
+                          AS next_offset,
+                      CASE WHEN r.consumer IS NOT NULL THEN r.moved_at WHEN s.protocol <> 'KAFKA' THEN o.moved_at END
+                          AS moved_at
+               FROM (SELECT * FROM subscription_position WHERE subscription_id = %(id)s) o
+               FULL JOIN (SELECT * FROM subscription_reading WHERE subscription_id = %(id)s) r USING (topic, partition)
+               JOIN subscription s ON s.subscription_id = %(id)s
+           )
+           SELECT consumer, topic, partition, start_offset, next_offset,
+                  CASE WHEN next_offset IS NOT NULL THEN e.end_offset - least(e.end_offset, next_offset) END AS unread, moved_at
+           FROM place LEFT JOIN log_end e USING (topic, partition) ORDER BY topic, partition, consumer LIMIT 500""",
         {"id": subscription_id},
     )
 

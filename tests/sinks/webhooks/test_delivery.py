@@ -1,5 +1,6 @@
 """Deliveries on a real Kafka and PostgreSQL, by a deliverer that is a process of its own: what a subscriber is promised."""
 
+import json
 import os
 import signal
 import threading
@@ -7,10 +8,14 @@ import time
 from collections import defaultdict
 from datetime import UTC, datetime
 from typing import Any
+from urllib.error import URLError
+from urllib.request import urlopen
 from uuid import UUID
 
 import pytest
+from confluent_kafka import Consumer, TopicPartition
 
+from dujiang.embedded.ports import free_port
 from engine import works
 from engine.subscriptions import deliveries
 from schemas.subscriptions import Basis
@@ -219,7 +224,37 @@ def test_what_a_paused_subscription_has_not_read_is_known_though_nothing_of_it_i
     post.deliverer()
     post.publish(30)
     post.until(lambda: _unread(post, subscription) == (30, 0), describe=lambda: f"unread: {_unread(post, subscription)}")
-    assert _unread(post, reader) == (None, 0)  # it keeps its place itself
+    assert _unread(post, reader) == (30, 0)  # it has never come, so it stands where it began
+
+
+def test_how_far_those_are_that_keep_their_own_place_is_known_too(post: Post) -> None:
+    """A gateway tells of a reader with a cursor, a deliverer of a group on Kafka itself."""
+    endpoint, port = post.endpoint(), free_port()
+    reader, consumer = (post.subscribe(*endpoint.address, protocol=protocol) for protocol in ("PULL", "KAFKA"))
+    post.publish(30)
+    places = {place: end for place, end in post.stage.ends().items() if place[0] == "research.call.event"}
+    _commit(post, f"{post.stage.group_prefix}.subscriber.-.{consumer}.board", {place: end - 1 for place, end in places.items()})
+    post.gateway(port)
+    post.deliverer()
+    post.until(lambda: _pulled(port, reader, 12) == 12)
+    post.until(lambda: _unread(post, reader) == (18, 0), describe=lambda: f"unread: {_unread(post, reader)}")
+    post.until(lambda: _unread(post, consumer) == (len(places), 0), describe=lambda: f"unread: {_unread(post, consumer)}")
+
+
+def _pulled(port: int, subscription: UUID, limit: int) -> int:
+    """How many events came; 0 while the gateway is not open yet."""
+    try:
+        with urlopen(f"http://127.0.0.1:{port}/subscriptions/{subscription}/events?limit={limit}&wait=5", timeout=10) as answer:
+            return len(json.load(answer)["events"])
+    except URLError:
+        return 0
+
+
+def _commit(post: Post, group: str, offsets: dict[tuple[str, int], int]) -> None:
+    """As a consumer of that group does."""
+    consumer = Consumer({"bootstrap.servers": post.stage.bootstrap, "group.id": group, "log_level": 0})
+    consumer.commit(offsets=[TopicPartition(*place, offset) for place, offset in offsets.items()], asynchronous=False)
+    consumer.close()
 
 
 def _unread(post: Post, subscription: UUID) -> Any:
