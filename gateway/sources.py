@@ -1,6 +1,7 @@
 """Whose a source is: of the partner to whom the nearest registered source, itself or one above it, was given. Pure.
 
 So every source has one owner, though a partner's lab may be a partner of its own (docs/adr/0029).
+`nearest_source` is `nearest` in SQL, for panels and the console's pages.
 """
 
 from collections import defaultdict

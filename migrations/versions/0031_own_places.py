@@ -1,7 +1,9 @@
-"""How far those have come that keep their own place: readers with a cursor, and Kafka's own consumers
+"""How far those have come that keep their own place: readers with a cursor, and Kafka's own consumers; and whose a source is
 
 Gateways write down what each subscription's readers took last, deliverers what the consumer groups of KAFKA subscriptions
 committed. No reading depends on either: both are for people, who ask which agencies lag behind.
+
+Whose a source is, panels and the console's pages ask of one function, the twin of gateway/sources.py.
 """
 
 from importlib import import_module
@@ -34,6 +36,21 @@ UNREAD = """,
         FROM subscription s
         LEFT JOIN v_subscription_unread behind USING (subscription_id)"""
 
+# As gateway/sources.py has it.
+NEAREST_SOURCE = """
+CREATE FUNCTION nearest_source(source text, registered text[]) RETURNS text
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $body$
+DECLARE
+    above text := left(source, 256);  -- what is given to a partner is shorter
+    slash integer;
+BEGIN
+    WHILE above <> '' AND NOT above = ANY (registered) LOOP
+        slash := strpos(reverse(above), '/');
+        above := CASE slash WHEN 0 THEN '' ELSE left(above, -slash) END;
+    END LOOP;
+    RETURN above;
+END
+$body$"""
 VIEWS = {
     # Until a reader comes for the first time it stands where its subscription began. unread is null where no end is known.
     "v_subscription_place": """
@@ -94,6 +111,7 @@ def upgrade() -> None:
         comment="how far those have come that keep their own place; some seconds old, and no reading depends on it",
         postgresql_with={"fillfactor": "50"},
     )
+    op.execute(NEAREST_SOURCE)
     for name, select in VIEWS.items():
         op.execute(f"CREATE OR REPLACE VIEW {name} AS{select}")
         op.execute(f"GRANT SELECT ON {name} TO {ROLE}")
@@ -105,5 +123,6 @@ def downgrade() -> None:
     for name, select in BEFORE.items():
         op.execute(f"CREATE VIEW {name} AS{select}")
         op.execute(f"GRANT SELECT ON {name} TO {ROLE}")
+    op.execute("DROP FUNCTION nearest_source")
     op.drop_table("subscription_reading")
     op.drop_column("subscription_progress", "place_seen_at")

@@ -190,19 +190,15 @@ def of_programme(call: str = "call_id") -> str:
 def of_partner(source: str) -> str:
     """SQL: the column is a source of the partner that was chosen, or all are shown; as gateway/sources.py has it.
 
-    The registered sources below the partner's own are looked for once, not for every row.
+    Only the partner's own and those below can be the nearest to one that may be its own; they are looked for once.
     """
     chosen_one = "${partner:sqlstring}"
-    below = (
-        "SELECT below FROM v_partner above, unnest(above.sources) AS given, v_partner other, unnest(other.sources) AS below"
-        f" WHERE above.partner = {chosen_one} AND starts_with(below, given || '/')"
+    own = f"SELECT unnest(sources) FROM v_partner WHERE partner = {chosen_one}"
+    registered = (
+        f"SELECT below FROM ({own}) AS own (given), v_partner, unnest(sources) AS below"
+        " WHERE starts_with(below || '/', given || '/')"
     )
-    return (
-        f"({chosen_one} = '{ALL}' OR EXISTS (SELECT FROM v_partner registered, unnest(registered.sources) AS own"
-        f" WHERE registered.partner = {chosen_one} AND starts_with({source} || '/', own || '/')"
-        f" AND NOT EXISTS (SELECT FROM unnest(ARRAY({below})) AS nearer"
-        f" WHERE starts_with(nearer, own || '/') AND starts_with({source} || '/', nearer || '/'))))"
-    )
+    return f"({chosen_one} = '{ALL}' OR nearest_source({source}, ARRAY({registered})) = ANY(ARRAY({own})))"
 
 
 def of_step(topic: str = "topic") -> str:

@@ -35,20 +35,16 @@ def page(cursor: Cursor[Any], kind: type[R], query: str, values: dict[str, Any],
 _FLOATS: Final = frozenset({"age_s", "overdue_days", "behind_s"})  # the views compute them as numeric
 
 
-# Of one partner, or of all where `sources` is NULL: the condition of gateway/sources.py for a few rows.
-IS_OWN: Final = """(%(sources)s::text[] IS NULL OR EXISTS (
-    SELECT FROM unnest(%(sources)s::text[]) AS own WHERE starts_with(event_source || '/', own || '/') AND NOT EXISTS (
-        SELECT FROM unnest(%(uppers)s::text[], %(lowers)s::text[]) AS parted (upper, lower)
-        WHERE parted.upper = own AND starts_with(event_source || '/', parted.lower || '/'))))"""
+# Of one partner, or of all where `sources` is NULL. The function is gateway/sources.py in SQL.
+IS_OWN: Final = """(%(sources)s::text[] IS NULL
+    OR nearest_source(event_source, %(sources)s::text[] || %(parted)s::text[]) = ANY(%(sources)s::text[]))"""
 
 
 def own_values(own: Own | None) -> dict[str, list[str] | None]:
     """What IS_OWN asks by. None: all."""
-    pairs = [(upper, lower) for upper, lowers in (own or {}).items() for lower in lowers]
     return {
         "sources": None if own is None else list(own),
-        "uppers": [upper for upper, _ in pairs],
-        "lowers": [lower for _, lower in pairs],
+        "parted": [lower for lowers in (own or {}).values() for lower in lowers],
     }
 
 

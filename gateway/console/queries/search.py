@@ -110,13 +110,9 @@ def kept_found(cursor: Cursor[Any], words: str) -> list[Found]:
     return rows(
         cursor,
         Found,
-        f"""WITH nearest AS (  -- of those that it is, or stands below
-                SELECT max(length(s)) AS chars FROM partner, unnest(sources) AS s WHERE starts_with(%(words)s || '/', s || '/')
-            )
-            (SELECT 'partner' AS kind, partner_id AS key, name AS title, '' AS note, '' AS state FROM partner
+        f"""(SELECT 'partner' AS kind, partner_id AS key, name AS title, '' AS note, '' AS state FROM partner
              WHERE strpos(lower(concat_ws(' ', partner_id, name)), lower(%(words)s)) > 0
-                   OR EXISTS (SELECT 1 FROM unnest(sources) AS s, nearest
-                              WHERE length(s) = nearest.chars AND starts_with(%(words)s || '/', s || '/'))
+                   OR (SELECT nearest_source(%(words)s, ARRAY(SELECT unnest(sources) FROM partner))) = ANY(sources)
              ORDER BY partner_id LIMIT {FOUND_MAX})
             UNION ALL (SELECT 'subscription', subscription_id::text, coalesce(purpose, ''), owner, state FROM subscription
              WHERE strpos(lower(concat_ws(' ', subscription_id, owner, purpose)), lower(%(words)s)) > 0
