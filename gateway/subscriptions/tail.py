@@ -456,7 +456,12 @@ def _is_passing(error: KafkaError) -> bool:
 
 def _new_consumer(options: KafkaOptions, **more: Any) -> Consumer:
     """For assigned partitions: it joins no group and commits nothing. Raises KafkaException."""
-    small: dict[str, Any] = {"queued.min.messages": 1_000, "queued.max.messages.kbytes": 8_192, "fetch.wait.max.ms": 50}
+    small: dict[str, Any] = {
+        "queued.min.messages": 1_000,
+        "queued.max.messages.kbytes": 8_192,
+        "fetch.message.max.bytes": 4 * 1_048_576,
+        "fetch.wait.max.ms": 50,
+    }
     consumer = new_consumer(options, _NAME, **small, **more)
     # Else the client finds the leaders of what it is assigned in its round of every second.
     consumer.list_topics(timeout=ANSWER_S)

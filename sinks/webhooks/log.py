@@ -401,7 +401,8 @@ def _reader(options: KafkaOptions, reach: Reach | None = None, *, queued_min: in
         options,
         "webhooks",
         reach,
-        **{"enable.partition.eof": True, "queued.min.messages": queued_min},
+        # Who is behind takes a thousand records of a partition at a turn; what else was fetched with them is thrown away.
+        **{"enable.partition.eof": True, "queued.min.messages": queued_min, "fetch.message.max.bytes": 1_048_576},
     )
 
 
