@@ -245,7 +245,7 @@ READING_AGE = lines(
     Words("读取副本的陈旧程度", "Age of the reading copies"),
     Words(
         "距副本所反映时刻的时间；一轮更新后休息其用时的二百四十倍（至多十分钟），明显超出时告警。",
-        "How long ago the copies were true; a pass rests 240 times as long as it works, ten minutes at most, and well beyond"
+        "How long ago the copies were true; a pass rests 120 times as long as it works, ten minutes at most, and well beyond"
         " that an alert comes.",
     ),
     Prom("time() - max by (copy) (dujiang_reading_copy_timestamp_seconds > 0)", "{{copy}}"),

@@ -22,7 +22,7 @@ from engine.tables import metadata
 from monitoring.metrics import ReadingMetrics
 
 EVERY_S: Final = 1.0
-REST: Final = 240.0
+REST: Final = 120.0
 REST_S_MAX: Final = 600.0
 PIECE_ROWS: Final = 2_000
 AWAY_S: Final = 10.0
