@@ -15,6 +15,7 @@ from engine.database import Database
 from engine.host import tune_interpreter
 from engine.options import KafkaOptions
 from monitoring.metrics import DeliveryMetrics
+from schemas.catalogue import default_registry
 from schemas.subscriptions import Protocol
 from sinks.webhooks.books import Books
 from sinks.webhooks.deliverer import Deliverer
@@ -43,7 +44,7 @@ async def _deliver(arguments: argparse.Namespace) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     clock = SystemClock()
-    log = KafkaLog(KafkaOptions(arguments.bootstrap), {arguments.topic: "public"})
+    log = KafkaLog(KafkaOptions(arguments.bootstrap), {arguments.topic: "public"}, default_registry())
     await log.open()
     rules = Rules((ipaddress.ip_network("127.0.0.0/8"),), is_plain_allowed=True, ports=frozenset({arguments.port}))
     sender, books = Sender(rules, clock, origin="bench"), Books(arguments.dsn)

@@ -21,7 +21,6 @@ from engine.errors import EnvironmentFault, Fault
 from engine.host import tune_interpreter
 from engine.reach import Reach
 from monitoring.metrics import DeliveryMetrics, DependencyMetrics
-from schemas.deprecation import deprecations_of
 from schemas.subscriptions import Protocol
 from schemas.topics import TOPICS
 from sinks import queues
@@ -110,7 +109,7 @@ async def _opened_log(stop: asyncio.Event, settings: Settings, services: Service
         kafka_log = KafkaLog(
             settings.kafka_options(services.bootstrap),
             {topic.name: topic.classification for topic in TOPICS.values()},
-            deprecations_of(registry_of(settings)),
+            registry_of(settings),
             reach,
         )
         try:

@@ -13,9 +13,9 @@ from psycopg import Cursor
 from engine.errors import RecordFault
 from engine.kafka import Message
 from engine.ports import Late, Outcome
-from schemas import traceparent
 from schemas.cloudevents import CloudEvent, CloudEventError, kafka_binding
 from schemas.contract import Fact
+from schemas.quick import is_plain
 from schemas.registry import ContractError, Registry
 
 DAY_MS = 86_400_000
@@ -130,7 +130,7 @@ class Decoded(Struct, frozen=True, gc=False):
 
 def decode(record: Record, registry: Registry) -> Decoded | Refused:
     """From bytes to a fact, or the reason why not."""
-    if is_structured(record.headers):
+    if is_plain(record.headers):
         quick = registry.quick(record.value)
         if quick is not None:
             fact, contract, plain = quick
@@ -153,17 +153,6 @@ def decode(record: Record, registry: Registry) -> Decoded | Refused:
 
 
 _UNREADABLE_NAME = "the name of a header is not UTF-8; send header names as UTF-8"
-_USUAL: list[tuple[str, bytes | None]] = [("content-type", b"application/cloudevents+json")]
-_STRUCTURED = frozenset({b"application/cloudevents+json", b"application/cloudevents+json; charset=utf-8"})
-
-
-def is_structured(headers: Sequence[tuple[str, bytes | None]] | None) -> bool:
-    """Structured JSON and nothing else said of it but the trace that it belongs to."""
-    if headers == _USUAL:
-        return True
-    if headers is None or not headers or headers[0][0] != "content-type" or headers[0][1] not in _STRUCTURED:
-        return False
-    return len(headers) == 1 or (len(headers) == 2 and headers[1][0] == traceparent.NAME)
 
 
 def _glimpse(record: Record) -> Glimpse | None:

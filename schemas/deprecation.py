@@ -6,14 +6,11 @@ attributes come in when an event goes out, so they hold from the day on which th
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final
 
 from schemas.cloudevents import CloudEvent
 from schemas.contract import Contract, day_instant, instant_text
-from schemas.registry import Registry
 
 Attributes = Mapping[str, str | bool]
-NONE: Final[Mapping[str, Attributes]] = {}
 
 
 def attributes_of(contract: Contract) -> Attributes:
@@ -24,12 +21,6 @@ def attributes_of(contract: Contract) -> Attributes:
     if contract.sunset_on is not None:
         told["deprecationsunset"] = instant_text(day_instant(contract.sunset_on))
     return told
-
-
-def deprecations_of(registry: Registry) -> dict[str, Attributes]:
-    """By wire type, only of those that go away."""
-    found = {wire: attributes_of(contract) for wire, contract in registry.contracts.items()}
-    return {wire: attributes for wire, attributes in found.items() if attributes}
 
 
 def told(event: CloudEvent, attributes: Attributes) -> CloudEvent:

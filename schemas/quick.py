@@ -5,12 +5,14 @@ codec then decides and explains. About a quarter of the codec's time, which was 
 (docs/explanation/performance.md); a property test holds the two together.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
+from schemas import traceparent
 from schemas.cloudevents import DATA_DEPTH_MAX, EVENT_BYTES_MAX, CloudEvent, CloudEventError, json_format
 from schemas.cloudevents.event import event_vouched_for
 from schemas.contract import KEY_CHARS_MAX, Contract, Fact
@@ -58,8 +60,21 @@ _COLONS_IN_TIME: Final = 2
 _UNSURE: Final = 1 << 40
 
 
+_USUAL: Final[list[tuple[str, bytes | None]]] = [("content-type", b"application/cloudevents+json")]
+_STRUCTURED: Final = frozenset({b"application/cloudevents+json", b"application/cloudevents+json; charset=utf-8"})
+
+
+def is_plain(headers: Sequence[tuple[str, bytes | None]] | None) -> bool:
+    """Of a record: structured JSON and nothing else said of it but the trace that it belongs to."""
+    if headers == _USUAL:
+        return True
+    if headers is None or not headers or headers[0][0] != "content-type" or headers[0][1] not in _STRUCTURED:
+        return False
+    return len(headers) == 1 or (len(headers) == 2 and headers[1][0] == traceparent.NAME)
+
+
 class QuickReader:
-    """For one set of contracts. Not for two threads at once to write to; sources are only ever added."""
+    """For one set of contracts. Threads may share it: all that it keeps is sources, and these are only ever added."""
 
     def __init__(self, contracts: dict[str, Contract]) -> None:
         self._kinds = {wire: (contract.name, struct_of(contract.data), contract) for wire, contract in contracts.items()}

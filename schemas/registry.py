@@ -1,15 +1,15 @@
 """Contracts by wire type: from a CloudEvent to the validated fact that rules see, and back. Knows no subject."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 from pydantic import ValidationError
 
-from schemas.cloudevents import ABSENT, CloudEvent
+from schemas.cloudevents import ABSENT, CloudEvent, kafka_binding
 from schemas.contract import KEY_CHARS_MAX, Contract, Data, Fact, plain
-from schemas.quick import QuickReader
+from schemas.quick import QuickReader, is_plain
 from schemas.structs import data_of_fact
 
 _encode = msgspec.json.Encoder().encode
@@ -52,6 +52,14 @@ class Registry:
             hint = f"known versions: {', '.join(known)}" if known else "GET /types lists those that are known"
             raise ContractError("type_unknown", "/type", f"the type {wire_type[:200]!r} is not known; {hint}")
         return contract
+
+    def decode(self, headers: Sequence[tuple[str, bytes | None]] | None, value: bytes | None) -> CloudEvent:
+        """The event of a record, whether or not it keeps its contract: read quickly where it does. Raises CloudEventError."""
+        quick = self.quick(value) if is_plain(headers) else None
+        if quick is None:
+            return kafka_binding.decode(headers, value)
+        fact, _, members = quick
+        return members.event(fact.time)
 
     def fact(self, event: CloudEvent) -> Fact:
         """The event with its data validated. Raises ContractError."""

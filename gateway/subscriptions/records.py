@@ -76,7 +76,7 @@ def readable(
 ) -> Readable | None:
     """The event of a record. What the engine would set aside as undecodable or of another topic is nobody's event."""
     try:
-        event = kafka_binding.decode(headers, value)
+        event = registry.decode(headers, value)
         contract = registry.contract_of(event.type)
     except (CloudEventError, ContractError):
         return None

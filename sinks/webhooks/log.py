@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import re
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from threading import Event, Lock, Thread
@@ -21,10 +21,10 @@ from engine.errors import TransientFault
 from engine.kafka import fault_of, new_consumer
 from engine.options import KafkaOptions
 from engine.reach import Reach
-from schemas import traceparent
+from schemas import deprecation, traceparent
 from schemas.cloudevents import CloudEvent, CloudEventError, json_format, kafka_binding
-from schemas.deprecation import NONE, Attributes, told
 from schemas.filters import attributes_of
+from schemas.registry import Registry
 from schemas.subscriptions import Place
 from schemas.topics import Classification
 
@@ -185,11 +185,11 @@ class KafkaLog:
         self,
         options: KafkaOptions,
         topics: dict[str, Classification],
-        deprecations: Mapping[str, Attributes] = NONE,
+        registry: Registry,
         reach: Reach | None = None,
     ) -> None:
         self._topics = topics
-        self._deprecations = deprecations
+        self._registry = registry
         self._loop = asyncio.get_running_loop()
         self._tail = _reader(options, reach, queued_min=10_000)
         self._behind = _reader(options, queued_min=2_000)
@@ -296,7 +296,7 @@ class KafkaLog:
             self._loop.call_soon_threadsafe(self._tell)
 
     def _took(self, messages: Sequence[Any]) -> tuple[bool, list[KafkaError]]:
-        decoded = [(message, None if message.error() else _record(message, self._deprecations)) for message in messages]
+        decoded = [(message, None if message.error() else _record(message, self._registry)) for message in messages]
         is_news = False
         errors = []
         with self._lock:
@@ -381,7 +381,7 @@ class KafkaLog:
             error = message.error()
             if error is None:
                 following = message.offset() + 1
-                record = _record(message, self._deprecations)
+                record = _record(message, self._registry)
                 if record is not None:
                     records.append(record)
             elif error.code() == KafkaError._PARTITION_EOF:
@@ -406,15 +406,16 @@ def _reader(options: KafkaOptions, reach: Reach | None = None, *, queued_min: in
     )
 
 
-def _record(message: Any, deprecations: Mapping[str, Attributes] = NONE) -> Record | None:
+def _record(message: Any, registry: Registry) -> Record | None:
     headers, value = message.headers(), message.value()
     try:
-        event = kafka_binding.decode(headers, value)
+        event = registry.decode(headers, value)
     except CloudEventError:
         return None  # a tombstone, or the workers' business
     text = value if kafka_binding.is_structured(headers) else None
-    if event.type in deprecations:
-        event, text = told(event, deprecations[event.type]), None
+    contract = registry.contracts.get(event.type)
+    if contract is not None and contract.deprecated_on is not None:
+        event, text = deprecation.told(event, deprecation.attributes_of(contract)), None
     place = Place(message.topic(), message.partition())
     return Record(place, message.offset(), message.key() or b"", message.timestamp()[1], event, _parent(headers), text)
 

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.subscriptions.records import readable
 from schemas.catalogue import default_registry
-from schemas.deprecation import attributes_of, deprecations_of
+from schemas.deprecation import attributes_of
 from schemas.registry import Registry
 from sinks.webhooks.log import _record
 
@@ -44,8 +44,8 @@ def going() -> Registry:
 
 
 def test_only_what_goes_away_has_attributes(going: Registry) -> None:
-    assert deprecations_of(default_registry()) == {}
-    assert deprecations_of(going) == {ANNOUNCED: TOLD}
+    assert attributes_of(default_registry().contracts[ANNOUNCED]) == {}
+    assert attributes_of(going.contracts[ANNOUNCED]) == TOLD
     no_sunset = replace(going.contracts[ANNOUNCED], sunset_on=None)
     assert attributes_of(no_sunset) == {"deprecated": True, "deprecationfrom": "2026-09-01T00:00:00Z"}
 
@@ -62,7 +62,7 @@ def test_readers_and_webhooks_get_the_same_whatever_the_publisher_wrote(going: R
         key=lambda: b"C-1",
         timestamp=lambda: (1, int(datetime(2026, 3, 2, tzinfo=UTC).timestamp() * 1000)),
     )
-    posted = _record(message, deprecations_of(going))
+    posted = _record(message, going)
     assert posted is not None
     assert json.loads(read.body) == json.loads(posted.body) == json.loads(BODY) | TOLD
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import StringConstraints, field_validator
 
 from schemas.catalogue import default_registry
-from schemas.cloudevents import DATA_DEPTH_MAX, CloudEventError, json_format
+from schemas.cloudevents import DATA_DEPTH_MAX, CloudEventError, json_format, kafka_binding
 from schemas.contract import Contract, Data
 from schemas.registry import ContractError, Registry
 from schemas.structs import struct_of
@@ -45,7 +45,9 @@ def agree(value: bytes, registry: Registry = REGISTRY) -> bool:
         strict = registry.fact(json_format.decode(value))
     except (CloudEventError, ContractError) as error:
         pytest.fail(f"the quick reader accepts what the codec refuses: {error}")
-    assert quick[0] == strict
+    fact, _, members = quick
+    assert fact == strict
+    assert members.event(fact.time) == json_format.decode(value)
     return True
 
 
@@ -155,11 +157,27 @@ def test_deep_data_is_left_to_the_codec(depth: int) -> None:
 
 @pytest.mark.parametrize("more", [{}, {"partitionkey": "P-1"}, {"correlationid": "c", "causationid": "d"}])
 def test_event_vouched_for_is_the_one_that_the_codec_makes(more: dict[str, str]) -> None:
+    assert agree(text_of(EVENT | more))
+
+
+TYPE = ("content-type", b"application/cloudevents+json")
+
+
+@pytest.mark.parametrize("headers", [[TYPE], [TYPE, ("traceparent", b"00-1-2-01")], [TYPE, ("ce_id", b"x")]])
+@pytest.mark.parametrize(
+    "more", [{}, {"unusual": "x"}, {"type": "other.made.v1"}, {"data": {"amount": "much"}}, {"data": None}]
+)
+def test_event_of_a_record_is_the_codecs_whatever_its_contract_says(
+    headers: list[tuple[str, bytes | None]], more: dict[str, Any]
+) -> None:
     value = text_of(EVENT | more)
-    read = REGISTRY.quick(value)
-    assert read is not None
-    fact, _, plain = read
-    assert plain.event(fact.time) == json_format.decode(value)
+    assert REGISTRY.decode(headers, value) == kafka_binding.decode(headers, value)
+
+
+@pytest.mark.parametrize("value", [None, b"", b"no event", text_of({**EVENT, "id": ""})])
+def test_record_without_an_event_is_refused_as_by_the_codec(value: bytes | None) -> None:
+    with pytest.raises(CloudEventError):
+        REGISTRY.decode([TYPE], value)
 
 
 _texts = st.sampled_from(

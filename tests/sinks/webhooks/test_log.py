@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.kafka import partition_of
+from schemas.catalogue import default_registry
 from schemas.cloudevents import CloudEvent
 from schemas.subscriptions import Place
 from schemas.topics import CALL_EVENT
@@ -100,7 +101,7 @@ def test_who_is_behind_and_who_keeps_up_read_the_same(stage: Stage) -> None:
     stage.send_raw(CALL_EVENT.name, b"C-0", b"no event")
 
     async def run() -> tuple[dict[Place, list[str]], list[str]]:
-        kafka_log = KafkaLog(stage.options.kafka, {CALL_EVENT.name: "public"})
+        kafka_log = KafkaLog(stage.options.kafka, {CALL_EVENT.name: "public"}, default_registry())
         await kafka_log.open()
         try:
             behind = {place: await _all(kafka_log, place, at) for place, at in begins.items()}
@@ -136,7 +137,7 @@ def test_what_retention_removed_is_said(stage: Stage) -> None:
         future.result(30)
 
     async def run() -> int:
-        kafka_log = KafkaLog(stage.options.kafka, {CALL_EVENT.name: "public"})
+        kafka_log = KafkaLog(stage.options.kafka, {CALL_EVENT.name: "public"}, default_registry())
         await kafka_log.open()
         try:
             with pytest.raises(HistoryGone) as gone:
@@ -186,7 +187,7 @@ TEXT = b'{ "specversion":"1.0","id":"1","source":"/a","type":"t","big":null,"dat
 
 
 def _body(value: bytes, headers: list[tuple[str, bytes]] = STRUCTURED) -> bytes:
-    record = module._record(_Message(value, headers))
+    record = module._record(_Message(value, headers), default_registry())
     assert record is not None
     return record.body
 
@@ -213,9 +214,3 @@ def test_what_stands_in_the_log_in_another_form_is_written_for_it() -> None:
     made = json.loads(_body(b'{"a":1}', [*in_headers, ("content-type", b"application/json")]))
     assert (made["id"], made["data"]) == ("1", {"a": 1})
     assert _body(b"  " + TEXT).startswith(b'{"specversion"')
-
-
-def test_an_event_of_a_deprecated_type_says_so() -> None:
-    record = module._record(_Message(TEXT, STRUCTURED), {"t": {"deprecated": True}})
-    assert record is not None
-    assert json.loads(record.body)["deprecated"] is True
