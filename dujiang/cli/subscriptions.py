@@ -44,7 +44,11 @@ def list_subscriptions(
 @app.command("show")
 @speaks
 def show_subscription(subscription: Id) -> None:
-    """One subscription whole, with where it began and how far deliveries have come, as JSON."""
+    """One subscription whole, with where it began and how far it is read, as JSON.
+
+    `places`: where deliveries, readers with a cursor, or Kafka's own consumers (`consumer` is their group) stand, and how many
+    records each has not read; `reading` says whose word that is.
+    """
     from engine.subscriptions import register
     from gateway.subscriptions.answers import members
 
@@ -52,14 +56,28 @@ def show_subscription(subscription: Id) -> None:
         found = register.find(cursor, subscription)
         if found is None:
             fail(_unknown(subscription))
-        cursor.execute(
+        positions = _asked(
+            cursor,
             "SELECT topic, partition, start_offset, next_offset FROM subscription_position"
             " WHERE subscription_id = %s ORDER BY 1, 2",
-            (subscription,),
+            subscription,
         )
-        names = ("topic", "partition", "start_offset", "next_offset")
-        positions = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-    typer.echo(line(members(found, _now()) | {"positions": positions}))
+        [read] = _asked(
+            cursor, "SELECT reading, unread, last_read_at FROM v_subscription WHERE subscription_id = %s", str(subscription)
+        )
+        places = _asked(
+            cursor,
+            "SELECT consumer, topic, partition, next_offset, unread, moved_at FROM v_subscription_place"
+            " WHERE subscription_id = %s ORDER BY 2, 3, 1",
+            subscription,
+        )
+    typer.echo(line(members(found, _now()) | {"positions": positions} | read | {"places": places}))
+
+
+def _asked(cursor: "Cursor[Any]", query: str, subscription: UUID | str) -> list[dict[str, Any]]:
+    cursor.execute(query, (subscription,))
+    names = [column.name for column in cursor.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 @app.command()

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from engine.subscriptions import register
+from engine.subscriptions.readings import Reading, note_readings
 from schemas.subscriptions import NotAllowed, Order, Place, Subscription, begun
 from tests.conftest import Stage
 
@@ -63,6 +64,19 @@ def test_one_is_shown_with_its_positions(subscriptions: Cli, cursor: psycopg.Cur
         str(ID),
         [{"topic": "research.project.event", "partition": 0, "start_offset": 7, "next_offset": 7}],
     )
+    assert (shown["reading"], shown["last_read_at"]) == ("never_read", None)
+
+
+def test_one_is_shown_with_how_far_its_readers_are(subscriptions: Cli, cursor: psycopg.Cursor[Any]) -> None:
+    place = Place("research.project.event", 0)
+    cursor.execute(
+        "INSERT INTO log_end VALUES (%s, %s, 12) ON CONFLICT (topic, partition) DO UPDATE SET end_offset = 12", place
+    )
+    note_readings(cursor, {ID: Reading({place: 9}, NOW)})
+    (shown,) = subscriptions("show", str(ID)).rows
+    assert (shown["reading"], shown["unread"], shown["last_read_at"]) == ("read", 3, "2026-03-01 08:00:00+00:00")
+    [read] = shown["places"]
+    assert (read["consumer"], read["topic"], read["partition"], read["next_offset"], read["unread"]) == ("", *place, 9, 3)
 
 
 def test_a_hold_stays_until_an_operator_lifts_it(subscriptions: Cli, cursor: psycopg.Cursor[Any]) -> None:
