@@ -244,7 +244,7 @@ DEPENDENCY_FAILURES = lines(
 READING_AGE = lines(
     Words("读取副本的陈旧程度", "Age of the reading copies"),
     Words(
-        "距副本所反映时刻的时间；一轮更新后休息其用时的二百四十倍（至多十分钟），明显超出时告警。",
+        "距副本所反映时刻的时间；一轮更新后休息其用时的一百二十倍（至多十分钟），明显超出时告警。",
         "How long ago the copies were true; a pass rests 120 times as long as it works, ten minutes at most, and well beyond"
         " that an alert comes.",
     ),
