@@ -5,7 +5,6 @@ delays the writing alone. All gateways add to the same rows. A process that is k
 Where the connection breaks at the very moment of a commit, nobody knows whether it counted, and those seconds may count twice.
 """
 
-import asyncio
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
@@ -39,16 +38,13 @@ class Counting(Settling, Generic[K]):
     """
 
     def __init__(self, name: str, store: Store, clock: Clock, table: str, columns: tuple[str, ...]) -> None:
-        super().__init__(name, ADD_EVERY_S)
+        super().__init__(name, ADD_EVERY_S, END_S)
         self._store, self._clock, self._table, self._columns = store, clock, table, columns
         self._waiting: Counter[K] = Counter()
         self._left_out = 0
 
-    async def _ended(self, keeping: "asyncio.Task[None]") -> None:
-        try:
-            await asyncio.wait_for(keeping, END_S)
-        except TimeoutError:
-            log.warning(f"{self._name}_lost", events=self._waiting.total())
+    def _unsettled(self) -> dict[str, int]:
+        return {"events": self._waiting.total()}
 
     def _hour(self) -> datetime:
         """The one under way, by its beginning."""

@@ -11,11 +11,12 @@ log = structlog.get_logger("gateway")
 
 
 class Settling:
-    """Runs `settle` every `every_s` and once at the end. Use as an async context manager."""
+    """Runs `settle` every `every_s` and once at the end, for `end_s` at most. Use as an async context manager."""
 
-    def __init__(self, name: str, every_s: float) -> None:
+    def __init__(self, name: str, every_s: float, end_s: float | None = None) -> None:
         self._name = name
         self._every_s = every_s
+        self._end_s = end_s
         self._ending = asyncio.Event()
         self._keeping: asyncio.Task[None] | None = None
 
@@ -31,12 +32,16 @@ class Settling:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._ending.set()
-        if self._keeping is not None:
-            await self._ended(self._keeping)
+        if self._keeping is None:
+            return
+        try:
+            await asyncio.wait_for(self._keeping, self._end_s)
+        except TimeoutError:
+            log.warning(f"{self._name}_lost", **self._unsettled())
 
-    async def _ended(self, keeping: "asyncio.Task[None]") -> None:
-        """Wait for the last time."""
-        await keeping
+    def _unsettled(self) -> dict[str, int]:
+        """How much was not written yet, for the log."""
+        return {}
 
     async def _keep(self) -> None:
         try:

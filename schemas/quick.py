@@ -58,8 +58,6 @@ _JSON: Final = "application/json"
 _REQUIRED: Final = 7  # members
 _COLONS_IN_TIME: Final = 2
 _UNSURE: Final = 1 << 40
-
-
 _USUAL: Final[list[tuple[str, bytes | None]]] = [("content-type", b"application/cloudevents+json")]
 _STRUCTURED: Final = frozenset({b"application/cloudevents+json", b"application/cloudevents+json; charset=utf-8"})
 

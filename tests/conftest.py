@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 import platformdirs
 import psycopg
 import pytest
-from confluent_kafka import TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from prometheus_client import CollectorRegistry
 
@@ -210,6 +210,12 @@ class Stage:
     def ends(self) -> dict[tuple[str, int], int]:
         with connected(self.bootstrap, Kafka()) as broker:
             return broker.ends(TOPICS)
+
+    def commit(self, group: str, offsets: Mapping[tuple[str, int], int]) -> None:
+        """As a consumer of that group does."""
+        consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": group, "log_level": 0})
+        consumer.commit(offsets=[TopicPartition(*place, offset) for place, offset in offsets.items()], asynchronous=False)
+        consumer.close()
 
     def accounts(self, *steps: str) -> list[Account]:
         ends = self.ends()

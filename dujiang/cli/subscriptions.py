@@ -50,34 +50,25 @@ def show_subscription(subscription: Id) -> None:
     records each has not read; `reading` says whose word that is.
     """
     from engine.subscriptions import register
+    from gateway.console import queries
     from gateway.subscriptions.answers import members
 
     with database() as cursor:
         found = register.find(cursor, subscription)
         if found is None:
             fail(_unknown(subscription))
-        positions = _asked(
-            cursor,
+        cursor.execute(
             "SELECT topic, partition, start_offset, next_offset FROM subscription_position"
             " WHERE subscription_id = %s ORDER BY 1, 2",
-            subscription,
+            (subscription,),
         )
-        [read] = _asked(
-            cursor, "SELECT reading, unread, last_read_at FROM v_subscription WHERE subscription_id = %s", str(subscription)
-        )
-        places = _asked(
-            cursor,
-            "SELECT consumer, topic, partition, next_offset, unread, moved_at FROM v_subscription_place"
-            " WHERE subscription_id = %s ORDER BY 2, 3, 1",
-            subscription,
-        )
-    typer.echo(line(members(found, _now()) | {"positions": positions} | read | {"places": places}))
-
-
-def _asked(cursor: "Cursor[Any]", query: str, subscription: UUID | str) -> list[dict[str, Any]]:
-    cursor.execute(query, (subscription,))
-    names = [column.name for column in cursor.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        names = ("topic", "partition", "start_offset", "next_offset")
+        more: dict[str, Any] = {"positions": [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]}
+        row = queries.subscription(cursor, subscription)
+        if row is not None:  # else it was deleted this moment
+            more |= {"reading": row.reading, "unread": row.unread, "last_read_at": row.last_read_at}
+        more["places"] = [place._asdict() for place in queries.kept_positions(cursor, subscription)]
+    typer.echo(line(members(found, _now()) | more))
 
 
 @app.command()

@@ -24,18 +24,7 @@ class Reading(NamedTuple):
 
 def note_readings(cursor: Cursor[Any], readings: Mapping[UUID, Reading]) -> None:
     """What several gateways write in any order comes out the same: the later reading stands."""
-    cursor.execute(
-        # Locked in one order, so that two gateways, or an unsubscribing partner, never wait for each other in a circle.
-        "WITH later AS MATERIALIZED ("
-        " SELECT s.subscription_id, v.at FROM unnest(%s::uuid[], %s::timestamptz[]) AS v (subscription_id, at)"
-        " JOIN subscription s USING (subscription_id) JOIN subscription_progress p USING (subscription_id)"
-        " WHERE p.place_seen_at IS NULL OR p.place_seen_at < v.at"
-        " ORDER BY subscription_id FOR KEY SHARE OF s FOR NO KEY UPDATE OF p)"
-        " UPDATE subscription_progress p SET place_seen_at = later.at FROM later"
-        " WHERE p.subscription_id = later.subscription_id RETURNING p.subscription_id",
-        (list(readings), [reading.at for reading in readings.values()]),
-    )
-    later = [row[0] for row in cursor.fetchall()]
+    later = _seen(cursor, {key: reading.at for key, reading in readings.items()}, is_latest_kept=True)
     _replace(cursor, later, {(key, WITH_CURSOR): readings[key].positions for key in later})
 
 
@@ -43,16 +32,26 @@ def note_commits(
     cursor: Cursor[Any], asked: Iterable[UUID], commits: Mapping[tuple[UUID, str], Mapping[Place, int]], at: datetime
 ) -> None:
     """What the groups of the subscriptions `asked` for have committed, by subscription and group. One writer at a time."""
-    cursor.execute(
-        "WITH asked AS MATERIALIZED ("
-        " SELECT s.subscription_id FROM subscription s JOIN subscription_progress p USING (subscription_id)"
-        " WHERE s.subscription_id = ANY(%s) ORDER BY subscription_id FOR KEY SHARE OF s FOR NO KEY UPDATE OF p)"
-        " UPDATE subscription_progress p SET place_seen_at = %s FROM asked"
-        " WHERE p.subscription_id = asked.subscription_id RETURNING p.subscription_id",
-        (list(asked), at),
-    )
-    known = {row[0] for row in cursor.fetchall()}
+    known = _seen(cursor, dict.fromkeys(asked, at), is_latest_kept=False)
     _replace(cursor, known, {key: places for key, places in commits.items() if key[0] in known})
+
+
+def _seen(cursor: Cursor[Any], at: Mapping[UUID, datetime], *, is_latest_kept: bool) -> set[UUID]:
+    """Note when these subscriptions' places were seen. Returns those that are left, of the latest alone where that is kept.
+
+    Locked in one order, so that two gateways, or an unsubscribing partner, never wait for each other in a circle.
+    """
+    cursor.execute(
+        "WITH seen AS MATERIALIZED ("
+        " SELECT s.subscription_id, v.at FROM unnest(%s::uuid[], %s::timestamptz[]) AS v (subscription_id, at)"
+        " JOIN subscription s USING (subscription_id) JOIN subscription_progress p USING (subscription_id)"
+        " WHERE NOT %s OR p.place_seen_at IS NULL OR p.place_seen_at < v.at"
+        " ORDER BY subscription_id FOR KEY SHARE OF s FOR NO KEY UPDATE OF p)"
+        " UPDATE subscription_progress p SET place_seen_at = seen.at FROM seen"
+        " WHERE p.subscription_id = seen.subscription_id RETURNING p.subscription_id",
+        (list(at), list(at.values()), is_latest_kept),
+    )
+    return {row[0] for row in cursor.fetchall()}
 
 
 def _replace(cursor: Cursor[Any], subscriptions: Iterable[UUID], found: Mapping[tuple[UUID, str], Mapping[Place, int]]) -> None:

@@ -4,7 +4,6 @@ Kept in memory and written every few seconds: a page pays for one entry of a dic
 writing alone. A gateway that is killed loses its last seconds; the reader's next page makes them good.
 """
 
-import asyncio
 from functools import partial
 from typing import Final
 from uuid import UUID
@@ -31,7 +30,7 @@ class Readings(Settling):
     """Notes where readers stand. Use as an async context manager: what was noted is written at the end, too."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
-        super().__init__("readings", WRITE_EVERY_S)
+        super().__init__("readings", WRITE_EVERY_S, END_S)
         self._store, self._clock = store, clock
         self._noted: dict[UUID, Reading] = {}
 
@@ -53,11 +52,8 @@ class Readings(Settling):
             for key in readings:
                 del noted[key]
 
-    async def _ended(self, keeping: "asyncio.Task[None]") -> None:
-        try:
-            await asyncio.wait_for(keeping, END_S)
-        except TimeoutError:
-            log.warning("readings_lost", subscriptions=len(self._noted))
+    def _unsettled(self) -> dict[str, int]:
+        return {"subscriptions": len(self._noted)}
 
 
 def _without_seam(reading: Reading) -> Reading:

@@ -9,7 +9,6 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from confluent_kafka import Consumer, TopicPartition
 
 from dujiang import kafka_consumers
 from dujiang.embedded.ports import free_port
@@ -104,10 +103,7 @@ class Agencies:
             deliveries.note_ends(cursor, ends)
 
     def commit(self, subscription: Subscription, name: str, offsets: Mapping[Place, int]) -> None:
-        group = groups_of(user_for(subscription, prefix_of(self.settings.kafka.group_prefix))) + name
-        consumer = Consumer({"bootstrap.servers": self.stage.bootstrap, "group.id": group, "log_level": 0})
-        consumer.commit(offsets=[TopicPartition(*place, offset) for place, offset in offsets.items()], asynchronous=False)
-        consumer.close()
+        self.stage.commit(groups_of(user_for(subscription, prefix_of(self.settings.kafka.group_prefix))) + name, offsets)
 
     def consumers(self, **changes: Any) -> KafkaConsumers:
         return KafkaConsumers(self.settings, self.services, self.clock, **changes)

@@ -37,13 +37,6 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def store(database: str) -> Iterator[Store]:
-    made = Store(database, "test readings")
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def ask(database: str) -> Iterator[Ask]:
     with psycopg.connect(database, autocommit=True, options="-c timezone=UTC") as connection:
         yield lambda query, *values: connection.execute(query.encode(), values or None).fetchall()

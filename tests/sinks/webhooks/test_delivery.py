@@ -13,7 +13,6 @@ from urllib.request import urlopen
 from uuid import UUID
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
 
 from dujiang.embedded.ports import free_port
 from engine import works
@@ -233,7 +232,9 @@ def test_how_far_those_are_that_keep_their_own_place_is_known_too(post: Post) ->
     reader, consumer = (post.subscribe(*endpoint.address, protocol=protocol) for protocol in ("PULL", "KAFKA"))
     post.publish(30)
     places = {place: end for place, end in post.stage.ends().items() if place[0] == "research.call.event"}
-    _commit(post, f"{post.stage.group_prefix}.subscriber.-.{consumer}.board", {place: end - 1 for place, end in places.items()})
+    post.stage.commit(
+        f"{post.stage.group_prefix}.subscriber.-.{consumer}.board", {place: end - 1 for place, end in places.items()}
+    )
     post.gateway(port)
     post.deliverer()
     post.until(lambda: _pulled(port, reader, 12) == 12)
@@ -248,13 +249,6 @@ def _pulled(port: int, subscription: UUID, limit: int) -> int:
             return len(json.load(answer)["events"])
     except URLError:
         return 0
-
-
-def _commit(post: Post, group: str, offsets: dict[tuple[str, int], int]) -> None:
-    """As a consumer of that group does."""
-    consumer = Consumer({"bootstrap.servers": post.stage.bootstrap, "group.id": group, "log_level": 0})
-    consumer.commit(offsets=[TopicPartition(*place, offset) for place, offset in offsets.items()], asynchronous=False)
-    consumer.close()
 
 
 def _unread(post: Post, subscription: UUID) -> Any:
