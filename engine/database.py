@@ -14,6 +14,7 @@ from psycopg import Connection, Cursor, sql
 from psycopg.conninfo import conninfo_to_dict
 
 from engine.errors import EnvironmentFault, TransientFault
+from engine.failpoints import passing
 from engine.reach import Reach, untold
 
 STATEMENT_TIMEOUT_MS = 60_000
@@ -166,6 +167,7 @@ def copy_rows(cursor: Cursor[Any], table: str, columns: tuple[str, ...], lines: 
     body = ("\n".join(lines) + "\n").encode()  # made before: the server waits for a COPY without any limit
     with cursor.copy(statement) as copy:
         copy.write(body)
+        passing("copying")
 
 
 def upsert_rows(

@@ -4,11 +4,11 @@ Set by the environment variable `DUJIANG_FAILPOINT=name[:n[:pause]]` (SIGKILL at
 someone sends SIGCONT) or by `arm` in-process. Costs one dictionary look-up a batch; nothing in production sets it.
 """
 
-import os
 import signal
+import threading
 from collections.abc import Callable
 
-NAMES = ("decided", "published", "stored", "committed", "hinted")
+NAMES = ("decided", "published", "copying", "stored", "committed", "hinted")
 _armed: dict[str, Callable[[], None]] = {}
 
 
@@ -42,6 +42,6 @@ def arm_from(setting: str) -> None:
         nonlocal left
         left -= 1
         if left == 0:
-            os.kill(os.getpid(), number)
+            signal.pthread_kill(threading.get_ident(), number)  # this thread first: another would let it go on for a while
 
     arm(name, strike)

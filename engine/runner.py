@@ -37,6 +37,7 @@ log = structlog.get_logger()
 ATTEND_AFTER_S = 0.5
 SLOW_AFTER_S = 5.0
 DRAIN_S_MAX = 8.0
+HOLDER_S_MAX = 5.0
 TIDY_EVERY_S = 1.0
 BALANCE_EVERY_S = 15.0
 
@@ -239,7 +240,7 @@ class Runner:
         attempt = 0
         while True:
             try:
-                self._store(work)
+                self._store(work, is_repeated=attempt > 0)
                 return
             except (Fenced, StoreRefused):
                 raise
@@ -249,7 +250,7 @@ class Runner:
                     raise Abandoned from fault
                 attempt += 1
 
-    def _store(self, work: Work) -> None:
+    def _store(self, work: Work, *, is_repeated: bool) -> None:
         began = time.perf_counter()
         if work.messages:
             self._publisher.publish(work.messages, self._abandon.is_set)
@@ -258,6 +259,8 @@ class Runner:
         passing("published")
         began = time.perf_counter()
         with self._writing.transaction() as cursor:
+            if is_repeated:  # we may have waited for somebody
+                ledger.make_way(cursor, self._handler.name, work.start, HOLDER_S_MAX)
             ledger.move(cursor, self._handler.name, work.start, work.next)
             work.save(cursor)
             if work.refused:
@@ -364,6 +367,8 @@ class Runner:
         self._handler.assigned(self._intake.partitions_of(self._handler.topics))
         logs = {place: self._intake.bounds_of(place) for place in places}
         with self._tending.transaction() as cursor:
+            if places:
+                ledger.make_way(cursor, self._handler.name, places, HOLDER_S_MAX)
             offsets = {place: ledger.place(cursor, self._handler.name, place, low) for place, (low, _) in logs.items()}
             self._breakers.recall(cursor, places)
         for place, offset in offsets.items():
