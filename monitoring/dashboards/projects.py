@@ -177,14 +177,14 @@ APPLICATIONS = table(
 CALLS = table(
     Words("14 天内截止的征集", "Calls that close within 14 days"),
     Words(
-        "申报数与同一计划上一期开放同样久时相比。",
-        "Applications, beside those of the programme's last call when it had been open as long.",
+        "申报数与同一计划上一期开放同样久时相比，精确到小时。",
+        "Applications, beside those of the programme's last call when it had been open as long, to the hour.",
     ),
     Sql(
         "SELECT c.call_id, c.title, c.programme, c.closes_at, c.closes_in_s,"
-        " (SELECT count(*) FROM v_application a WHERE a.call_id = c.call_id) AS applications,"
-        " (SELECT count(*) FROM v_application a WHERE a.call_id = c.last_id"
-        " AND a.submitted_at - c.last_opens_at <= now() - c.opens_at) AS last_call_applications"
+        " (SELECT coalesce(sum(h.applications), 0)::bigint FROM v_call_hour h WHERE h.call_id = c.call_id) AS applications,"
+        " (SELECT coalesce(sum(h.applications), 0)::bigint FROM v_call_hour h WHERE h.call_id = c.last_id"
+        " AND h.hour - c.last_opens_at <= now() - c.opens_at) AS last_call_applications"
         " FROM (SELECT *, last_value(call_id) OVER earlier AS last_id, last_value(opens_at) OVER earlier AS last_opens_at"
         " FROM v_call WINDOW earlier AS (PARTITION BY programme ORDER BY opens_at"
         " RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW EXCLUDE GROUP)) c"

@@ -1,6 +1,6 @@
 """The copies that lists, counts and search read: their tables, and the thread that keeps them up to date.
 
-The work is functions in PostgreSQL (migrations 0027, 0030), so that every process that may write can ask for it; a lock
+The work is functions in PostgreSQL (migrations 0027, 0030, 0032), so that every process that may write can ask for it; a lock
 there lets one at a time do it. Who has changed is listed, then copied in pieces; after each the pass rests REST times as long
 as that took, in all REST_S_MAX at most. So readers cost the writers a small and even share: a backlog makes the copy older, not
 the platform slower. `reading_pass` says how old it is.
@@ -156,18 +156,26 @@ EVENT_READING = Table(
     "event_reading",
     metadata,
     Column("identity", UUID, primary_key=True, comment="as in event_history"),
-    Column("kind", Text, nullable=False, comment="application, extension, rejection, finding"),
+    Column("kind", Text, nullable=False, comment="extension, rejection, finding"),
     Column("subject", Text, nullable=False),
     Column("event_source", Text, nullable=False),
     Column("event_id", Text, nullable=False),
     Column("event_time", DateTime(timezone=True), nullable=False),
-    Column("call_id", Text, comment="of an application"),
     Column("recorded_at", DateTime(timezone=True), comment="the broker's time; null where the copy is older than this column"),
     Column("told", JSONB, comment="data of a rejection or finding"),
-    Index("ix_event_reading_call", "call_id", "event_time"),
     Index("ix_event_reading_extension", "event_time", postgresql_where=text("kind = 'extension'")),
     Index("ix_event_reading_told", "kind", "recorded_at", postgresql_where=text("kind IN ('rejection', 'finding')")),
-    comment="events that lists count, copied from event_history, some seconds old (reading_pass)",
+    comment="events that are listed, copied from event_history, some seconds old (reading_pass)",
+)
+CALL_HOUR = Table(
+    "call_hour",
+    metadata,
+    Column("call_id", Text, primary_key=True),
+    Column("hour", DateTime(timezone=True), primary_key=True, comment="its beginning"),
+    Column("applications", BigInteger, nullable=False),
+    Column("settled", BigInteger, nullable=False, comment="of these, those that no pass reads again"),
+    comment="applications by the hour in which they were submitted; a copy, some seconds old (reading_pass)",
+    postgresql_with={"fillfactor": "60"},
 )
 PROJECT_READING_LISTED = Table(
     "project_reading_listed",

@@ -99,15 +99,16 @@ def test_what_three_passes_copied_one_goes_on_with_and_gives_back(database: str,
             )
         )
         connection.commit()
-    counted = text(
-        "SELECT (SELECT sum(events)::int FROM source_hour), (SELECT count(*) FROM event_reading WHERE kind = 'application')"
-    )
+    counted = text("SELECT (SELECT sum(events)::int FROM source_hour), (SELECT sum(applications)::int FROM call_hour)")
     migrate(database)
     for _ in range(2):
         assert connection.execute(counted).all() == [(3, 3)]
         connection.execute(text("SELECT refresh_history_reading()"))
     assert _passes(connection) == ["history", "project"]
     connection.commit()
+    counted = text(
+        "SELECT (SELECT sum(events)::int FROM source_hour), (SELECT count(*) FROM event_reading WHERE kind = 'application')"
+    )
     command.downgrade(config, "0029")
     for name in ("event", "source", "episode"):
         connection.execute(text(f"SELECT refresh_{name}_reading()"))

@@ -234,11 +234,12 @@ def test_what_an_index_or_a_text_cannot_hold_keeps_nothing_out(owner: psycopg.Co
         draw = random.Random(4)  # noqa: S311 - a sample, the same each time
         long = "".join(chr(draw.randrange(0x4E00, 0x9000)) for _ in range(20_000))  # nothing to compress
         _save(cursor, {long[:512]: Project(state=State.APPLIED, call_id=long), "P-1": seed.drawn(draw, _now(cursor))})
-        for subject, data in (("P-nul", r'"a\u0000b"'), ("P-long", f'"{long}"'), ("P-1", '"C-1"')):
+        texts = (("P-nul", r'"a\u0000b"'), ("P-long", f'"{long}"'), ("P-1", '"C-1"'), ("P-line", r'"C-1\n"'))
+        for subject, data in texts:
             cursor.execute(history, (applied, subject, f'{{"data":{{"call_id":{data}}}}}'))
         assert refresh(cursor) == 5
-        kept = cursor.execute("SELECT project_id, left(call_id, 9), length(call_id) FROM v_application").fetchall()
-        assert sorted(kept) == [("P-1", "C-1", 3), ("P-long", long[:9], 512), ("P-nul", None, None)]
+        kept = cursor.execute("SELECT left(call_id, 9), length(call_id), applications FROM v_call_hour").fetchall()
+        assert sorted(kept) == [("C-1", 3, 1), ("C-1\n", 4, 1), (long[:9], 512, 1)]
 
 
 def test_rejections_and_findings_are_listed_as_they_were_told(owner: psycopg.Connection[Any]) -> None:
@@ -323,7 +324,7 @@ def test_words_follow_the_title(owner: psycopg.Connection[Any]) -> None:
 def test_applications_and_extensions_come_along(owner: psycopg.Connection[Any]) -> None:
     with owner.transaction(), owner.cursor() as cursor:
         seed.sow(cursor, _now(cursor))
-        calls = cursor.execute("SELECT call_id, count(*) FROM v_application GROUP BY 1 ORDER BY 1")
+        calls = cursor.execute("SELECT call_id, sum(applications) FROM v_call_hour GROUP BY 1 ORDER BY 1")
         assert calls.fetchall() == [("C-now", 2), ("C-old", 4)]
         assert cursor.execute("SELECT project_id FROM v_extension ORDER BY 1").fetchall() == [("P-1",), ("P-2",)]
 
@@ -382,6 +383,10 @@ def test_hours_of_a_source_are_counted_whatever_was_counted_before(owner: psycop
 
 _SOURCES = ("/partners/a", "/partners/a/b", "/partners/ab", "/engine/projects", "/streams/calls")
 _HELD = """SELECT event_source, hour, outcome, reason, late_s, events, settled FROM source_hour ORDER BY 1, 2, 3, 4, 5"""
+_APPLIED_HELD = "SELECT call_id, hour, applications FROM v_call_hour ORDER BY 1, 2"
+_APPLIED = """
+    SELECT event::json -> 'data' ->> 'call_id', date_trunc('hour', event_time), count(*) FROM event_history
+    WHERE event_type LIKE '%.research.application.submitted.v_' GROUP BY 1, 2 ORDER BY 1, 2"""
 # As the real one says it, but with an end and a present that the test chooses.
 _BEGIN_AT = """
 CREATE OR REPLACE FUNCTION begin_reading(
@@ -400,6 +405,7 @@ def test_passes_at_any_bounds_add_up_to_one_count_of_everything(owner: psycopg.C
     with owner.transaction(), owner.cursor() as cursor:
         cursor.execute(_BEGIN_AT)
         cursor.execute("SELECT set_config('test.began', %s, false)", (began.isoformat(),))
+        cursor.execute("UPDATE reading_pass SET read_to = %s WHERE name = 'history'", (read_to,))
     for number in range(40):
         up_to = read_to + timedelta(minutes=draw.randrange(0, 720))
         with owner.transaction(), owner.cursor() as cursor:
@@ -415,12 +421,15 @@ def test_passes_at_any_bounds_add_up_to_one_count_of_everything(owner: psycopg.C
             with owner.transaction(), owner.cursor() as cursor:
                 refresh(cursor, passes=("history",))
                 assert _tallied(cursor) == expected
+                assert cursor.execute(_APPLIED_HELD).fetchall() == cursor.execute(_APPLIED.encode()).fetchall()
         read_to = up_to
     with owner.transaction(), owner.cursor() as cursor:
         added = cursor.execute(_HELD).fetchall()
         cursor.execute("UPDATE reading_pass SET read_to = '-infinity' WHERE name = 'history'")
         refresh(cursor, passes=("history",))
         assert cursor.execute(_HELD).fetchall() == added
+        assert len(cursor.execute(_APPLIED_HELD).fetchall()) > 50
+        assert cursor.execute(_APPLIED_HELD).fetchall() == cursor.execute(_APPLIED.encode()).fetchall()
     assert {outcome for _, _, outcome, *_ in expected} == {"taken", "duplicate", "rejected", "quarantined"}
     assert len({hour for _, hour, *_ in expected}) > 100
 
@@ -464,8 +473,9 @@ def _recorded(
     late_s: int,
     rejects: tuple[str, str] | None = None,
 ) -> None:
-    kind = "gov.stiib.platform.transition.rejected.v1" if rejects else "gov.stiib.research.milestone.reported.v1"
-    data = dict(zip(("event_source", "reason"), rejects, strict=True)) if rejects else {}
+    kind, data = "gov.stiib.research.application.submitted.v1", {"call_id": "C-1"}
+    if rejects:
+        kind, data = "gov.stiib.platform.transition.rejected.v1", dict(zip(("event_source", "reason"), rejects, strict=True))
     cursor.execute(
         "INSERT INTO event_history (identity, topic, partition, record_offset, event_type, event_source, event_id, subject,"
         " event_time, recorded_at, stored_at, event)"
