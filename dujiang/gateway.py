@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from dataclasses import dataclass
 
 import structlog
 from fastapi import FastAPI
@@ -68,20 +69,20 @@ async def _opened(settings: Settings, services: Services) -> AsyncIterator[FastA
         _stores(settings, services, clock, dependencies.reach("postgresql")) as stores,
         spans_of(settings, "gateway") as spans,
     ):
-        directory, receipts, signatures, subscriptions, deliveries, callbacks, traces, heard, counted = stores
         metrics = GatewayMetrics(prometheus)
+        directory = stores.directory if _asks_for_tokens(settings) else None
         async with (
             AsyncPublisher(Publisher(options)) as publisher,
             SharedLog(reading, registry) as log,
-            Hearing(heard, clock, metrics) as hearing,
-            Refusals(counted, clock) as refusals,
-            Repeats(counted, clock) as repeats,
-            Readings(counted, clock) as readings,
+            Hearing(stores.heard, clock, metrics) as hearing,
+            Refusals(stores.counted, clock) as refusals,
+            Repeats(stores.counted, clock) as repeats,
+            Readings(stores.counted, clock) as readings,
         ):
-            await begin_figures(metrics, directory if _asks_for_tokens(settings) else None)
+            await begin_figures(metrics, directory)
             service = SubscriptionService(
                 log=log,
-                subscriptions=subscriptions,
+                subscriptions=stores.subscriptions,
                 registry=registry,
                 clock=clock,
                 destinations=destinations_of(settings),
@@ -98,16 +99,16 @@ async def _opened(settings: Settings, services: Services) -> AsyncIterator[FastA
                 routers=[hooks],
                 metrics=metrics,
                 prometheus=prometheus,
-                directory=directory if _asks_for_tokens(settings) else None,
+                directory=directory,
                 hearing=hearing,
-                receipts=receipts,
+                receipts=stores.receipts,
                 refusals=refusals,
                 repeats=repeats,
                 subscriptions=service,
-                deliveries=deliveries,
-                callbacks=callbacks,
-                signatures=signatures,
-                traces=traces,
+                deliveries=stores.deliveries,
+                callbacks=stores.callbacks,
+                signatures=stores.signatures,
+                traces=stores.traces,
                 spans=spans,
                 extensions=settings.gateway.extensions,
             )
@@ -132,31 +133,42 @@ def _asks_for_tokens(settings: Settings) -> bool:
     return settings.gateway.auth == "token"
 
 
-_Stores = tuple[StoredDirectory, Receipts, Signatures, Subscriptions, Deliveries, Callbacks, Traces, Store, Store]
+@dataclass(frozen=True, slots=True)
+class _Stores:
+    """Who may, what was accepted, which tokens were used, who receives, who was heard of, what is counted of each."""
+
+    directory: StoredDirectory
+    receipts: Receipts
+    signatures: Signatures
+    subscriptions: Subscriptions
+    deliveries: Deliveries
+    callbacks: Callbacks
+    traces: Traces
+    heard: Store
+    counted: Store
 
 
 @contextmanager
 def _stores(settings: Settings, services: Services, clock: Clock, reach: Reach) -> Iterator[_Stores]:
-    """Who may, what was accepted, which tokens were used, who receives, who was heard of, what is counted of each.
-
-    A connection each, so that none delays the others.
-    """
+    """A connection each, so that none delays the others."""
     names = ("identities", "receipts", "replays", "subscriptions", "callbacks", "traces", "heard")
     stores = [Store(services.dsn, f"dujiang gateway {name}", reach=reach) for name in names]
     identities, receipts, replays, subscriptions, callbacks, traces, heard = stores
     counted = Store(services.dsn, "dujiang gateway counted", answer_s=ANSWER_S, reach=reach)
     try:
         kept = StoredReceipts(receipts, clock, kept_days=settings.gateway.receipts_days)
-        yield (
-            StoredDirectory(identities, clock),
-            Receipts(kept),
-            Signatures(StoredKeys(identities, clock), StoredReplays(replays, clock), clock, settings.gateway.audience),
-            Subscriptions(subscriptions, clock),
-            Deliveries(subscriptions, clock, destinations_of(settings)),
-            Callbacks(callbacks, clock),  # open to everybody: a flood of guesses delays no reader
-            Traces(traces),
-            heard,
-            counted,
+        yield _Stores(
+            directory=StoredDirectory(identities, clock),
+            receipts=Receipts(kept),
+            signatures=Signatures(
+                StoredKeys(identities, clock), StoredReplays(replays, clock), clock, settings.gateway.audience
+            ),
+            subscriptions=Subscriptions(subscriptions, clock),
+            deliveries=Deliveries(subscriptions, clock, destinations_of(settings)),
+            callbacks=Callbacks(callbacks, clock),  # open to everybody: a flood of guesses delays no reader
+            traces=Traces(traces),
+            heard=heard,
+            counted=counted,
         )
     finally:
         for store in (*stores, counted):

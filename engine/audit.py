@@ -9,6 +9,7 @@ from psycopg import Cursor
 from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, Table, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 
+from engine.database import named
 from engine.tables import metadata
 
 PLATFORM: Final = "platform"
@@ -62,5 +63,4 @@ def entries(cursor: Cursor[Any], partner: str | None, thing: str | None, limit: 
         " ORDER BY id DESC LIMIT %(limit)s",
         {"partner": partner, "thing": thing, "limit": min(limit, ENTRIES_MAX)},
     )
-    names = [column.name for column in cursor.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    return named(cursor)

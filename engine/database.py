@@ -122,6 +122,12 @@ class Database:
         return self._connection
 
 
+def named(cursor: Cursor[Any]) -> list[dict[str, Any]]:
+    """What the last statement found, each row by its columns' names."""
+    names = [column.name for column in cursor.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
 _encode = msgspec.json.Encoder().encode  # of instants: a third of isoformat's time
 
 # --- COPY text --------------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import Any, Final, LiteralString, NamedTuple
 
 from psycopg import Cursor
 
+from engine.database import named
 from engine.locks import Number
 from gateway.admission import RESERVED_SOURCES
 from gateway.directory import TOKENS_MAX
@@ -170,8 +171,7 @@ def tokens(cursor: Cursor[Any], now: datetime) -> list[dict[str, Any]]:
 def rows(cursor: Cursor[Any], query: LiteralString, now: datetime) -> list[dict[str, Any]]:
     """What a query with %(now)s finds, each row by its columns' names."""
     cursor.execute(query, {"now": now})
-    names = [column.name for column in cursor.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    return named(cursor)
 
 
 def _check(partner: Partner, name: str) -> None:

@@ -7,6 +7,7 @@ import typer
 from dujiang.cli.context import AsJson, database, services_of, settings_with_logging
 from dujiang.cli.output import fail, show, speaks
 from dujiang.user import user_name
+from engine.database import named
 
 app = typer.Typer(no_args_is_help=True, help="Partitions paused by a flood of bad records.")
 
@@ -19,8 +20,7 @@ def list_open(as_json: AsJson = False) -> None:
         cursor.execute(
             "SELECT step, topic, partition, opened_at, next_offset, allowed_until, message FROM breaker ORDER BY 1, 2, 3"
         )
-        names = [column.name for column in cursor.description or ()]
-        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        rows = named(cursor)
     show(rows, as_json=as_json, empty="no partition is paused")
 
 

@@ -8,6 +8,7 @@ import typer
 from dujiang.cli.context import AsJson, database, services_of, settings_with_logging
 from dujiang.cli.output import fail, show, speaks
 from dujiang.user import user_name
+from engine.database import named
 
 app = typer.Typer(no_args_is_help=True, help="Records that can never work as they are: look, repair, replay.")
 
@@ -35,8 +36,7 @@ def list_rows(
         query = f"SELECT id, state, reason, topic, partition, record_offset AS offset, pointer, event_source, event_type, message FROM quarantine {where} ORDER BY id LIMIT %(limit)s"  # noqa: S608, E501
     with database() as cursor:
         cursor.execute(query, {"state": state, "reason": reason, "limit": limit})
-        names = [column.name for column in cursor.description or ()]
-        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        rows = named(cursor)
     show(rows, as_json=as_json, empty="nothing in quarantine")
 
 
@@ -46,11 +46,10 @@ def show_row(row_id: Annotated[int, typer.Argument(metavar="ID")], as_json: AsJs
     """One record: everything that is kept, its bytes as text where they are text."""
     with database() as cursor:
         cursor.execute("SELECT * FROM quarantine WHERE id = %s", (row_id,))
-        names = [column.name for column in cursor.description or ()]
-        row = cursor.fetchone()
-    if row is None:
+        kept = named(cursor)
+    if not kept:
         fail(f"no record {row_id} in quarantine; `dujiang quarantine list --state all` shows all")
-    found: dict[str, Any] = {name: _shown(value) for name, value in zip(names, row, strict=True)}
+    found: dict[str, Any] = {name: _shown(value) for name, value in kept[0].items()}
     if as_json:
         show([found], as_json=True)
         return

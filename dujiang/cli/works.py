@@ -9,6 +9,7 @@ from dujiang.cli.context import AsJson, database
 from dujiang.cli.output import fail, show, speaks
 from dujiang.cli.progress import so_far
 from dujiang.user import user_name
+from engine.database import named
 
 app = typer.Typer(
     no_args_is_help=True, help="Long work, such as imports, replays and backfills: how far it is, and cancelling it."
@@ -35,8 +36,7 @@ def list_works(
             " FROM v_work ORDER BY id DESC LIMIT %s",
             (limit,),
         )
-        names = [column.name for column in cursor.description or ()]
-        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        rows = named(cursor)
     if not as_json:
         rows = [_told(row) for row in rows]
     show(rows, as_json=as_json, columns=COLUMNS, empty="no long work yet; `dujiang ingest` begins one")

@@ -13,7 +13,7 @@ from uuid import UUID
 from psycopg import Cursor
 
 from engine import works
-from engine.database import NULL, copy_instant, copy_rows, copy_text, copy_texts
+from engine.database import NULL, copy_instant, copy_rows, copy_text, copy_texts, named
 from engine.subscriptions import snapshots
 from schemas.subscriptions import PUSHED, Place
 from schemas.subscriptions.snapshot import SEAM
@@ -480,5 +480,4 @@ def attempts_of(
 
 def _rows(cursor: Cursor[Any], query: Any, values: Sequence[Any]) -> list[dict[str, Any]]:
     cursor.execute(query, values)
-    names = [column.name for column in cursor.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    return named(cursor)

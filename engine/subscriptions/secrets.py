@@ -10,6 +10,8 @@ from uuid import UUID
 
 from psycopg import Cursor
 
+from engine.database import named
+
 Kind = Literal["v1", "v1a", "bearer", "oauth2", "plain"]
 SECRETS_MAX: Final = 8  # in force at once
 
@@ -107,5 +109,4 @@ def described(cursor: Cursor[Any], subscription_id: UUID) -> list[dict[str, Any]
         " WHERE subscription_id = %s ORDER BY version",
         (subscription_id,),
     )
-    names = [column.name for column in cursor.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    return named(cursor)

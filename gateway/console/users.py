@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 from psycopg import Cursor
 from psycopg.types.json import Jsonb
 
+from engine.database import named
 from gateway.console import passwords
 from gateway.console.rights import Role, User
 
@@ -100,8 +101,7 @@ def listed(cursor: Cursor[Any], now: datetime) -> list[dict[str, Any]]:
         " changed_at, changed_by FROM console_user u ORDER BY name",
         {"now": now},
     )
-    names = [column.name for column in cursor.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    return named(cursor)
 
 
 # --- what the console asks --------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 from psycopg import Cursor
 
+from engine.database import named
 from gateway.publisher import Acked
 from gateway.receipts import hash_of
 from gateway.trace.view import HISTORY, Fate, Found, Quarantined, Read, Receipt, Stored, Taken
@@ -157,10 +158,9 @@ def _attempts(cursor: Cursor[Any], ids: Sequence[UUID], source: str, event_id: s
         " WHERE subscription_id = s.id AND event_id = %s AND event_source = %s ORDER BY id LIMIT %s) a ORDER BY a.id",
         (list(ids), event_id, source, ATTEMPTS_MAX),
     )
-    names = [column.name for column in cursor.description or ()]
     found: dict[UUID, list[dict[str, Any]]] = {}
-    for row in cursor.fetchall():
-        found.setdefault(row[0], []).append(dict(zip(names, row, strict=True)))
+    for row in named(cursor):
+        found.setdefault(row["subscription_id"], []).append(row)
     return found
 
 

@@ -19,6 +19,7 @@ from schemas.subscriptions.snapshot import Snapshot
 
 T = TypeVar("T")
 
+APPLICATION: Final = "dujiang deliveries"  # the session's name
 TURN_S: Final = 0.01  # at the least; what comes meanwhile goes into the next
 RETRY_S: Final = 1.0
 ROWS_MAX: Final = 5_000
@@ -30,7 +31,7 @@ class Books:
     """Plans and settlements. A turn that fails is repeated until the database takes it; couriers wait that long."""
 
     def __init__(self, dsn: str, reach: Reach = untold) -> None:
-        self._database = Database(dsn, "dujiang deliveries", reach)
+        self._database = Database(dsn, APPLICATION, reach)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="webhook-books")
         self._plans: list[tuple[Plan, asyncio.Future[bool]]] = []
         self._settlements: list[tuple[Settlement, Callable[[], None]]] = []

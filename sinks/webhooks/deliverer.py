@@ -1,6 +1,7 @@
 """All subscriptions that are delivered to: which of them now, by which rights and secrets, and whose sink must agree first.
 
-One deliverer works at a time; others wait for its place (an advisory lock of the database) and take over within seconds.
+One deliverer works at a time; others wait for its place (an advisory lock of the database) and take over within seconds, also
+from one that stands still: PostgreSQL ends a session that says nothing for PLACE_IDLE_S, and the lock with it.
 """
 
 import asyncio
@@ -28,7 +29,7 @@ from monitoring.tracing import Spans
 from schemas.registry import DEFAULT_PREFIX
 from schemas.subscriptions import Order, Protocol, Reader, Subscription
 from schemas.subscriptions.model import READ_EVERY_S
-from sinks.webhooks.books import Books
+from sinks.webhooks.books import APPLICATION, Books
 from sinks.webhooks.courier import Courier, Subscriber
 from sinks.webhooks.credentials import signers_of
 from sinks.webhooks.handshake import CALLBACK_PATH, Granted, Pending, Refused, new_callback_token, rate_of
@@ -38,6 +39,8 @@ from sinks.webhooks.transport import Channel, Transport
 
 STOP_S: Final = 5.0
 FRESH_S: Final = 5.0
+PLACE_IDLE_S: Final = 15  # longer than FRESH_S: who wakes up in another's place sends nothing before it has looked
+HOLDER_S_MAX: Final = 5
 STUMBLE_S: Final = 10.0
 # An endpoint that does not consent is asked again; after the last, once no callback holds any more, it is disabled, and a
 # partner's resume begins anew.
@@ -158,6 +161,8 @@ class Deliverer:
             await self._stop_all()
             self._show()
             return
+        if not self.is_working:
+            await self._books.call(_make_way)
         self.is_working = True
         now = self._clock.now()
         found = await self._books.call(lambda cursor: _read(cursor, now, self._transports))
@@ -363,10 +368,19 @@ def _has_place(place: Database) -> bool:
     with place.transaction() as cursor:
         cursor.execute(
             "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND granted"
-            " AND pid = pg_backend_pid()) OR pg_try_advisory_lock(%s)",
-            (Number.DELIVERER, Number.DELIVERER),
+            " AND pid = pg_backend_pid()) OR pg_try_advisory_lock(%s), set_config('idle_session_timeout', %s, false)",
+            (Number.DELIVERER, Number.DELIVERER, f"{PLACE_IDLE_S}s"),
         )
         return bool(cursor.fetchall()[0][0])
+
+
+def _make_way(cursor: Cursor[Any]) -> None:
+    """Who had the place before and stands still in the middle of a turn holds its rows, in a COPY without any limit."""
+    cursor.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+        " AND application_name = %s AND pid <> pg_backend_pid() AND clock_timestamp() - xact_start > make_interval(secs => %s)",
+        (APPLICATION, HOLDER_S_MAX),
+    )
 
 
 async def _until(stop: asyncio.Event, timeout_s: float) -> None:

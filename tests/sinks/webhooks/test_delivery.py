@@ -6,18 +6,22 @@ import signal
 import threading
 import time
 from collections import defaultdict
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 from uuid import UUID
 
+import psycopg
 import pytest
 
 from dujiang.embedded.ports import free_port
 from engine import works
 from engine.subscriptions import deliveries
 from schemas.subscriptions import Basis
+from sinks.webhooks.books import APPLICATION
+from sinks.webhooks.deliverer import HOLDER_S_MAX, PLACE_IDLE_S
 from sinks.webhooks.signing import webhook_id
 from tests.sinks.webhooks.conftest import ANNOUNCED, Post
 from tests.sinks.webhooks.receiver import Arrival, Endpoint
@@ -347,7 +351,8 @@ def test_a_filter_on_data_selects(post: Post) -> None:
     assert other.arrivals == []
 
 
-def test_a_second_deliverer_waits_and_takes_over(post: Post) -> None:
+@pytest.mark.parametrize("end", [signal.SIGKILL, pytest.param(signal.SIGSTOP, marks=pytest.mark.slow)])
+def test_a_second_deliverer_waits_and_takes_over(post: Post, end: signal.Signals) -> None:
     endpoint = post.endpoint()
     post.subscribe(*endpoint.address)
     first = post.deliverer()
@@ -356,11 +361,28 @@ def test_a_second_deliverer_waits_and_takes_over(post: Post) -> None:
     post.deliverer()
     post.publish(10)
     post.until(lambda: len(endpoint.arrivals) == 20)
-    os.kill(first.pid, signal.SIGKILL)
-    first.wait(10)
+    os.kill(first.pid, end)
     post.publish(10)
     # Some of what the first had sent and not settled comes again, so numbers are counted, not arrivals.
-    post.until(lambda: {one.number for one in endpoint.acknowledged} == set(range(1, 31)))
+    post.until(lambda: {one.number for one in endpoint.acknowledged} == set(range(1, 31)), PLACE_IDLE_S + 20)
+    if end is signal.SIGSTOP:  # it wakes up in another's place
+        first.send_signal(signal.SIGCONT)
+        post.publish(10)
+        post.until(lambda: {one.number for one in endpoint.acknowledged} == set(range(1, 41)))
+        assert len({one.event_id for one in endpoint.acknowledged}) == 40
+
+
+def test_who_takes_over_ends_a_turn_that_stands_still(post: Post) -> None:
+    endpoint = post.endpoint()
+    subscription = post.subscribe(*endpoint.address)
+    with closing(psycopg.connect(post.stage.dsn, application_name=APPLICATION)) as frozen:
+        frozen.execute("SELECT 1 FROM subscription_progress WHERE subscription_id = %s FOR UPDATE", (subscription,))
+        frozen.pgconn.exec_(b"COPY subscription_delivery FROM STDIN")
+        time.sleep(HOLDER_S_MAX + 1)
+        post.deliverer()
+        post.publish(10)
+        post.until(lambda: {one.number for one in endpoint.acknowledged} == set(range(1, 11)))
+        assert post.stage.rows("SELECT 1 FROM pg_stat_activity WHERE pid = %s", frozen.info.backend_pid) == []
 
 
 def test_a_name_of_an_inner_address_gets_nothing(post: Post) -> None:
