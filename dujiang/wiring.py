@@ -21,6 +21,7 @@ from engine.options import EngineOptions
 from engine.ports import Sink, Step
 from engine.reach import Reach
 from engine.runner import Runner
+from engine.share import Share
 from engine.tracing import Tracer
 from monitoring.metrics import DependencyMetrics, EngineMetrics
 from monitoring.tracing import Spans
@@ -91,6 +92,7 @@ def build_runners(
     """One runner a step or sink. Raises KeyError for a name that neither has."""
     metrics, dependencies = EngineMetrics(metrics_registry), DependencyMetrics(metrics_registry)
     postgresql, kafka = dependencies.reach("postgresql"), dependencies.reach("kafka")
+    share = Share(options.batch.records_max)
     return [
         Runner(
             _handler(parts[name], options, registry, postgresql, is_traced=spans is not None),
@@ -103,6 +105,7 @@ def build_runners(
             code_version=code_version(),
             tracer=None if spans is None else Tracer(spans),
             reach=postgresql,
+            share=share,
         )
         for name in names
     ]

@@ -27,6 +27,7 @@ from engine.options import EngineOptions
 from engine.ports import Outcome
 from engine.reach import Reach, untold
 from engine.records import Decoded, Place, Record, Refused, Work, decode
+from engine.share import Share
 from engine.status import Condition, RunnerStatus
 from engine.tracing import Tracer
 from monitoring.metrics import EngineMetrics
@@ -49,7 +50,7 @@ class Abandoned(Exception):
 class Runner:
     """One handler in one consumer group. `run` blocks until `stop`; all Kafka calls come from its thread.
 
-    `reach` is told whether PostgreSQL was there.
+    `reach` is told whether PostgreSQL was there. `share`: what all runners of the worker take at once; none: it is alone.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Runner:
         code_version: str,
         tracer: Tracer | None = None,
         reach: Reach = untold,
+        share: Share | None = None,
     ) -> None:
         self.status = RunnerStatus(handler.name)
         self._handler = handler
@@ -84,6 +86,8 @@ class Runner:
         self._lost = False  # what is in memory is no longer what is committed: begin anew at the ledger
         self._tries = 0
         self._batch_max = options.batch.records_max
+        self._share = share or Share(options.batch.records_max)
+        self._is_busy = False  # the last batch was half as large as it could be, or more
         self._unstorable: dict[tuple[Place, int], RecordFault] = {}
         self._tidied_s = self._balanced_s = self._timed_s = 0.0
         self._log = log.bind(step=handler.name)
@@ -115,7 +119,7 @@ class Runner:
             if self._lost:
                 self._reset()
             began = time.perf_counter()
-            records = self._intake.take(self._batch_max, self._options.batch.poll_s)
+            records = self._take()
             self._phase("poll", began)
             work = self._decided(records) if records and not self._lost else None
             began = time.perf_counter()
@@ -130,6 +134,12 @@ class Runner:
             self._lost = True
             self._wait(self._delay_s(self._tries))
             self._tries += 1
+
+    def _take(self) -> list[Record]:
+        batch_max = min(self._batch_max, self._share.of(self.status.name, is_busy=self._is_busy))
+        records = self._intake.take(batch_max, self._options.batch.poll_s)
+        self._is_busy = 2 * len(records) >= batch_max
+        return records
 
     def _close(self) -> None:
         self._abandon.set()
