@@ -4,8 +4,8 @@
   python -m benchmarks.readers --quick    one run each of 200,000 events, too short for some; nothing is written down
 
 Readers: a console with four pages open, each at the end of a socket as a browser's is; the SQL of every panel of all dashboards
-as often as Grafana refreshes them; and the passes that keep the copy. A reader that fails fails the run: the pipeline alone
-would be measured instead, and so does a run too short for what is asked for seldom: panels come round twice at least.
+as often as Grafana refreshes them; and the passes that keep the copy. A reader that fails fails the run, since the pipeline
+alone would be measured instead; so does a run that is too short for all panels to come round twice.
 All on the cores of the workers, so the figure is what a single machine pays. The aim is 5 % at most. It is said twice: by the
 rates, which drift by more than that between runs, and by the CPU of the readers and of their backends in PostgreSQL as a share
 of all that the platform used, readers included: that is what they take where there is no more.

@@ -209,7 +209,10 @@ class Batch(_Group):
     """How much is taken at once."""
 
     records_max: int = Field(
-        10_000, ge=1, le=100_000, description="records a batch; steps of a worker that have a backlog share them"
+        10_000,
+        ge=1,
+        le=100_000,
+        description="records a batch; steps of a worker that have a backlog share them, down to 1,000 each",
     )
     poll_ms: int = Field(100, ge=1, le=5_000, description="ms to wait for the first record")
     cached_entities_max: int = Field(50_000, ge=0, le=10_000_000, description="entities held in memory a step")

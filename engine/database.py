@@ -6,6 +6,7 @@ COPY text beat binary from Python: a binary row costs more here than it saves th
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -18,7 +19,8 @@ from engine.failpoints import passing
 from engine.reach import Reach, untold
 
 STATEMENT_TIMEOUT_MS = 60_000
-# A worker that is stopped in the middle of its transaction holds the ledger's rows; the next owner waits no longer than this.
+# A client that is stopped between two statements of a transaction holds its rows no longer than this. In the middle of a COPY
+# no limit of the server's holds: see ledger.make_way.
 IDLE_IN_TRANSACTION_MS = 10_000
 CONNECT_TIMEOUT_S = 5
 
@@ -163,15 +165,40 @@ def copy_bytes(value: bytes | None) -> str:
     return NULL if value is None else "\\\\x" + value.hex()
 
 
+@cache
+def _copying(table: str, columns: tuple[str, ...]) -> bytes:
+    names = sql.SQL(", ").join(map(sql.Identifier, columns))
+    return sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table), names).as_bytes()
+
+
+@cache
+def _upserting(table: str, key: tuple[str, ...], columns: tuple[str, ...], stamped: str) -> tuple[str, bytes, bytes]:
+    """The temporary table, the statement that makes it, the statement that moves its rows."""
+    pending = f"pending_{table}"
+    names = sql.SQL(", ").join(map(sql.Identifier, columns))
+    create = sql.SQL("CREATE TEMP TABLE IF NOT EXISTS {} ON COMMIT DELETE ROWS AS SELECT {} FROM {} WITH NO DATA")
+    changes = sql.SQL(", ").join(
+        sql.SQL("{0} = excluded.{0}").format(sql.Identifier(column)) for column in columns if column not in key
+    )
+    if stamped:
+        changes += sql.SQL(", {} = now()").format(sql.Identifier(stamped))
+    move = sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {} ON CONFLICT ({}) DO UPDATE SET {}").format(
+        sql.Identifier(table),
+        names,
+        names,
+        sql.Identifier(pending),
+        sql.SQL(", ").join(map(sql.Identifier, key)),
+        changes,
+    )
+    return pending, create.format(sql.Identifier(pending), names, sql.Identifier(table)).as_bytes(), move.as_bytes()
+
+
 def copy_rows(cursor: Cursor[Any], table: str, columns: tuple[str, ...], lines: list[str]) -> None:
     """Lines are tab-joined fields without a line end."""
     if not lines:
         return
-    statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
-        sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
-    )
     body = ("\n".join(lines) + "\n").encode()  # made before: the server waits for a COPY without any limit
-    with cursor.copy(statement) as copy:
+    with cursor.copy(_copying(table, columns)) as copy:
         copy.write(body)
         passing("copying")
 
@@ -185,26 +212,7 @@ def upsert_rows(
     """
     if not lines:
         return
-    pending = f"pending_{table}"
-    names = sql.SQL(", ").join(map(sql.Identifier, columns))
-    cursor.execute(
-        sql.SQL("CREATE TEMP TABLE IF NOT EXISTS {} ON COMMIT DELETE ROWS AS SELECT {} FROM {} WITH NO DATA").format(
-            sql.Identifier(pending), names, sql.Identifier(table)
-        )
-    )
+    pending, create, move = _upserting(table, key, columns, stamped)
+    cursor.execute(create)
     copy_rows(cursor, pending, columns, lines)
-    changes = sql.SQL(", ").join(
-        sql.SQL("{0} = excluded.{0}").format(sql.Identifier(column)) for column in columns if column not in key
-    )
-    if stamped:
-        changes += sql.SQL(", {} = now()").format(sql.Identifier(stamped))
-    cursor.execute(
-        sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {} ON CONFLICT ({}) DO UPDATE SET {}").format(
-            sql.Identifier(table),
-            names,
-            names,
-            sql.Identifier(pending),
-            sql.SQL(", ").join(map(sql.Identifier, key)),
-            changes,
-        )
-    )
+    cursor.execute(move)

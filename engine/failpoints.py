@@ -1,7 +1,8 @@
 """Named places at which a test may kill or stop the process or raise: proof that a crash between any two steps is harmless.
 
 Set by the environment variable `DUJIANG_FAILPOINT=name[:n[:pause]]` (SIGKILL at the n-th passage; with `pause` SIGSTOP, until
-someone sends SIGCONT) or by `arm` in-process. Costs one dictionary look-up a batch; nothing in production sets it.
+someone sends SIGCONT) or by `arm` in-process. Costs one dictionary look-up a place, which is a few a batch (`copying`: one a
+COPY); nothing in production sets it.
 """
 
 import signal

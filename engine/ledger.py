@@ -40,20 +40,23 @@ def place(cursor: Cursor[Any], step: str, at: Place, low: int) -> int:
     return int(row[0])
 
 
-def make_way(cursor: Cursor[Any], step: str, places: Iterable[Place], patience_s: float) -> None:
+def make_way(cursor: Cursor[Any], step: str, places: Iterable[Place], writer: str, patience_s: float) -> None:
     """End the transaction of a former owner that stands on our rows. Raises TransientFault while there was one.
 
-    A worker that is frozen in the middle of a COPY is ended by none of the server's own limits, since the server waits for the
-    rest of a message as long as the client's host answers. An owner that is only slow has `patience_s` to commit.
+    For the owner of `places` alone, before it goes on from the ledger. A worker that is frozen in the middle of a COPY is ended
+    by none of the server's own limits, since the server waits for the rest of a message as long as the client's host answers.
+    One that is only slow has until its transaction is `patience_s` old. `writer`: the name of the sessions that write this
+    step's batches; anybody else's session is left alone.
     """
     topics, partitions = zip(*places, strict=True)
     cursor.execute(
         "SELECT holder.pid,"
         " CASE WHEN clock_timestamp() - holder.xact_start > make_interval(secs => %s) THEN pg_terminate_backend(holder.pid) END"
-        " FROM pg_stat_activity holder WHERE holder.pid <> pg_backend_pid() AND holder.backend_xid IN"
+        " FROM pg_stat_activity holder WHERE holder.application_name = %s AND holder.pid <> pg_backend_pid()"
+        " AND holder.backend_xid IN"
         " (SELECT ledger.xmax FROM ledger JOIN unnest(%s::text[], %s::int[]) AS ours(topic, partition) USING (topic, partition)"
         " WHERE step = %s)",
-        (patience_s, list(topics), list(partitions), step),
+        (patience_s, writer, list(topics), list(partitions), step),
     )
     held = [f"session {pid} {'ended' if ended else f'has {patience_s:.0f} s'}" for pid, ended in cursor.fetchall()]
     if held:

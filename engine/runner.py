@@ -38,7 +38,7 @@ log = structlog.get_logger()
 ATTEND_AFTER_S = 0.5
 SLOW_AFTER_S = 5.0
 DRAIN_S_MAX = 8.0
-HOLDER_S_MAX = 5.0
+HOLDER_S_MAX = 10.0  # more than DRAIN_S_MAX: who gives partitions up in good order is let land
 TIDY_EVERY_S = 1.0
 BALANCE_EVERY_S = 15.0
 
@@ -77,7 +77,8 @@ class Runner:
         self._metrics = metrics
         self._code_version = code_version
         self._tracer = tracer
-        self._writing = Database(options.dsn, f"dujiang {handler.name} writer", reach)
+        self._writes_as = f"dujiang {handler.name} writer"
+        self._writing = Database(options.dsn, self._writes_as, reach)
         self._tending = Database(options.dsn, f"dujiang {handler.name}", reach)
         self._writer = ThreadPoolExecutor(1, f"{handler.name}-writer")
         self._flying: tuple[Work, Future[None]] | None = None
@@ -250,7 +251,7 @@ class Runner:
         attempt = 0
         while True:
             try:
-                self._store(work, is_repeated=attempt > 0)
+                self._store(work)
                 return
             except (Fenced, StoreRefused):
                 raise
@@ -260,7 +261,7 @@ class Runner:
                     raise Abandoned from fault
                 attempt += 1
 
-    def _store(self, work: Work, *, is_repeated: bool) -> None:
+    def _store(self, work: Work) -> None:
         began = time.perf_counter()
         if work.messages:
             self._publisher.publish(work.messages, self._abandon.is_set)
@@ -269,8 +270,6 @@ class Runner:
         passing("published")
         began = time.perf_counter()
         with self._writing.transaction() as cursor:
-            if is_repeated:  # we may have waited for somebody
-                ledger.make_way(cursor, self._handler.name, work.start, HOLDER_S_MAX)
             ledger.move(cursor, self._handler.name, work.start, work.next)
             work.save(cursor)
             if work.refused:
@@ -378,7 +377,7 @@ class Runner:
         logs = {place: self._intake.bounds_of(place) for place in places}
         with self._tending.transaction() as cursor:
             if places:
-                ledger.make_way(cursor, self._handler.name, places, HOLDER_S_MAX)
+                ledger.make_way(cursor, self._handler.name, places, self._writes_as, HOLDER_S_MAX)
             offsets = {place: ledger.place(cursor, self._handler.name, place, low) for place, (low, _) in logs.items()}
             self._breakers.recall(cursor, places)
         for place, offset in offsets.items():

@@ -13,7 +13,7 @@ class Share:
         self._busy: set[str] = set()
 
     def of(self, step: str, *, is_busy: bool) -> int:
-        """How many records `step` may take. is_busy: its last batch was nearly as large as it could be."""
+        """How many records `step` may take. is_busy: its last batch was at least half as large as it could be."""
         if is_busy:
             self._busy.add(step)
         else:

@@ -39,7 +39,7 @@ from sinks.webhooks.transport import Channel, Transport
 
 STOP_S: Final = 5.0
 FRESH_S: Final = 5.0
-PLACE_IDLE_S: Final = 15  # longer than FRESH_S: who wakes up in another's place sends nothing before it has looked
+PLACE_IDLE_S: Final = 15  # longer than FRESH_S: who wakes up in another's place finds its rights too old to send by
 HOLDER_S_MAX: Final = 5
 STUMBLE_S: Final = 10.0
 # An endpoint that does not consent is asked again; after the last, once no callback holds any more, it is disabled, and a
@@ -154,6 +154,7 @@ class Deliverer:
     async def _look(self) -> None:
         self._books.check()
         self._log.check()
+        looked_s = self._clock.monotonic_s()  # before: it may stand still anywhere below
         if not await asyncio.to_thread(_has_place, self._place):
             if self.is_working:
                 log.warning("another deliverer has taken over")
@@ -167,7 +168,7 @@ class Deliverer:
         now = self._clock.now()
         found = await self._books.call(lambda cursor: _read(cursor, now, self._transports))
         self._scopes = found.scopes
-        self._read_s = self._clock.monotonic_s()
+        self._read_s = looked_s
         self._follow(found)
         for key, numbers in (await self._books.call(deliveries.follow_replays)).items():
             if key in self._running:
@@ -375,7 +376,10 @@ def _has_place(place: Database) -> bool:
 
 
 def _make_way(cursor: Cursor[Any]) -> None:
-    """Who had the place before and stands still in the middle of a turn holds its rows, in a COPY without any limit."""
+    """Who had the place before and stands still in the middle of a turn holds its rows, in a COPY without any limit.
+
+    Once, at the take-over: a turn that is younger then, and stands still later, is left to itself.
+    """
     cursor.execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
         " AND application_name = %s AND pid <> pg_backend_pid() AND clock_timestamp() - xact_start > make_interval(secs => %s)",

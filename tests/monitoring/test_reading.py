@@ -45,7 +45,7 @@ ALERTS, CALLS, SUBSCRIPTIONS = 10_000, 3_000, 3_000
 LARGE = (
     "project_status", "project_reading", "project_due", "event_history", "event_reading", "work",
     "subscription_attempt", "subscription_dead_letter", "subscription_delivery", "subscription_position",
-    "subscription_reading",
+    "subscription_reading", "call_hour",
 )  # fmt: skip
 # The clock decides what a call or an alert is, and tables of thousands are read in milliseconds: each once, as a whole. Of
 # episodes, those that fire, and a week's.
