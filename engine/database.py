@@ -25,15 +25,15 @@ IDLE_IN_TRANSACTION_MS = 10_000
 CONNECT_TIMEOUT_S = 5
 
 _ENVIRONMENT = {
-    "42501": "grant the role of DUJIANG_DATABASE_DSN its privileges again",
-    "28000": "check user and password in DUJIANG_DATABASE_DSN",
-    "28P01": "check user and password in DUJIANG_DATABASE_DSN",
+    "42501": "grant the role of DUJIANG_DATABASE__DSN its privileges again",
+    "28000": "check user and password in DUJIANG_DATABASE__DSN",
+    "28P01": "check user and password in DUJIANG_DATABASE__DSN",
     "53100": "free disk space on the database server",
-    "25006": "the database is read-only: point DUJIANG_DATABASE_DSN at the primary",
+    "25006": "the database is read-only: point DUJIANG_DATABASE__DSN at the primary",
     "42P01": "run `dujiang migrate`",
     "42703": "run `dujiang migrate`",
     "42883": "run `dujiang migrate`",
-    "3D000": "create the database named in DUJIANG_DATABASE_DSN",
+    "3D000": "create the database named in DUJIANG_DATABASE__DSN",
 }
 _RECORD_CLASSES = ("22", "23")
 _UNIQUE = "23505"

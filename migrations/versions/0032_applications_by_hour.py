@@ -21,8 +21,10 @@ _LISTED = import_module("migrations.versions.0029_refused_and_found")
 _PIECES = import_module("migrations.versions.0023_copies_in_pieces")
 APPLICATION = "'%.research.application.submitted.v_'"
 V_APPLICATION = str(import_module("migrations.versions.0014_reading_events").VIEWS["v_application"])
-V_CALL_HOUR = """
-        SELECT call_id, hour, applications FROM call_hour"""
+VIEWS = {
+    "v_call_hour": """
+        SELECT call_id, hour, applications FROM call_hour""",
+}
 
 EVENT_BEFORE = str(_ONE_PASS._part("event"))
 EVENT_CHANGES = (
@@ -96,8 +98,9 @@ def upgrade() -> None:
     op.create_table_comment(
         "event_reading", "events that are listed, copied from event_history, some seconds old (reading_pass)"
     )
-    op.execute(f"CREATE VIEW v_call_hour AS{V_CALL_HOUR}")
-    op.execute(f"GRANT SELECT ON v_call_hour TO {ROLE}")
+    for name, select in VIEWS.items():
+        op.execute(f"CREATE VIEW {name} AS{select}")
+        op.execute(f"GRANT SELECT ON {name} TO {ROLE}")
 
 
 def downgrade() -> None:

@@ -118,10 +118,16 @@ def _cli() -> Any:
     return typer.main.get_command(app)
 
 
-def test_settings_in_documents_exist(root: Path, files: list[Path]) -> None:
+def test_settings_in_documents_and_remedies_exist(root: Path, files: list[Path]) -> None:
     known = {variable_of(row["setting"]) for row in rows(Settings())}
     known |= {"DUJIANG_SHARED", "DUJIANG_FAILPOINT"}  # of the tests
-    texts = [path for path in files if path.suffix in (".md", ".yml") or path.name == "Dockerfile"]
+    texts = [
+        path
+        for path in files
+        if path.suffix in (".md", ".yml")
+        or path.name == "Dockerfile"
+        or (path.suffix == ".py" and root / "tests" not in path.parents)
+    ]
     named = {(path, name) for path in texts for name in VARIABLE.findall(path.read_text())}
     wrong = [(path, name) for path, name in named if not any(one == name or one.startswith(f"{name}__") for one in known)]
     assert wrong == []
