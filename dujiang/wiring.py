@@ -103,9 +103,9 @@ def build_runners(
             clock=clock or SystemClock(),
             metrics=metrics,
             code_version=code_version(),
+            share=share,
             tracer=None if spans is None else Tracer(spans),
             reach=postgresql,
-            share=share,
         )
         for name in names
     ]

@@ -50,7 +50,7 @@ class Abandoned(Exception):
 class Runner:
     """One handler in one consumer group. `run` blocks until `stop`; all Kafka calls come from its thread.
 
-    `reach` is told whether PostgreSQL was there. `share`: what all runners of the worker take at once; none: it is alone.
+    `reach` is told whether PostgreSQL was there. `share`: what all runners of the worker take at once.
     """
 
     def __init__(
@@ -64,9 +64,9 @@ class Runner:
         clock: Clock,
         metrics: EngineMetrics,
         code_version: str,
+        share: Share,
         tracer: Tracer | None = None,
         reach: Reach = untold,
-        share: Share | None = None,
     ) -> None:
         self.status = RunnerStatus(handler.name)
         self._handler = handler
@@ -87,7 +87,7 @@ class Runner:
         self._lost = False  # what is in memory is no longer what is committed: begin anew at the ledger
         self._tries = 0
         self._batch_max = options.batch.records_max
-        self._share = share or Share(options.batch.records_max)
+        self._share = share
         self._is_busy = False  # the last batch was half as large as it could be, or more
         self._unstorable: dict[tuple[Place, int], RecordFault] = {}
         self._tidied_s = self._balanced_s = self._timed_s = 0.0

@@ -33,8 +33,7 @@ EVENT_CHANGES = (
     (f"            WHEN event_type LIKE {APPLICATION} THEN 'application'\n", ""),
 )
 # ruff: noqa: S608 - our own constants
-# Each row once, but those too young for all of their age to be there (0025). An event without escapes and control characters is
-# plain JSON that cannot fail; `call_of` is for the rest, since to be ready for a failure costs as much as to read an event.
+# Each row once, but those too young for all of their age to be there (0025).
 COUNTED = f"""
 CREATE FUNCTION copy_call_reading(began timestamptz, read_from timestamptz, up_to timestamptz) RETURNS integer
 LANGUAGE plpgsql SET timezone TO 'UTC' SET jit TO off AS $body$
@@ -47,9 +46,7 @@ BEGIN
     INSERT INTO call_hour AS h (call_id, hour, applications, settled)
     SELECT call_id, hour, count(*), count(*) FILTER (WHERE stored_at < up_to)
     FROM (
-        SELECT CASE WHEN event ~ '[\\x01-\\x1f\\\\]' THEN call_of(event)
-                    ELSE left((event::json) -> 'data' ->> 'call_id', 512) END AS call_id,
-               date_bin('1 hour', event_time, 'epoch') AS hour, stored_at
+        SELECT call_of(event) AS call_id, date_bin('1 hour', event_time, 'epoch') AS hour, stored_at
         FROM event_history WHERE stored_at >= read_from AND event_type LIKE {APPLICATION}
         OFFSET 0  -- the call of an event is looked for once
     ) AS came

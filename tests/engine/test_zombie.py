@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from engine.runner import HOLDER_S_MAX
 from tests.engine import oracle, traffic
 from tests.engine.workers import Worker
 
@@ -37,7 +38,7 @@ def test_a_worker_that_sleeps_in_its_transaction_does_not_hold_the_next_one_up(s
     zombie = Worker(stage, "projects", failpoint=f"{place}:4:pause", batch__records_max="300")
     stage.until(zombie.is_stopped)
     Worker(stage, "projects", "history")
-    stage.drained("projects", "history", seconds_max=40)
+    stage.drained("projects", "history", seconds_max=HOLDER_S_MAX + 30)
     zombie.resume()
     # Its session with the database is gone, and so are its partitions: the batch was never stored.
     stage.until(zombie.is_ready, describe=lambda: str(zombie.ready()))
