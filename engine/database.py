@@ -13,10 +13,12 @@ import msgspec
 import psycopg
 from psycopg import Connection, Cursor, sql
 from psycopg.conninfo import conninfo_to_dict
+from sqlalchemy.dialects import postgresql
 
 from engine.errors import EnvironmentFault, TransientFault
 from engine.failpoints import passing
 from engine.reach import Reach, untold
+from engine.tables import metadata
 
 STATEMENT_TIMEOUT_MS = 60_000
 # A client that is stopped between two statements of a transaction holds its rows no longer than this. In the middle of a COPY
@@ -88,9 +90,14 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[Cursor[Any]]:
         """A cursor inside one transaction. Raises TransientFault, EnvironmentFault or StoreRefused, rolled back."""
+        with self.statement() as cursor, cursor.connection.transaction():
+            yield cursor
+
+    @contextmanager
+    def statement(self) -> Iterator[Cursor[Any]]:
+        """A cursor whose every statement stands for itself, which saves BEGIN and COMMIT. Raises as `transaction` does."""
         try:
-            connection = self._open()
-            with connection.transaction(), connection.cursor() as cursor:
+            with self._open().cursor() as cursor:
                 yield cursor
             self._reach(True)
         except psycopg.Error as error:
@@ -135,6 +142,8 @@ _encode = msgspec.json.Encoder().encode  # of instants: a third of isoformat's t
 # --- COPY text --------------------------------------------------------------------------------------------------------------
 
 NULL = "\\N"
+FEW = 200  # rows: so many are written by one statement; more are worth COPY with its five
+_DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
@@ -172,8 +181,8 @@ def _copying(table: str, columns: tuple[str, ...]) -> bytes:
 
 
 @cache
-def _upserting(table: str, key: tuple[str, ...], columns: tuple[str, ...], stamped: str) -> tuple[str, bytes, bytes]:
-    """The temporary table, the statement that makes it, the statement that moves its rows."""
+def _upserting(table: str, key: tuple[str, ...], columns: tuple[str, ...], stamped: str) -> tuple[str, bytes, bytes, bytes]:
+    """The temporary table, the statement that makes it, the one that moves its rows, and one that does with the lines alone."""
     pending = f"pending_{table}"
     names = sql.SQL(", ").join(map(sql.Identifier, columns))
     create = sql.SQL("CREATE TEMP TABLE IF NOT EXISTS {} ON COMMIT DELETE ROWS AS SELECT {} FROM {} WITH NO DATA")
@@ -182,15 +191,27 @@ def _upserting(table: str, key: tuple[str, ...], columns: tuple[str, ...], stamp
     )
     if stamped:
         changes += sql.SQL(", {} = now()").format(sql.Identifier(stamped))
-    move = sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {} ON CONFLICT ({}) DO UPDATE SET {}").format(
-        sql.Identifier(table),
-        names,
-        names,
-        sql.Identifier(pending),
-        sql.SQL(", ").join(map(sql.Identifier, key)),
-        changes,
+    into = sql.SQL("INSERT INTO {} ({}) ").format(sql.Identifier(table), names)
+    where = sql.SQL(" ON CONFLICT ({}) DO UPDATE SET {}").format(sql.SQL(", ").join(map(sql.Identifier, key)), changes)
+    moved = sql.SQL("SELECT {} FROM {}").format(names, sql.Identifier(pending))
+    return (
+        pending,
+        create.format(sql.Identifier(pending), names, sql.Identifier(table)).as_bytes(),
+        (into + moved + where).as_bytes(),
+        (into + _parsed(table, columns) + where).as_bytes(),
     )
-    return pending, create.format(sql.Identifier(pending), names, sql.Identifier(table)).as_bytes(), move.as_bytes()
+
+
+def _parsed(table: str, columns: tuple[str, ...]) -> sql.Composed:
+    """A query that takes lines as COPY does, all in one text, if their only escapes are doubled backslashes."""
+    types = [metadata.tables[table].columns[column].type.compile(_DIALECT) for column in columns]
+    fields = [
+        sql.SQL(r"replace(field[{}], '\\', '\')::{}").format(sql.Literal(place), sql.SQL(name))
+        for place, name in enumerate(types, 1)
+    ]
+    return sql.SQL(r"SELECT {} FROM string_to_table(%s, E'\n') AS line, string_to_array(line, E'\t', '\N') AS field").format(
+        sql.SQL(", ").join(fields)
+    )
 
 
 def copy_rows(cursor: Cursor[Any], table: str, columns: tuple[str, ...], lines: list[str]) -> None:
@@ -212,7 +233,12 @@ def upsert_rows(
     """
     if not lines:
         return
-    pending, create, move = _upserting(table, key, columns, stamped)
+    pending, create, move, at_once = _upserting(table, key, columns, stamped)
+    if len(lines) <= FEW:
+        body = "\n".join(lines)
+        if "\\" not in body.replace("\\\\", "").replace(NULL, ""):
+            cursor.execute(at_once, (body,))
+            return
     cursor.execute(create)
     copy_rows(cursor, pending, columns, lines)
     cursor.execute(move)

@@ -170,7 +170,7 @@ class StepHandler(Generic[S]):
                 missing[key] = partition
                 mine[key] = Entity(self._step.initial())
         if missing:
-            with self._database.transaction() as cursor:
+            with self._database.statement() as cursor:
                 found = self._store.load(cursor, list(missing))
             for key, entity in found.items():
                 entities[missing[key]][key] = entity

@@ -105,10 +105,10 @@ class Step(Generic[S]):
 
 
 class Store(Protocol[S]):
-    """Where a step's entities live. Both verbs run inside the caller's transaction and never commit."""
+    """Where a step's entities live. `save` runs inside the caller's transaction and never commits."""
 
     def load(self, cursor: "Cursor[Any]", keys: Sequence[str]) -> dict[str, Entity[S]]:
-        """The entities of those keys that exist."""
+        """The entities of those keys that exist, by one statement."""
         ...
 
     def save(self, cursor: "Cursor[Any]", entities: Sequence[tuple[str, Entity[S]]]) -> None:
