@@ -3,11 +3,11 @@
 COPY text beat binary from Python: a binary row costs more here than it saves there (docs/explanation/performance.md).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import psycopg
@@ -142,7 +142,7 @@ _encode = msgspec.json.Encoder().encode  # of instants: a third of isoformat's t
 # --- COPY text --------------------------------------------------------------------------------------------------------------
 
 NULL = "\\N"
-FEW = 200  # rows: so many are written by one statement; more are worth COPY with its five
+FEW: Final = 200  # rows: so many are written by one statement; more are worth COPY and what it takes around it
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
@@ -198,12 +198,12 @@ def _upserting(table: str, key: tuple[str, ...], columns: tuple[str, ...], stamp
         pending,
         create.format(sql.Identifier(pending), names, sql.Identifier(table)).as_bytes(),
         (into + moved + where).as_bytes(),
-        (into + _parsed(table, columns) + where).as_bytes(),
+        (into + parsed(table, columns) + where).as_bytes(),
     )
 
 
-def _parsed(table: str, columns: tuple[str, ...]) -> sql.Composed:
-    """A query that takes lines as COPY does, all in one text, if their only escapes are doubled backslashes."""
+def parsed(table: str, columns: tuple[str, ...]) -> sql.Composed:
+    """A query whose one parameter is `in_one_text`: the rows that COPY would make of those lines for this table."""
     types = [metadata.tables[table].columns[column].type.compile(_DIALECT) for column in columns]
     fields = [
         sql.SQL(r"replace(field[{}], '\\', '\')::{}").format(sql.Literal(place), sql.SQL(name))
@@ -212,6 +212,14 @@ def _parsed(table: str, columns: tuple[str, ...]) -> sql.Composed:
     return sql.SQL(r"SELECT {} FROM string_to_table(%s, E'\n') AS line, string_to_array(line, E'\t', '\N') AS field").format(
         sql.SQL(", ").join(fields)
     )
+
+
+def in_one_text(lines: Sequence[str]) -> str | None:
+    """For `parsed`: few lines whose only escapes are doubled backslashes. None for any others: those are COPY's."""
+    if len(lines) > FEW:
+        return None
+    text = "\n".join(lines)
+    return None if "\\" in text.replace("\\\\", "").replace(NULL, "") else text
 
 
 def copy_rows(cursor: Cursor[Any], table: str, columns: tuple[str, ...], lines: list[str]) -> None:
@@ -234,11 +242,10 @@ def upsert_rows(
     if not lines:
         return
     pending, create, move, at_once = _upserting(table, key, columns, stamped)
-    if len(lines) <= FEW:
-        body = "\n".join(lines)
-        if "\\" not in body.replace("\\\\", "").replace(NULL, ""):
-            cursor.execute(at_once, (body,))
-            return
+    text = in_one_text(lines)
+    if text is not None:
+        cursor.execute(at_once, (text,))
+        return
     cursor.execute(create)
     copy_rows(cursor, pending, columns, lines)
     cursor.execute(move)

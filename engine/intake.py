@@ -234,12 +234,10 @@ class Intake:
     def _resume(self, places: Iterable[Place]) -> None:
         self._consumer.resume([TopicPartition(*place) for place in places])
 
-    def hint(self, offsets: dict[Place, int], *, wait: bool = False) -> None:
+    def hint(self, offsets: dict[Place, int]) -> None:
         """Commit to Kafka: a hint for other tools; the ledger decides."""
         try:
-            self._consumer.commit(
-                offsets=[TopicPartition(*place, offset) for place, offset in offsets.items()], asynchronous=not wait
-            )
+            self._consumer.commit(offsets=[TopicPartition(*place, offset) for place, offset in offsets.items()])
         except KafkaException as error:
             log.info("offset hint not committed", error=str(error))
 

@@ -1,14 +1,16 @@
 """The runner: from Kafka through a handler into PostgreSQL with exactly-once effect.
 
-A batch goes through five steps: decide, publish (derived events, acknowledged), store (state, quarantine, ledger in one
-transaction), commit, hint (Kafka's offset). A crash between any two repeats the batch from the ledger with the same outcome.
+A batch goes through four steps: decide, publish (derived events, acknowledged), store (state, quarantine, ledger in one
+transaction), commit. A crash between any two repeats the batch from the ledger with the same outcome. Kafka's own offsets are a
+hint for other tools, once a second.
 Two batches overlap: while one is published and stored by the writer thread, the next is decided on top of it.
 """
 
 import random
 import time
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
 from threading import Event
 
 import structlog
@@ -89,6 +91,7 @@ class Runner:
         self._batch_max = options.batch.records_max
         self._share = share
         self._is_busy = False  # the last batch was half as large as it could be, or more
+        self._hints: dict[Place, int] = {}  # committed, and not yet told to Kafka
         self._unstorable: dict[tuple[Place, int], RecordFault] = {}
         self._tidied_s = self._balanced_s = self._timed_s = 0.0
         self._log = log.bind(step=handler.name)
@@ -106,6 +109,7 @@ class Runner:
             while not stop.is_set():
                 self._round()
             self._land(DRAIN_S_MAX)
+            self._hint()
             self.status.condition = Condition.STOPPED
         except Exception as error:
             self.status.condition, self.status.message = Condition.FAILED, f"{type(error).__name__}: {error}"
@@ -308,10 +312,11 @@ class Runner:
         if self._flying is None:
             return True
         work, future = self._flying
-        if not wait([future], wait_s).done:
+        try:
+            error = future.exception(wait_s)
+        except FutureTimeout:
             return False
         self._flying = None
-        error = future.exception()
         if error is None:
             self._landed(work)
             return True
@@ -340,7 +345,7 @@ class Runner:
         self._batch_max = min(2 * self._batch_max, self._options.batch.records_max)
         for item in work.refused:
             self._unstorable.pop((item.record.place, item.record.offset), None)
-        self._intake.hint(work.next)
+        self._hints |= work.next
         passing("hinted")
         self.status.condition, self.status.message, self.status.remedy = Condition.RUNNING, "", ""
         self.status.committed_s = self._clock.monotonic_s()
@@ -400,6 +405,7 @@ class Runner:
                 self._abandon.set()
                 break
             self._tell_slow(waited_s)
+        self._hint()
         # A batch decided but not launched, or remembered state, may hold records of these partitions.
         self._lost = True
         for place in places:
@@ -445,7 +451,14 @@ class Runner:
             self._publisher.publish(due, self._stop.is_set)
             self._metrics.timers.labels(self.status.name).inc(len(due))
 
+    def _hint(self) -> None:
+        """Tell Kafka how far we are: a commit for each batch would cost the broker as much as the batch's records."""
+        if self._hints:
+            self._intake.hint(self._hints)
+            self._hints = {}
+
     def _tidy(self) -> None:
+        self._hint()
         committed = dict(self._intake.positions)
         if self._flying is not None:
             committed |= self._flying[0].start

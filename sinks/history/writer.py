@@ -2,17 +2,19 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
-from psycopg import Cursor
+from psycopg import Cursor, sql
 from psycopg.errors import UniqueViolation
 
-from engine.database import copy_rows, copy_texts
+from engine.database import copy_rows, copy_texts, in_one_text, parsed
 from engine.ports import Row
 from schemas.topics import TOPICS
 from sinks.history.rows import COLUMNS, identity_of, line_of
+from sinks.history.tables import EVENT_HISTORY
 
-_TABLE = "event_history"
+_TABLE = EVENT_HISTORY.name
 # What was written in vain is left for the database to clear away, so after a repeat batches are asked about for a while.
 ASKS_AFTER_REPEAT = 50
 
@@ -27,7 +29,7 @@ class HistorySink:
         self._asks_left = 0  # batches
 
     def write(self, cursor: Cursor[Any], rows: Sequence[Row]) -> set[int]:
-        """One COPY. Returns the positions of events that were there already, or twice in `rows`."""
+        """One statement or one COPY. Returns the positions of events that were there already, or twice in `rows`."""
         first: dict[str, int] = {}
         repeats: set[int] = set()
         for position, row in enumerate(rows):
@@ -35,7 +37,11 @@ class HistorySink:
             if first.setdefault(identity, position) != position:
                 repeats.add(position)
         lines = {identity: line_of(identity, rows[position]) for identity, position in first.items()}
-        if self._asks_left or not self._append(cursor, list(lines.values())):
+        text = in_one_text(list(lines.values()))
+        if text is not None:
+            cursor.execute(_inserting(), (text,))
+            repeats.update(first[identity] for identity in lines.keys() - {row[0] for row in cursor.fetchall()})
+        elif self._asks_left or not self._append(cursor, list(lines.values())):
             known = self._known(cursor, list(first))
             copy_rows(cursor, _TABLE, COLUMNS, [line for identity, line in lines.items() if identity not in known])
             repeats.update(first[identity] for identity in known)
@@ -59,6 +65,13 @@ class HistorySink:
             "SELECT replace(identity::text, '-', '') FROM event_history WHERE identity = ANY(%s::uuid[])", (identities,)
         )
         return {row[0] for row in cursor.fetchall()}
+
+
+@cache
+def _inserting() -> bytes:
+    into = sql.SQL("INSERT INTO event_history ({}) ").format(sql.SQL(", ").join(map(sql.Identifier, COLUMNS)))
+    told = sql.SQL(" ON CONFLICT (identity) DO NOTHING RETURNING replace(identity::text, '-', '')")
+    return (into + parsed(_TABLE, COLUMNS) + told).as_bytes()
 
 
 def _note(cursor: Cursor[Any], repeats: Mapping[tuple[str, str], int]) -> None:

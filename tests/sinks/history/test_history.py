@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import psycopg
 import pytest
 
+from engine.database import FEW
 from engine.ports import Row
 from schemas.contract import Fact
 from sinks.history import HistorySink
@@ -21,23 +22,16 @@ def _row(number: int, offset: int) -> Row:
     )
 
 
-def test_the_first_of_repeats_stays(database: str) -> None:
+@pytest.mark.parametrize("size", [FEW // 2, FEW + 100])
+def test_the_first_of_repeats_stays(database: str, size: int) -> None:
     draw = random.Random(1)  # noqa: S311 - a sample, the same each time
     sink, offset = HistorySink(), 0
     stored: dict[int, int] = {}  # event number -> offset
     with psycopg.connect(database) as connection, connection.cursor() as cursor:
-        for start in (
-            0,
-            100,
-            150,
-            1_000,
-            1_000,
-            2_000,
-            3_000,
-            3_050,
-        ):  # new, overlapping, new, whole again, new, new, overlapping
+        # new, new, overlapping, new, whole again, new, new, overlapping
+        for start in (0, size, 3 * size // 2, 10 * size, 10 * size, 20 * size, 30 * size, 61 * size // 2):
             rows, repeats = [], set()
-            for position in range(100):
+            for position in range(size):
                 number = start + (draw.randrange(position) if position and draw.random() < 0.05 else position)
                 if stored.setdefault(number, offset) != offset:
                     repeats.add(position)
