@@ -215,6 +215,9 @@ class Batch(_Group):
         description="records a batch; steps of a worker that have a backlog share them, down to 1,000 each",
     )
     poll_ms: int = Field(100, ge=1, le=5_000, description="ms to wait for the first record")
+    spacing_ms: int = Field(
+        20, ge=0, le=5_000, description="ms at least from a batch to the next, unless that is full; less delay beside more CPU"
+    )
     cached_entities_max: int = Field(50_000, ge=0, le=10_000_000, description="entities held in memory a step")
 
 
@@ -289,7 +292,9 @@ class Settings(BaseSettings):
         return EngineOptions(
             kafka=self.kafka_options(bootstrap),
             dsn=dsn,
-            batch=BatchOptions(self.batch.records_max, self.batch.poll_ms / 1000, self.batch.cached_entities_max),
+            batch=BatchOptions(
+                self.batch.records_max, self.batch.poll_ms / 1000, self.batch.spacing_ms / 1000, self.batch.cached_entities_max
+            ),
             breaker=BreakerOptions(
                 self.breaker.run_max, self.breaker.ratio_max, self.breaker.window_records, self.breaker.probe_s
             ),

@@ -9,6 +9,7 @@ dropped, but asked for anew half a second later, and the seek is forgotten (libr
 Records published meanwhile would be passed over.
 """
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from operator import methodcaller
 from typing import Any
@@ -85,8 +86,11 @@ class Intake:
             raise fault_of(error.args[0]) from error
         return low, high
 
-    def take(self, records_max: int, wait_s: float) -> list[Record]:
-        """Up to `records_max` records: waits for the first, then takes what is there. Raises a fault on a client's error."""
+    def take(self, records_max: int, wait_s: float, until_s: float = 0) -> list[Record]:
+        """Up to `records_max` records. Waits `wait_s` for the first, and until `until_s` by time.perf_counter for the others.
+
+        Raises a fault on a client's error.
+        """
         if not self._carried:
             first = self._consumer.poll(wait_s)
             if first is None:
@@ -94,8 +98,8 @@ class Intake:
             self._carried.append(first)
         missing = records_max - len(self._carried)
         if missing > 0:
-            more = self._consumer.consume(missing, 0)  # a rebalance in here drops what was carried of its partitions
-            self._carried += more
+            more = self._consumer.consume(missing, max(0.0, until_s - time.perf_counter()))
+            self._carried += more  # in a statement of its own: a rebalance in there drops what was carried of its partitions
         messages, self._carried = self._carried, []
         return self._ordered(messages)
 

@@ -18,10 +18,14 @@ class KafkaOptions:
 
 @dataclass(frozen=True, slots=True)
 class BatchOptions:
-    """How much is taken at once, and what is remembered between batches."""
+    """How much is taken at once, and what is remembered between batches.
+
+    spacing_s: at least so long from a batch to the next, unless that is full. A record that comes after a pause does not wait.
+    """
 
     records_max: int = 10_000
     poll_s: float = 0.1
+    spacing_s: float = 0.02
     cached_entities_max: int = 50_000
 
 

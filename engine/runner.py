@@ -90,6 +90,7 @@ class Runner:
         self._tries = 0
         self._batch_max = options.batch.records_max
         self._share = share
+        self._taken_s = 0.0  # by time.perf_counter: the last batch
         self._is_busy = False  # the last batch was half as large as it could be, or more
         self._hints: dict[Place, int] = {}  # committed, and not yet told to Kafka
         self._unstorable: dict[tuple[Place, int], RecordFault] = {}
@@ -142,7 +143,10 @@ class Runner:
 
     def _take(self) -> list[Record]:
         batch_max = min(self._batch_max, self._share.of(self.status.name, is_busy=self._is_busy))
-        records = self._intake.take(batch_max, self._options.batch.poll_s)
+        batch = self._options.batch
+        records = self._intake.take(batch_max, batch.poll_s, self._taken_s + batch.spacing_s)
+        if records:
+            self._taken_s = time.perf_counter()
         self._is_busy = 2 * len(records) >= batch_max
         return records
 
