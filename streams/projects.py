@@ -6,12 +6,13 @@ and never overrides what the Bureau's own events established.
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from sys import intern  # what many projects have in common is kept in memory once
 from typing import Any
 
 from msgspec.structs import replace
 
 from engine.ports import Decision, Derived, Entity, Outcome, Step
-from schemas.contract import Fact, day_instant, day_text
+from schemas.contract import Fact, day_instant, day_text, one_day
 from schemas.platform import FINDING_REPORTED
 from schemas.projects import Milestone, MilestoneStatus, Project, State
 from schemas.topics import PROJECT_EVENT
@@ -144,7 +145,7 @@ _GUARDS: dict[str, Callable[[Project, Fact], str | None]] = {
 
 
 def _on_submitted(_: Project, fact: Fact) -> dict[str, Any]:
-    return {"title": fact.data.title, "lead": fact.data.lead, "call_id": fact.data.call_id}
+    return {"title": fact.data.title, "lead": intern(fact.data.lead), "call_id": intern(fact.data.call_id)}
 
 
 def _on_contracted(_: Project, fact: Fact) -> dict[str, Any]:
@@ -152,9 +153,9 @@ def _on_contracted(_: Project, fact: Fact) -> dict[str, Any]:
     return {
         "contract_no": contract.contract_no,
         "contract_amount": contract.amount,
-        "start": contract.start,
-        "end": contract.end,
-        "milestones": tuple(Milestone(m.id, m.due, MilestoneStatus.PLANNED) for m in contract.milestones),
+        "start": one_day(contract.start),
+        "end": one_day(contract.end),
+        "milestones": tuple(Milestone(intern(m.id), one_day(m.due), MilestoneStatus.PLANNED) for m in contract.milestones),
     }
 
 

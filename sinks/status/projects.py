@@ -1,6 +1,7 @@
 """Projects in `project_status`: typed columns for what is asked, JSON for lists."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from sys import intern
 from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Column, Date, DateTime, Index, Table, Text
@@ -8,7 +9,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from engine.database import NULL, copy_instant, copy_text, copy_texts
 from engine.tables import metadata
-from schemas.contract import Fact, day_text, instant_text, plain
+from schemas.contract import Fact, day_text, instant_text, one_day, plain
 from schemas.projects import CONTRACTS, Milestone, MilestoneStatus, Project, State
 from schemas.structs import data_of_fact
 from sinks.status import account
@@ -116,18 +117,19 @@ def _state(
     return Project(
         state=State(state) if state else None,
         title=title,
-        lead=lead,
-        call_id=call_id,
+        lead=intern(lead),
+        call_id=intern(call_id),
         contract_no=contract_no,
         contract_amount=contract_amount,
         currency=currency,
-        start=start,
-        end=end,
+        start=start and one_day(start),
+        end=end and one_day(end),
         disbursed=disbursed,
         paid_by_year=tuple((year, amount) for year, amount in paid_by_year),
         accepted_at=accepted_at,
         milestones=tuple(
-            Milestone(name, datetime.fromisoformat(due).date(), MilestoneStatus(status)) for name, due, status in milestones
+            Milestone(intern(name), one_day(date.fromisoformat(due)), MilestoneStatus(status))
+            for name, due, status in milestones
         ),
         is_extended=is_extended,
         is_retried=is_retried,
