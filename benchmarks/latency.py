@@ -6,6 +6,7 @@
 Dujiang as it is run, a worker process a core, unless told otherwise. A separate process produces at the rate; the clock starts
 at its produce call and ends after COMMIT in the worker, or when a consumer of the state topic has the derived event. The first
 twenty seconds at the rate are warm-up: a broker that was just started compiles its code then, which takes half a core.
+CPU is that of the whole run.
 
 Webhooks are measured by themselves, without the worker, which would share the cores: one subscription whose filter passes one
 event in ten, one in a hundred above 5,000/s, so that the delay is the way's and no queue's. There the clock ends when the

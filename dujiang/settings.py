@@ -216,7 +216,7 @@ class Batch(_Group):
     )
     poll_ms: int = Field(100, ge=1, le=5_000, description="ms to wait for the first record")
     spacing_ms: int = Field(
-        20, ge=0, le=5_000, description="ms at least from a batch to the next, unless that is full; less delay beside more CPU"
+        20, ge=0, le=1_000, description="ms at least from a batch to the next, unless that is full; less: less delay, more CPU"
     )
     cached_entities_max: int = Field(50_000, ge=0, le=10_000_000, description="entities held in memory a step")
 

@@ -142,6 +142,7 @@ _encode = msgspec.json.Encoder().encode  # of instants: a third of isoformat's t
 # --- COPY text --------------------------------------------------------------------------------------------------------------
 
 NULL = "\\N"
+FEW_CHARS: Final = 1_000_000
 FEW: Final = 200  # rows: so many are written by one statement; more are worth COPY and what it takes around it
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
@@ -206,19 +207,21 @@ def parsed(table: str, columns: tuple[str, ...]) -> sql.Composed:
     """A query whose one parameter is `in_one_text`: the rows that COPY would make of those lines for this table."""
     types = [metadata.tables[table].columns[column].type.compile(_DIALECT) for column in columns]
     fields = [
-        sql.SQL(r"replace(field[{}], '\\', '\')::{}").format(sql.Literal(place), sql.SQL(name))
+        sql.SQL(r"replace(field[{}], E'\\\\', E'\\')::{}").format(sql.Literal(place), sql.SQL(name))
         for place, name in enumerate(types, 1)
     ]
-    return sql.SQL(r"SELECT {} FROM string_to_table(%s, E'\n') AS line, string_to_array(line, E'\t', '\N') AS field").format(
+    return sql.SQL(r"SELECT {} FROM string_to_table(%s, E'\n') AS line, string_to_array(line, E'\t', E'\\N') AS field").format(
         sql.SQL(", ").join(fields)
     )
 
 
-def in_one_text(lines: Sequence[str]) -> str | None:
-    """For `parsed`: few lines whose only escapes are doubled backslashes. None for any others: those are COPY's."""
+def in_one_text(columns: tuple[str, ...], lines: Sequence[str]) -> str | None:
+    """For `parsed`: few short lines, as many fields as columns, no escapes but doubled backslashes. None: those are COPY's."""
     if len(lines) > FEW:
         return None
     text = "\n".join(lines)
+    if len(text) > FEW_CHARS or text.count("\n") != len(lines) - 1 or text.count("\t") != len(lines) * (len(columns) - 1):
+        return None
     return None if "\\" in text.replace("\\\\", "").replace(NULL, "") else text
 
 
@@ -235,14 +238,14 @@ def copy_rows(cursor: Cursor[Any], table: str, columns: tuple[str, ...], lines: 
 def upsert_rows(
     cursor: Cursor[Any], table: str, key: tuple[str, ...], columns: tuple[str, ...], lines: list[str], *, stamped: str = ""
 ) -> None:
-    """Insert or replace in bulk: COPY into a temporary table, then one statement. Keys of `lines` are distinct.
+    """Insert or replace in bulk, by one statement; many rows come through COPY and a temporary table. Keys are distinct.
 
     stamped: a column that says since when a row is as it is: the start of this transaction.
     """
     if not lines:
         return
     pending, create, move, at_once = _upserting(table, key, columns, stamped)
-    text = in_one_text(lines)
+    text = in_one_text(columns, lines)
     if text is not None:
         cursor.execute(at_once, (text,))
         return

@@ -9,7 +9,7 @@ import signal
 import threading
 from collections.abc import Callable
 
-NAMES = ("decided", "published", "copying", "stored", "committed", "hinted")
+NAMES = ("decided", "published", "copying", "stored", "committed", "kept")
 _armed: dict[str, Callable[[], None]] = {}
 
 

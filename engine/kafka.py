@@ -179,9 +179,7 @@ def new_consumer(options: KafkaOptions, name: str, reach: Reach | None = None, *
             "queued.max.messages.kbytes": 16_384,
             "fetch.message.max.bytes": 8 * 1_048_576,
             "fetch.max.bytes": 8 * 1_048_576,
-            # A batch begins every 20 ms at most (options.BatchOptions): an answer for each record that comes would buy nothing.
             "fetch.wait.max.ms": 20,
-            "fetch.min.bytes": 65_536,
             "isolation.level": "read_committed",
             **options.security,
             **looks,

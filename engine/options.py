@@ -20,7 +20,8 @@ class KafkaOptions:
 class BatchOptions:
     """How much is taken at once, and what is remembered between batches.
 
-    spacing_s: at least so long from a batch to the next, unless that is full. A record that comes after a pause does not wait.
+    spacing_s: at least so long from a batch to the next, unless that is full. After a pause a record waits for nothing but the
+    broker's answer.
     """
 
     records_max: int = 10_000

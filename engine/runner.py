@@ -10,7 +10,6 @@ import random
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeout
 from threading import Event
 
 import structlog
@@ -248,7 +247,7 @@ class Runner:
             work.book_gap(record, size)
         return work
 
-    # --- publish, store, commit, hint ---------------------------------------------------------------------------------------
+    # --- publish, store, commit ---------------------------------------------------------------------------------------------
 
     def _launch(self, work: Work) -> None:
         self._abandon.clear()
@@ -318,7 +317,7 @@ class Runner:
         work, future = self._flying
         try:
             error = future.exception(wait_s)
-        except FutureTimeout:
+        except TimeoutError:
             return False
         self._flying = None
         if error is None:
@@ -350,7 +349,7 @@ class Runner:
         for item in work.refused:
             self._unstorable.pop((item.record.place, item.record.offset), None)
         self._hints |= work.next
-        passing("hinted")
+        passing("kept")
         self.status.condition, self.status.message, self.status.remedy = Condition.RUNNING, "", ""
         self.status.committed_s = self._clock.monotonic_s()
         self._count(work)
@@ -423,8 +422,10 @@ class Runner:
         self._land(DRAIN_S_MAX)
         self._handler.forget()
         self._intake.gaps.clear()
-        for place, offset in self._place(list(self._intake.positions)).items():
+        placed = self._place(list(self._intake.positions))
+        for place, offset in placed.items():
             self._intake.seek(place, offset)
+        self._hints = placed  # also where a worker died before it had told, or a batch of ours landed after its partition went
         self._intake.release()
         self._lost = False
 

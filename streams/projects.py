@@ -173,7 +173,7 @@ def _on_resumed(project: Project, fact: Fact) -> dict[str, Any]:
 
 
 def _on_extended(_: Project, fact: Fact) -> dict[str, Any]:
-    return {"end": fact.data.new_end, "is_extended": True}
+    return {"end": one_day(fact.data.new_end), "is_extended": True}
 
 
 def _with_milestone(project: Project, fact: Fact, status: MilestoneStatus) -> tuple[Milestone, ...]:
@@ -314,9 +314,9 @@ def _register(project: Project, fact: Fact) -> Decision[Project]:
             "state": state,
             "register_name": word.register_name,
             "title": word.title,
-            "lead": word.lead,
-            "start": word.start,
-            "end": word.end,
+            "lead": intern(word.lead),
+            "start": word.start and one_day(word.start),
+            "end": word.end and one_day(word.end),
             "contract_amount": word.amount,
             "currency": word.currency,
             "changed_at": fact.time,

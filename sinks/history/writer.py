@@ -37,7 +37,7 @@ class HistorySink:
             if first.setdefault(identity, position) != position:
                 repeats.add(position)
         lines = {identity: line_of(identity, rows[position]) for identity, position in first.items()}
-        text = in_one_text(list(lines.values()))
+        text = in_one_text(COLUMNS, list(lines.values()))
         if text is not None:
             cursor.execute(_inserting(), (text,))
             repeats.update(first[identity] for identity in lines.keys() - {row[0] for row in cursor.fetchall()})

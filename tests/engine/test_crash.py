@@ -1,4 +1,4 @@
-"""Workers that die: at random instants, and between each two of the five steps of a batch."""
+"""Workers that die: at random instants, and between each two of the steps of a batch."""
 
 import time
 from contextlib import suppress
