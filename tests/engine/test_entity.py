@@ -34,7 +34,7 @@ class Shelf:
     def save(self, _: Any, entities: Any) -> None:
         self.entities |= {key: entity.copy() for key, entity in entities}
 
-    def transaction(self) -> Any:
+    def statement(self) -> Any:
         return self
 
     def __enter__(self) -> None: ...
