@@ -142,8 +142,8 @@ _encode = msgspec.json.Encoder().encode  # of instants: a third of isoformat's t
 # --- COPY text --------------------------------------------------------------------------------------------------------------
 
 NULL = "\\N"
-FEW_CHARS: Final = 1_000_000
 FEW: Final = 200  # rows: so many are written by one statement; more are worth COPY and what it takes around it
+FEW_CHARS: Final = 1_000_000  # a statement's parameter stands in memory whole, here and there; COPY streams
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
@@ -192,31 +192,33 @@ def _upserting(table: str, key: tuple[str, ...], columns: tuple[str, ...], stamp
     )
     if stamped:
         changes += sql.SQL(", {} = now()").format(sql.Identifier(stamped))
-    into = sql.SQL("INSERT INTO {} ({}) ").format(sql.Identifier(table), names)
-    where = sql.SQL(" ON CONFLICT ({}) DO UPDATE SET {}").format(sql.SQL(", ").join(map(sql.Identifier, key)), changes)
-    moved = sql.SQL("SELECT {} FROM {}").format(names, sql.Identifier(pending))
+    replacing = sql.SQL(" ON CONFLICT ({}) DO UPDATE SET {}").format(sql.SQL(", ").join(map(sql.Identifier, key)), changes)
+    move = sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {}").format(sql.Identifier(table), names, names, sql.Identifier(pending))
     return (
         pending,
         create.format(sql.Identifier(pending), names, sql.Identifier(table)).as_bytes(),
-        (into + moved + where).as_bytes(),
-        (into + parsed(table, columns) + where).as_bytes(),
+        (move + replacing).as_bytes(),
+        (inserting(table, columns) + replacing).as_bytes(),
     )
 
 
-def parsed(table: str, columns: tuple[str, ...]) -> sql.Composed:
-    """A query whose one parameter is `in_one_text`: the rows that COPY would make of those lines for this table."""
+def inserting(table: str, columns: tuple[str, ...]) -> sql.Composed:
+    """A statement whose one parameter is `in_one_text`: it inserts the rows that COPY would make of those lines.
+
+    What is to be done with conflicts, and what is returned, is for the caller to append.
+    """
     types = [metadata.tables[table].columns[column].type.compile(_DIALECT) for column in columns]
     fields = [
         sql.SQL(r"replace(field[{}], E'\\\\', E'\\')::{}").format(sql.Literal(place), sql.SQL(name))
         for place, name in enumerate(types, 1)
     ]
-    return sql.SQL(r"SELECT {} FROM string_to_table(%s, E'\n') AS line, string_to_array(line, E'\t', E'\\N') AS field").format(
-        sql.SQL(", ").join(fields)
-    )
+    return sql.SQL(
+        r"INSERT INTO {} ({}) SELECT {} FROM string_to_table(%s, E'\n') AS line, string_to_array(line, E'\t', E'\\N') AS field"
+    ).format(sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns)), sql.SQL(", ").join(fields))
 
 
 def in_one_text(columns: tuple[str, ...], lines: Sequence[str]) -> str | None:
-    """For `parsed`: few short lines, as many fields as columns, no escapes but doubled backslashes. None: those are COPY's."""
+    """For `inserting`: few short lines with a field a column and no escapes but doubled backslashes. None: they are COPY's."""
     if len(lines) > FEW:
         return None
     text = "\n".join(lines)

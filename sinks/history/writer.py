@@ -8,7 +8,7 @@ from typing import Any
 from psycopg import Cursor, sql
 from psycopg.errors import UniqueViolation
 
-from engine.database import copy_rows, copy_texts, in_one_text, parsed
+from engine.database import copy_rows, copy_texts, in_one_text, inserting
 from engine.ports import Row
 from schemas.topics import TOPICS
 from sinks.history.rows import COLUMNS, identity_of, line_of
@@ -69,9 +69,8 @@ class HistorySink:
 
 @cache
 def _inserting() -> bytes:
-    into = sql.SQL("INSERT INTO event_history ({}) ").format(sql.SQL(", ").join(map(sql.Identifier, COLUMNS)))
     told = sql.SQL(" ON CONFLICT (identity) DO NOTHING RETURNING replace(identity::text, '-', '')")
-    return (into + parsed(_TABLE, COLUMNS) + told).as_bytes()
+    return (inserting(_TABLE, COLUMNS) + told).as_bytes()
 
 
 def _note(cursor: Cursor[Any], repeats: Mapping[tuple[str, str], int]) -> None:

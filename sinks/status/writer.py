@@ -1,4 +1,4 @@
-"""Loads and saves entities of one state table in bulk, inside the caller's transaction."""
+"""Loads and saves entities of one state table in bulk, on the caller's cursor."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
