@@ -97,8 +97,8 @@ def measured(at: Bench, port: int, subscribers: int, count: int) -> Run:
             peak = peak_mib(process.pid)
     if told["disorder"] or told["count"] != wanted:
         raise RuntimeError(f"{told['count'] - wanted} repeats and {told['disorder']} out of order, without any fault")
-    seconds = told["last_s"] - told["first_s"]
-    return Run(subscribers, wanted, seconds, wanted / seconds, used.worker / wanted * 1e6, used.database / wanted * 1e6, peak)
+    seconds, us = told["last_s"] - told["first_s"], used.us(wanted)
+    return Run(subscribers, wanted, seconds, wanted / seconds, us.worker, us.database, peak)
 
 
 def subscribe(

@@ -171,6 +171,7 @@ def drain(
         events, seconds = expected - base, last - first
         share = max(1, events // (len(workload.parts) if subject == "dujiang" else 1))
         peak = max(peak_mib(pid) for pid in pids)
+    us = used.us(share)
     return Run(
         workload.name,
         subject,
@@ -178,9 +179,9 @@ def drain(
         share,
         seconds,
         share / seconds,
-        used.worker / share * 1e6,
-        used.database / share * 1e6,
-        used.broker / share * 1e6,
+        us.worker,
+        us.database,
+        us.broker,
         peak,
     )
 

@@ -150,7 +150,7 @@ def _door_command(at: Bench, subject: str, port: int) -> list[str]:
 def _measured(at: Bench, door: Door, shape: Shape, seconds: float) -> Run:
     before = cpu(at, [door.pid])
     load = _load(door, shape, seconds)
-    used = cpu(at, [door.pid]).minus(before)
+    us = cpu(at, [door.pid]).minus(before).us(load.events)
     return Run(
         door.subject,
         shape.name,
@@ -159,8 +159,8 @@ def _measured(at: Bench, door: Door, shape: Shape, seconds: float) -> Run:
         load.events / load.seconds,
         load.p50_ms,
         load.p99_ms,
-        used.worker / load.events * 1e6,
-        used.broker / load.events * 1e6,
+        us.worker,
+        us.broker,
     )
 
 

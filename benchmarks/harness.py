@@ -211,6 +211,10 @@ class Cpu:
     def minus(self, other: "Cpu") -> "Cpu":
         return Cpu(self.worker - other.worker, self.database - other.database, self.broker - other.broker)
 
+    def us(self, events: int) -> "Cpu":
+        """Microseconds an event."""
+        return Cpu(*(seconds / events * 1e6 for seconds in (self.worker, self.database, self.broker)))
+
 
 def cpu(at: Bench, workers: Iterable[int]) -> Cpu:
     """So far; 0 where a part's process is not ours to see."""

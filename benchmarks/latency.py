@@ -30,7 +30,7 @@ from threading import Event, Thread
 from confluent_kafka import Consumer, Producer
 
 from benchmarks import deliveries, report
-from benchmarks.harness import ROOT, Bench, bench, cpu, create_topics, machine, peak_mib, processes, say, schema
+from benchmarks.harness import ROOT, Bench, Cpu, bench, cpu, create_topics, machine, peak_mib, processes, say, schema
 from benchmarks.traffic import status_events
 from schemas.topics import FINDING_EVENT, PROJECT_EVENT, PROJECT_STATE
 
@@ -107,7 +107,7 @@ def _measure(at: Bench, rate: int, seconds: int, workers: int) -> list[Delays]:
         count = rate * seconds
         say(f"{rate:,}/s: {len(committed):,} of {count:,} committed, {len(derived):,} derived")
         load = (rate, workers, seconds)
-        made = (used.worker / count * 1e6, used.database / count * 1e6, used.broker / count * 1e6, peak)
+        made = (used.us(count), peak)
         since = min(record_s for record_s, _ in committed) + WARM_UP_S
         return [
             _delays("produced -> committed", load, [delay for at_s, delay in committed if at_s >= since], made),
@@ -145,8 +145,8 @@ def _measure_webhooks(at: Bench, rate: int, seconds: int) -> Delays:
     since = min(at_s for _, at_s in produced.values()) + WARM_UP_S
     found = [at_s - produced[name][1] for name, at_s in arrivals.items() if produced[name][1] >= since]
     say(f"{rate:,}/s: {len(arrivals):,} of {len(produced):,} went out as webhooks")
-    made = tuple(each / len(arrivals) * 1e6 for each in (used.worker, used.database, used.broker))
-    return _delays(f"produced -> webhook, 1 in {share}", (rate, 1, seconds), found, (*made, peak))
+    made = (used.us(len(arrivals)), peak)
+    return _delays(f"produced -> webhook, 1 in {share}", (rate, 1, seconds), found, made)
 
 
 def _wait_quiet(port: int) -> None:
@@ -157,13 +157,27 @@ def _wait_quiet(port: int) -> None:
         time.sleep(3)
 
 
-def _delays(subject: str, load: tuple[int, int, int], delays_s: Sequence[float], made: tuple[float, ...]) -> Delays:
+def _delays(subject: str, load: tuple[int, int, int], delays_s: Sequence[float], made: tuple[Cpu, float]) -> Delays:
     ordered = sorted(delays_s)
+    us, peak = made
 
     def at(share: float) -> float:
         return round(ordered[min(len(ordered) - 1, int(len(ordered) * share))] * 1_000, 1)
 
-    return Delays(subject, *load, len(ordered), at(0.5), at(0.95), at(0.99), at(0.999), at(1.0), *made)
+    return Delays(
+        subject,
+        *load,
+        len(ordered),
+        at(0.5),
+        at(0.95),
+        at(0.99),
+        at(0.999),
+        at(1.0),
+        us.worker,
+        us.database,
+        us.broker,
+        peak,
+    )
 
 
 def _produce(bootstrap: str, topic: str, rate: int, seconds: int) -> None:

@@ -82,10 +82,11 @@ def _streams(at: Bench, count: int) -> list[Out]:
                 ]
                 before = cpu(at, [process.pid])
                 told = _listen(port, [(f"/subscriptions/{one}/stream", owner) for one, owner in made], each)
-                used = cpu(at, [process.pid]).minus(before)
                 wanted = each * subscribers
-                made_us = (used.worker / wanted * 1e6, used.database / wanted * 1e6)
-                rows.append(Out("streams", subscribers, wanted, told["seconds"], wanted / told["seconds"], *made_us))
+                us = cpu(at, [process.pid]).minus(before).us(wanted)
+                rows.append(
+                    Out("streams", subscribers, wanted, told["seconds"], wanted / told["seconds"], us.worker, us.database)
+                )
                 told = _listen(port, [(bare_path(each), number % OWNERS) for number in range(subscribers)], each)
                 rows.append(Out("streams, endpoint alone", subscribers, wanted, told["seconds"], wanted / told["seconds"]))
     return rows
@@ -125,7 +126,8 @@ def _outage(at: Bench, port: int, rate: float, seconds: int) -> Out:
         raise RuntimeError(f"{told['disorder']} deliveries out of order after the outage")
     took_s, delays, done = told["last_s"] - told["first_s"], told["delays_ms"].get("/0", {}), sum(told["paths"].values())
     name = f"drain after {seconds / 60:g} min away at {rate:g}/s"
-    made = (used.worker / done * 1e6, used.database / done * 1e6)
+    us = used.us(done)
+    made = (us.worker, us.database)
     return Out(name, 2, told["paths"]["/1"], took_s, told["paths"]["/1"] / took_s, *made, delays.get("p50"), delays.get("p99"))
 
 
