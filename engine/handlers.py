@@ -1,5 +1,6 @@
 """What a runner can run: a step (rules, state) or a sink (rows). Both fill the same Work; neither touches Kafka."""
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Generic, Protocol
@@ -12,7 +13,7 @@ from engine.entity import arrive
 from engine.errors import RecordFault
 from engine.kafka import Message, partition_of
 from engine.ports import Derived, Entity, Outcome, Row, S, Sink, Step, Store
-from engine.records import DAY_MS, Decoded, Record, Work
+from engine.records import DAY_MS, Decoded, Record, Work, runs_of
 from engine.remembered import Remembered
 from schemas import traceparent
 from schemas.cloudevents import json_format
@@ -230,16 +231,19 @@ class SinkHandler:
         rows = [_row(item) for item in decoded]
         work.event_times = [item.fact.time.timestamp() for item in decoded]
         # `save` says nothing of `work`: a batch that holds itself stays until the collector comes, hundreds of MiB later.
-        outcomes, counters = work.outcomes, [work.counter(item.record) for item in decoded]
+        outcomes, records = work.outcomes, [item.record for item in decoded]
+        counters = [(begin, end, work.counter(records[begin])) for begin, end in runs_of(records)]
 
         def save(cursor: Cursor[Any]) -> None:
             # Booked here, since only the store can tell a repeat; a retry of the transaction books anew.
-            repeats = self._sink.write(cursor, rows)
+            repeats = sorted(self._sink.write(cursor, rows))
             for counter in outcomes.values():
                 counter.pop(_APPLIED, None)
                 counter.pop(_DUPLICATE, None)
-            for position, counter in enumerate(counters):
-                counter[_DUPLICATE if position in repeats else _APPLIED] += 1
+            for begin, end, counter in counters:
+                repeated = bisect_left(repeats, end) - bisect_left(repeats, begin)
+                counter[_DUPLICATE] += repeated
+                counter[_APPLIED] += end - begin - repeated
 
         work.save = save
 
@@ -254,9 +258,7 @@ def _row(decoded: Decoded) -> Row:
     """A plain structured event as it came; any other as structured JSON."""
     record, event = decoded.record, decoded.event
     value = (record.value or b"") if event is None else json_format.encode(event)
-    return Row(
-        record.topic, record.partition, record.offset, record.timestamp_ms, decoded.fact, decoded.wire_type, value.decode()
-    )
+    return Row(record.topic, record.partition, record.offset, record.timestamp_ms, decoded.fact, decoded.wire_type, value)
 
 
 def _plain_headers(_: Record) -> list[tuple[str, bytes]]:

@@ -116,8 +116,8 @@ class Store(Protocol[S]):
         ...
 
 
-class Row(NamedTuple):
-    """A record that a sink writes: where it came from and what it carries (`value` is structured JSON)."""
+class Row(Struct, frozen=True, gc=False):
+    """A record that a sink writes: where it came from and what it carries (`value` is structured JSON in UTF-8)."""
 
     topic: str
     partition: int
@@ -125,7 +125,7 @@ class Row(NamedTuple):
     timestamp_ms: int
     fact: Fact
     wire_type: str
-    value: str
+    value: bytes
 
 
 class Sink(Protocol):

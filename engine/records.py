@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from msgspec import Struct
@@ -47,6 +48,26 @@ class Record(Struct, frozen=True, gc=False):
 
     def __str__(self) -> str:
         return f"{self.topic} p{self.partition}@{self.offset}"
+
+
+def runs_of(records: Sequence[Record]) -> list[tuple[int, int]]:
+    """(first position, one after the last) wherever records of one partition and day follow one another without a hole.
+
+    Batches are long runs, and what is the same in a run is done once for it.
+    """
+    begins: list[int] = []
+    topic, partition, day, following = "", -1, -1, -1
+    for position, record in enumerate(records):
+        if (
+            record.offset != following
+            or record.partition != partition
+            or record.topic != topic
+            or record.timestamp_ms // DAY_MS != day
+        ):
+            begins.append(position)
+            topic, partition, day = record.topic, record.partition, record.timestamp_ms // DAY_MS
+        following = record.offset + 1
+    return list(pairwise([*begins, len(records)]))
 
 
 class Glimpse(NamedTuple):

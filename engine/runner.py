@@ -27,7 +27,7 @@ from engine.kafka import BatchPublisher
 from engine.options import EngineOptions
 from engine.ports import Outcome
 from engine.reach import Reach, untold
-from engine.records import Decoded, Place, Record, Refused, Work, decode
+from engine.records import Decoded, Place, Record, Refused, Work, decode, runs_of
 from engine.share import Share
 from engine.status import Condition, RunnerStatus
 from engine.tracing import Tracer
@@ -229,20 +229,16 @@ class Runner:
         start: dict[Place, int] = {}
         following: dict[Place, int] = {}
         gaps: list[tuple[Record, int]] = []
-        arrivals: list[float] = []
         holes = self._intake.gaps
-        for record in records:
-            place, offset = (record.topic, record.partition), record.offset
-            arrivals.append(record.timestamp_ms / 1000)
-            begin = offset
-            if holes and (hole := holes.get(place, {}).pop(offset, 0)):
+        for first, end in runs_of(records):
+            record, last = records[first], records[end - 1]
+            place, begin = record.place, record.offset
+            if holes and (hole := holes.get(place, {}).pop(begin, 0)):
                 gaps.append((record, hole))
                 begin -= hole
-            if begin < start.setdefault(place, begin):
-                start[place] = begin
-            if offset >= following.get(place, 0):
-                following[place] = offset + 1
-        work = Work(records, start, following, arrivals)
+            start[place] = min(begin, start.get(place, begin))
+            following[place] = max(last.offset + 1, following.get(place, 0))
+        work = Work(records, start, following, [record.timestamp_ms / 1000 for record in records])
         for record, size in gaps:
             work.book_gap(record, size)
         return work

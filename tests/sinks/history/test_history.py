@@ -18,7 +18,7 @@ def _row(number: int, offset: int) -> Row:
     at = datetime(2026, 3, 2, 8, 0, 0, 123_000, UTC)
     fact = Fact("research.review.started", f"e{number}", "/a\\b", f"P-{number}", at, None)
     return Row(
-        "research.project.event", 0, offset, 1_772_438_400_123 + offset, fact, "gov.stiib.t.v1", f'{{"n":"{number}\\n"}}'
+        "research.project.event", 0, offset, 1_772_438_400_123 + offset, fact, "gov.stiib.t.v1", f'{{"n":"{number}\\n"}}'.encode()
     )
 
 
@@ -50,4 +50,4 @@ def test_the_first_of_repeats_stays(database: str, size: int) -> None:
         ).fetchone()
         expected = _row(7, stored[7])
         at = datetime.fromtimestamp(expected.timestamp_ms / 1000, UTC)
-        assert row == ("/a\\b", "P-7", expected.fact.time, at, expected.value)
+        assert row == ("/a\\b", "P-7", expected.fact.time, at, expected.value.decode())
