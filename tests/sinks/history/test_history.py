@@ -18,7 +18,13 @@ def _row(number: int, offset: int) -> Row:
     at = datetime(2026, 3, 2, 8, 0, 0, 123_000, UTC)
     fact = Fact("research.review.started", f"e{number}", "/a\\b", f"P-{number}", at, None)
     return Row(
-        "research.project.event", 0, offset, 1_772_438_400_123 + offset, fact, "gov.stiib.t.v1", f'{{"n":"{number}\\n"}}'.encode()
+        "research.project.event",
+        0,
+        offset,
+        1_772_438_400_123 + offset,
+        fact,
+        "gov.stiib.t.v1",
+        f'{{"n":"{number}\\n"}}'.encode(),
     )
 
 
