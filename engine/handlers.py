@@ -228,7 +228,7 @@ class SinkHandler:
         """Nothing to add to the contract."""
 
     def decide(self, decoded: Sequence[Decoded], work: Work) -> None:
-        rows = [_row(item) for item in decoded]
+        write = self._sink.prepare([_row(item) for item in decoded])
         work.event_times = [item.fact.time.timestamp() for item in decoded]
         # `save` says nothing of `work`: a batch that holds itself stays until the collector comes, hundreds of MiB later.
         outcomes, records = work.outcomes, [item.record for item in decoded]
@@ -236,7 +236,7 @@ class SinkHandler:
 
         def save(cursor: Cursor[Any]) -> None:
             # Booked here, since only the store can tell a repeat; a retry of the transaction books anew.
-            repeats = sorted(self._sink.write(cursor, rows))
+            repeats = sorted(write(cursor))
             for counter in outcomes.values():
                 counter.pop(_APPLIED, None)
                 counter.pop(_DUPLICATE, None)

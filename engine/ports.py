@@ -129,11 +129,15 @@ class Row(Struct, frozen=True, gc=False):
 
 
 class Sink(Protocol):
-    """A downstream store in PostgreSQL fed from topics. Runs inside the caller's transaction and never commits."""
+    """A downstream store in PostgreSQL fed from topics."""
 
     name: str
     topics: Sequence[str]
 
-    def write(self, cursor: "Cursor[Any]", rows: Sequence[Row]) -> set[int]:
-        """Write in bulk; repeats of an event are harmless. Returns the positions in `rows` of repeats that were left out."""
+    def prepare(self, rows: Sequence[Row]) -> "Callable[[Cursor[Any]], set[int]]":
+        """All that can be done ahead of the database, while the batch before is written. Returns what writes these rows.
+
+        That runs inside the caller's transaction, once for each try of it, and never commits; repeats of an event are harmless.
+        It returns the positions in `rows` of repeats that were left out.
+        """
         ...

@@ -1,44 +1,78 @@
-"""Event to history row, as COPY text. Pure."""
+"""Event to history row: a line of COPY text for few, a binary tuple for many. Pure."""
 
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import blake2b
+from struct import Struct
 
-from engine.database import copy_instant, copy_texts, copy_utf8
+from engine.database import copy_instant, copy_text, copy_texts
 from engine.ports import Row
 
+# What many rows of a batch have in common comes first, so that it is made once.
 COLUMNS = (
-    "identity",
     "topic",
     "partition",
-    "record_offset",
     "event_type",
     "event_source",
-    "event_id",
-    "subject",
+    "identity",
+    "record_offset",
     "event_time",
     "recorded_at",
+    "event_id",
+    "subject",
     "event",
 )
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)  # PostgreSQL's, from which it counts microseconds
+_EPOCH_MS = 946_684_800_000
+_length = Struct(">i").pack
+# Length and value of identity, offset, two instants; the length of the id.
+_fixed = Struct(">i16siqiqiqi").pack
 
 
 def identity_of(source: str, event_id: str) -> str:
     """128 bits of (source, id), in a UUID's form."""
-    return blake2b(f"{source}\0{event_id}".encode(), digest_size=16).hexdigest()
+    return digest_of(source, event_id).hex()
 
 
-def line_of(identity: str, row: Row) -> bytes:
-    """The fields of COLUMNS, without a line end."""
+def digest_of(source: str, event_id: str) -> bytes:
+    """The same, as they are."""
+    return blake2b(f"{source}\0{event_id}".encode(), digest_size=16).digest()
+
+
+def line_of(digest: bytes, row: Row) -> str:
+    """The fields of COLUMNS as COPY text."""
     fact = row.fact
     event_type, source, event_id, key = copy_texts(row.wire_type, fact.source, fact.id, fact.key)
-    head = (
-        f"{identity}\t{row.topic}\t{row.partition}\t{row.offset}\t{event_type}\t{source}\t{event_id}\t{key}"
-        f"\t{copy_instant(fact.time)}\t{_recorded_at(row.timestamp_ms)}\t"
+    recorded_at = datetime.fromtimestamp(row.timestamp_ms / 1000, UTC)
+    return (
+        f"{row.topic}\t{row.partition}\t{event_type}\t{source}\t{digest.hex()}\t{row.offset}"
+        f"\t{copy_instant(fact.time)}\t{copy_instant(recorded_at)}\t{event_id}\t{key}\t{copy_text(row.value.decode())}"
     )
-    return head.encode() + copy_utf8(row.value)
 
 
-@lru_cache(maxsize=1_000)
-def _recorded_at(timestamp_ms: int) -> str:
-    """Records of one batch share their milliseconds."""
-    return copy_instant(datetime.fromtimestamp(timestamp_ms / 1000, UTC))
+def tuple_of(digest: bytes, row: Row) -> bytes:
+    """The fields of COLUMNS as COPY's binary format has them."""
+    fact, value = row.fact, row.value
+    since = fact.time - _EPOCH
+    event_time = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+    recorded_at = (row.timestamp_ms - _EPOCH_MS) * 1_000
+    event_id, key = fact.id.encode(), fact.key.encode()
+    return b"".join(
+        (
+            _beginning(row.topic, row.partition, row.wire_type, fact.source),
+            _fixed(16, digest, 8, row.offset, 8, event_time, 8, recorded_at, len(event_id)),
+            event_id,
+            _length(len(key)),
+            key,
+            _length(len(value)),
+            value,
+        )
+    )
+
+
+@lru_cache(maxsize=10_000)
+def _beginning(topic: str, partition: int, wire_type: str, source: str) -> bytes:
+    """How many fields there are, and the first four."""
+    texts = [text.encode() for text in (topic, wire_type, source)]
+    first, *more = [_length(len(text)) + text for text in texts]
+    return b"".join((Struct(">h").pack(len(COLUMNS)), first, _length(4), _length(partition), *more))

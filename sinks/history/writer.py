@@ -1,17 +1,17 @@
 """Appends events to the history in bulk. The first of an event's repeats stays; later ones are told, not stored."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from functools import cache
 from typing import Any
 
 from psycopg import Cursor, sql
 from psycopg.errors import UniqueViolation
 
-from engine.database import FEW, copy_body, copy_rows, copy_texts, in_one_text, inserting
+from engine.database import FEW, copy_rows, copy_texts, copy_tuples, in_one_text, inserting
 from engine.ports import Row
 from schemas.topics import TOPICS
-from sinks.history.rows import COLUMNS, identity_of, line_of
+from sinks.history.rows import COLUMNS, digest_of, line_of, tuple_of
 from sinks.history.tables import EVENT_HISTORY
 
 _TABLE = EVENT_HISTORY.name
@@ -28,53 +28,69 @@ class HistorySink:
     def __init__(self) -> None:
         self._asks_left = 0  # batches
 
-    def write(self, cursor: Cursor[Any], rows: Sequence[Row]) -> set[int]:
-        """One statement or one COPY. Returns the positions of events that were there already, or twice in `rows`."""
-        first: dict[str, int] = {}
-        repeats: set[int] = set()
+    def prepare(self, rows: Sequence[Row]) -> Callable[[Cursor[Any]], set[int]]:
+        """For one statement or one COPY. What it returns says which events were there already, or twice in `rows`."""
+        first: dict[bytes, int] = {}
+        twice: set[int] = set()
         for position, row in enumerate(rows):
-            identity = identity_of(row.fact.source, row.fact.id)
-            if first.setdefault(identity, position) != position:
-                repeats.add(position)
-        lines = {identity: line_of(identity, rows[position]) for identity, position in first.items()}
-        text = in_one_text(COLUMNS, [line.decode() for line in lines.values()]) if len(lines) <= FEW else None
-        if text is not None:
-            cursor.execute(_inserting(), (text,))
-            repeats.update(first[identity] for identity in lines.keys() - {row[0] for row in cursor.fetchall()})
-        elif self._asks_left or not self._append(cursor, lines):
-            known = self._known(cursor, list(first))
-            _copy(cursor, {identity: line for identity, line in lines.items() if identity not in known})
-            repeats.update(first[identity] for identity in known)
-            self._asks_left = ASKS_AFTER_REPEAT if known else max(0, self._asks_left - 1)
-        if repeats:
-            _note(cursor, Counter((rows[position].topic, rows[position].fact.source) for position in repeats))
-        return repeats
+            digest = digest_of(row.fact.source, row.fact.id)
+            if first.setdefault(digest, position) != position:
+                twice.add(position)
+        text = in_one_text(COLUMNS, [line_of(digest, rows[at]) for digest, at in first.items()]) if len(first) <= FEW else None
+        tuples = {digest: tuple_of(digest, rows[at]) for digest, at in first.items()} if text is None else {}
 
-    def _append(self, cursor: Cursor[Any], lines: Mapping[str, bytes]) -> bool:
-        """Whether all are new. To ask first which are known costs a tenth of the writing; repeats come in crowds."""
-        try:
-            with cursor.connection.transaction():
-                _copy(cursor, lines)
-        except UniqueViolation:
-            return False
-        return True
+        def write(cursor: Cursor[Any]) -> set[int]:
+            known = self._copied(cursor, tuples) if text is None else first.keys() - _inserted(cursor, text)
+            repeats = twice.union(map(first.__getitem__, known))
+            if repeats:
+                _note(cursor, Counter((rows[position].topic, rows[position].fact.source) for position in repeats))
+            return repeats
 
-    def _known(self, cursor: Cursor[Any], identities: list[str]) -> set[str]:
-        """Ledger and partition ownership keep others from writing the same event meanwhile: it lives in one partition."""
-        cursor.execute(
-            "SELECT replace(identity::text, '-', '') FROM event_history WHERE identity = ANY(%s::uuid[])", (identities,)
-        )
-        return {row[0] for row in cursor.fetchall()}
+        return write
+
+    def _copied(self, cursor: Cursor[Any], tuples: Mapping[bytes, bytes]) -> Set[bytes]:
+        """Those that were there. To ask first which costs a tenth of the writing, so that is done only where repeats come."""
+        if not self._asks_left and _appended(cursor, tuples):
+            return frozenset()
+        known = _known(cursor, tuples)
+        _copy(cursor, {digest: fields for digest, fields in tuples.items() if digest not in known})
+        self._asks_left = ASKS_AFTER_REPEAT if known else max(0, self._asks_left - 1)
+        return known
 
 
-def _copy(cursor: Cursor[Any], lines: Mapping[str, bytes]) -> None:
+def _inserted(cursor: Cursor[Any], text: str) -> set[bytes]:
+    """Those that are new."""
+    cursor.execute(_inserting(), (text,))
+    return {row[0] for row in cursor.fetchall()}
+
+
+def _appended(cursor: Cursor[Any], tuples: Mapping[bytes, bytes]) -> bool:
+    """Whether all are new."""
+    try:
+        with cursor.connection.transaction():
+            _copy(cursor, tuples)
+    except UniqueViolation:
+        return False
+    return True
+
+
+def _known(cursor: Cursor[Any], digests: Iterable[bytes]) -> set[bytes]:
+    """Ledger and partition ownership keep others from writing the same event meanwhile: it lives in one partition."""
+    cursor.execute(
+        "SELECT uuid_send(identity) FROM event_history WHERE identity = ANY(%s::uuid[])",
+        ([digest.hex() for digest in digests],),
+    )
+    return {row[0] for row in cursor.fetchall()}
+
+
+def _copy(cursor: Cursor[Any], tuples: Mapping[bytes, bytes]) -> None:
     """In the order of the index on the identity, whose pages a batch then meets one after the other instead of at random."""
-    copy_body(cursor, _TABLE, COLUMNS, b"\n".join([*map(lines.__getitem__, sorted(lines)), b""]))
+    copy_tuples(cursor, _TABLE, COLUMNS, [*map(tuples.__getitem__, sorted(tuples))])
 
 
 @cache
 def _inserting() -> bytes:
-    told = sql.SQL(" ON CONFLICT (identity) DO NOTHING RETURNING replace(identity::text, '-', '')")
+    told = sql.SQL(" ON CONFLICT (identity) DO NOTHING RETURNING uuid_send(identity)")
     return (inserting(_TABLE, COLUMNS) + told).as_bytes()
 
 

@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 import psycopg
 import pytest
 
-from engine.database import FEW
+from engine.database import FEW, in_one_text
 from engine.ports import Row
 from schemas.contract import Fact
 from sinks.history import HistorySink
+from sinks.history.rows import COLUMNS, line_of
 
 pytestmark = pytest.mark.services
 
@@ -43,9 +44,9 @@ def test_the_first_of_repeats_stays(database: str, size: int) -> None:
                     repeats.add(position)
                 rows.append(_row(number, offset))
                 offset += 1
-            assert sink.write(cursor, rows) == repeats
+            assert sink.prepare(rows)(cursor) == repeats
             connection.commit()
-        assert sink.write(cursor, []) == set()
+        assert sink.prepare([])(cursor) == set()
         found = cursor.execute("SELECT event_id, record_offset FROM event_history").fetchall()
         assert dict(found) == {f"e{number}": offset for number, offset in stored.items()}
         assert len(found) == len(stored)
@@ -57,3 +58,37 @@ def test_the_first_of_repeats_stays(database: str, size: int) -> None:
         expected = _row(7, stored[7])
         at = datetime.fromtimestamp(expected.timestamp_ms / 1000, UTC)
         assert row == ("/a\\b", "P-7", expected.fact.time, at, expected.value.decode())
+
+
+def test_few_and_many_are_stored_alike(database: str) -> None:
+    instants = [
+        datetime(1, 1, 1, tzinfo=UTC),
+        datetime(1999, 12, 31, 23, 59, 59, 999_999, UTC),
+        datetime(2026, 3, 2, 8, 0, 0, 1, UTC),
+        datetime(9999, 12, 31, 23, 59, 59, 999_999, UTC),
+    ]
+    texts = ["a", "\\", "项目", "𐍈" * 40, "x" * 1_000]
+    rows = [_odd(partition, f"{text} {at}", text, at) for at in instants for partition, text in enumerate(texts)]
+    assert in_one_text(COLUMNS, [line_of(bytes(16), row) for row in rows]) is not None
+    stored = []
+    with psycopg.connect(database, autocommit=True) as connection, connection.cursor() as cursor:
+        for others in (0, FEW):
+            with connection.transaction(force_rollback=True):
+                assert HistorySink().prepare([*rows, *(_row(number, number) for number in range(others))])(cursor) == set()
+                # As text: Python has no instant before its own year 1, into which a session's time zone may move one.
+                cursor.execute("SELECT (to_jsonb(event_history) - 'stored_at')::text FROM event_history")
+                stored.append({row[0] for row in cursor.fetchall() if "调度" in row[0]})
+    assert stored[0] == stored[1]
+    assert len(stored[0]) == len(rows)
+
+
+def test_what_text_would_have_to_escape_is_stored_as_it_came(database: str) -> None:
+    text = 'a\tb\nc\rd\\N "项目"'
+    with psycopg.connect(database) as connection, connection.cursor() as cursor:
+        assert HistorySink().prepare([_odd(0, text, text, datetime(2026, 3, 2, tzinfo=UTC))])(cursor) == set()
+        cursor.execute("SELECT event_id, event_source, subject, event FROM event_history")
+        assert cursor.fetchall() == [(text, text, text, text)]
+
+
+def _odd(partition: int, event_id: str, text: str, at: datetime) -> Row:
+    return Row("调度", partition, 1 << 40, 1_772_438_400_123, Fact("n", event_id, text, text, at, None), "t.v1", text.encode())
