@@ -3,7 +3,7 @@
 COPY text beat binary from Python: a binary row costs more here than it saves there (docs/explanation/performance.md).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
@@ -235,13 +235,17 @@ def copy_rows(cursor: Cursor[Any], table: str, columns: tuple[str, ...], lines: 
         _copy(cursor, _copying(table, columns), "\n".join([*lines, ""]).encode())
 
 
-def copy_tuples(cursor: Cursor[Any], table: str, columns: tuple[str, ...], tuples: Sequence[bytes]) -> None:
-    """Rows in COPY's binary format, each with the count of its fields before them.
+def binary_of(tuples: Iterable[bytes]) -> bytes:
+    """Rows in COPY's binary format, each with the count of its fields before them, as `copy_binary` takes them.
 
     Worth it where most of a row is one text: nobody looks for escapes in it then, neither we nor the server.
     """
-    if tuples:
-        _copy(cursor, _copying(table, columns, "binary"), b"".join([_BINARY_HEAD, *tuples, _BINARY_END]))
+    return b"".join([_BINARY_HEAD, *tuples, _BINARY_END])
+
+
+def copy_binary(cursor: Cursor[Any], table: str, columns: tuple[str, ...], body: bytes) -> None:
+    """What `binary_of` made."""
+    _copy(cursor, _copying(table, columns, "binary"), body)
 
 
 def _copy(cursor: Cursor[Any], statement: bytes, body: bytes) -> None:

@@ -37,7 +37,7 @@ class BatchHistogram(Collector):
         ordered = sorted(values)
         cumulative = [bisect_right(ordered, bound) for bound in self.buckets]
         cumulative.append(len(ordered))
-        total = sum(value for value in ordered if value > 0)
+        total = sum(ordered[bisect_right(ordered, 0) :])
         with self._lock:
             counts, so_far = self._series.get(labels, ([0] * len(cumulative), 0.0))
             self._series[labels] = ([old + new for old, new in zip(counts, cumulative, strict=True)], so_far + total)

@@ -8,7 +8,7 @@ from typing import Any
 from psycopg import Cursor, sql
 from psycopg.errors import UniqueViolation
 
-from engine.database import FEW, copy_rows, copy_texts, copy_tuples, in_one_text, inserting
+from engine.database import FEW, binary_of, copy_binary, copy_rows, copy_texts, in_one_text, inserting
 from engine.ports import Row
 from schemas.topics import TOPICS
 from sinks.history.rows import COLUMNS, digest_of, line_of, tuple_of
@@ -37,10 +37,17 @@ class HistorySink:
             if first.setdefault(digest, position) != position:
                 twice.add(position)
         text = in_one_text(COLUMNS, [line_of(digest, rows[at]) for digest, at in first.items()]) if len(first) <= FEW else None
-        tuples = {digest: tuple_of(digest, rows[at]) for digest, at in first.items()} if text is None else {}
+        body = None if text is not None or self._asks_left else _body(rows, first)
 
         def write(cursor: Cursor[Any]) -> set[int]:
-            known = self._copied(cursor, tuples) if text is None else first.keys() - _inserted(cursor, text)
+            known: Set[bytes] = frozenset()
+            if text is not None:
+                known = first.keys() - _inserted(cursor, text)
+            elif body is None or not _appended(cursor, body):
+                known = _known(cursor, first)
+                if new := {digest: at for digest, at in first.items() if digest not in known}:
+                    copy_binary(cursor, _TABLE, COLUMNS, _body(rows, new))
+                self._asks_left = ASKS_AFTER_REPEAT if known else max(0, self._asks_left - 1)
             repeats = twice.union(map(first.__getitem__, known))
             if repeats:
                 _note(cursor, Counter((rows[position].topic, rows[position].fact.source) for position in repeats))
@@ -48,14 +55,11 @@ class HistorySink:
 
         return write
 
-    def _copied(self, cursor: Cursor[Any], tuples: Mapping[bytes, bytes]) -> Set[bytes]:
-        """Those that were there. To ask first which costs a tenth of the writing, so that is done only where repeats come."""
-        if not self._asks_left and _appended(cursor, tuples):
-            return frozenset()
-        known = _known(cursor, tuples)
-        _copy(cursor, {digest: fields for digest, fields in tuples.items() if digest not in known})
-        self._asks_left = ASKS_AFTER_REPEAT if known else max(0, self._asks_left - 1)
-        return known
+
+def _body(rows: Sequence[Row], places: Mapping[bytes, int]) -> bytes:
+    """In the order of the index on the identity, whose pages a batch then meets one after the other instead of at random."""
+    tuples = {digest: tuple_of(digest, rows[at]) for digest, at in places.items()}
+    return binary_of(map(tuples.__getitem__, sorted(tuples)))
 
 
 def _inserted(cursor: Cursor[Any], text: str) -> set[bytes]:
@@ -64,11 +68,11 @@ def _inserted(cursor: Cursor[Any], text: str) -> set[bytes]:
     return {row[0] for row in cursor.fetchall()}
 
 
-def _appended(cursor: Cursor[Any], tuples: Mapping[bytes, bytes]) -> bool:
-    """Whether all are new."""
+def _appended(cursor: Cursor[Any], body: bytes) -> bool:
+    """Whether all are new. To ask first which are known costs a tenth of the writing; repeats come in crowds."""
     try:
         with cursor.connection.transaction():
-            _copy(cursor, tuples)
+            copy_binary(cursor, _TABLE, COLUMNS, body)
     except UniqueViolation:
         return False
     return True
@@ -81,11 +85,6 @@ def _known(cursor: Cursor[Any], digests: Iterable[bytes]) -> set[bytes]:
         ([digest.hex() for digest in digests],),
     )
     return {row[0] for row in cursor.fetchall()}
-
-
-def _copy(cursor: Cursor[Any], tuples: Mapping[bytes, bytes]) -> None:
-    """In the order of the index on the identity, whose pages a batch then meets one after the other instead of at random."""
-    copy_tuples(cursor, _TABLE, COLUMNS, [*map(tuples.__getitem__, sorted(tuples))])
 
 
 @cache
