@@ -1,6 +1,7 @@
-"""PostgreSQL as the engine uses it: connections, sorted faults, and rows as COPY text.
+"""PostgreSQL as the engine uses it: connections, sorted faults, and rows as COPY takes them.
 
-COPY text beat binary from Python: a binary row costs more here than it saves there (docs/explanation/performance.md).
+As text, since a binary row of many columns costs more in Python than it saves in PostgreSQL; in binary where most of a row is
+one long text (docs/explanation/performance.md).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -139,11 +140,9 @@ def named(cursor: Cursor[Any]) -> list[dict[str, Any]]:
 
 _encode = msgspec.json.Encoder().encode  # of instants: a third of isoformat's time
 
-# --- COPY text --------------------------------------------------------------------------------------------------------------
+# --- COPY -------------------------------------------------------------------------------------------------------------------
 
 NULL = "\\N"
-_BINARY_HEAD: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # no flags, no extension
-_BINARY_END: Final = b"\xff\xff"
 FEW: Final = 200  # rows: so many are written by one statement; more are worth COPY and what it takes around it
 FEW_CHARS: Final = 1_000_000  # a statement's parameter stands in memory whole, here and there; COPY streams
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
@@ -233,6 +232,10 @@ def copy_rows(cursor: Cursor[Any], table: str, columns: tuple[str, ...], lines: 
     """Lines are tab-joined fields without a line end."""
     if lines:
         _copy(cursor, _copying(table, columns), "\n".join([*lines, ""]).encode())
+
+
+_BINARY_HEAD: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # no flags, no extension
+_BINARY_END: Final = b"\xff\xff"
 
 
 def binary_of(tuples: Iterable[bytes]) -> bytes:

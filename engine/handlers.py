@@ -232,7 +232,7 @@ class SinkHandler:
         work.event_times = [item.fact.time.timestamp() for item in decoded]
         # `save` says nothing of `work`: a batch that holds itself stays until the collector comes, hundreds of MiB later.
         outcomes, records = work.outcomes, [item.record for item in decoded]
-        counters = [(begin, end, work.counter(records[begin])) for begin, end in runs_of(records)]
+        runs = [(begin, end, work.counter(records[begin])) for begin, end in runs_of(records)]
 
         def save(cursor: Cursor[Any]) -> None:
             # Booked here, since only the store can tell a repeat; a retry of the transaction books anew.
@@ -240,10 +240,12 @@ class SinkHandler:
             for counter in outcomes.values():
                 counter.pop(_APPLIED, None)
                 counter.pop(_DUPLICATE, None)
-            for begin, end, counter in counters:
+            for begin, end, counter in runs:
                 repeated = bisect_left(repeats, end) - bisect_left(repeats, begin)
-                counter[_DUPLICATE] += repeated
-                counter[_APPLIED] += end - begin - repeated
+                if repeated:
+                    counter[_DUPLICATE] += repeated
+                if repeated < end - begin:
+                    counter[_APPLIED] += end - begin - repeated
 
         work.save = save
 

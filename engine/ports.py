@@ -138,6 +138,7 @@ class Sink(Protocol):
         """All that can be done ahead of the database, while the batch before is written. Returns what writes these rows.
 
         That runs inside the caller's transaction, once for each try of it, and never commits; repeats of an event are harmless.
-        It returns the positions in `rows` of repeats that were left out.
+        It returns the positions in `rows` of repeats that were left out. Another thread may call it while the next batch is
+        prepared; it may never be called, when the batch is given up.
         """
         ...

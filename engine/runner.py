@@ -230,8 +230,8 @@ class Runner:
         following: dict[Place, int] = {}
         gaps: list[tuple[Record, int]] = []
         holes = self._intake.gaps
-        for first, end in runs_of(records):
-            record, last = records[first], records[end - 1]
+        for at, end in runs_of(records):
+            record, last = records[at], records[end - 1]
             place, begin = record.place, record.offset
             if holes and (hole := holes.get(place, {}).pop(begin, 0)):
                 gaps.append((record, hole))

@@ -1,6 +1,6 @@
 """Event to history row: a line of COPY text for few, a binary tuple for many. Pure."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from hashlib import blake2b
 from struct import Struct
@@ -24,7 +24,8 @@ COLUMNS = (
 )
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)  # PostgreSQL's, from which it counts microseconds
 _EPOCH_MS = 946_684_800_000
-_length = Struct(">i").pack
+_EARLIEST_MS = -62_135_596_800_000  # the year 1: no reader in Python has an instant before it
+_int4 = Struct(">i").pack
 # Length and value of identity, offset, two instants; the length of the id.
 _fixed = Struct(">i16siqiqiqi").pack
 
@@ -43,7 +44,7 @@ def line_of(digest: bytes, row: Row) -> str:
     """The fields of COLUMNS as COPY text."""
     fact = row.fact
     event_type, source, event_id, key = copy_texts(row.wire_type, fact.source, fact.id, fact.key)
-    recorded_at = datetime.fromtimestamp(row.timestamp_ms / 1000, UTC)
+    recorded_at = _EPOCH + timedelta(milliseconds=_recorded_ms(row))
     return (
         f"{row.topic}\t{row.partition}\t{event_type}\t{source}\t{digest.hex()}\t{row.offset}"
         f"\t{copy_instant(fact.time)}\t{copy_instant(recorded_at)}\t{event_id}\t{key}\t{copy_text(row.value.decode())}"
@@ -55,16 +56,15 @@ def tuple_of(digest: bytes, row: Row) -> bytes:
     fact, value = row.fact, row.value
     since = fact.time - _EPOCH
     event_time = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
-    recorded_at = (row.timestamp_ms - _EPOCH_MS) * 1_000
     event_id, key = fact.id.encode(), fact.key.encode()
     return b"".join(
         (
             _beginning(row.topic, row.partition, row.wire_type, fact.source),
-            _fixed(16, digest, 8, row.offset, 8, event_time, 8, recorded_at, len(event_id)),
+            _fixed(16, digest, 8, row.offset, 8, event_time, 8, 1_000 * _recorded_ms(row), len(event_id)),
             event_id,
-            _length(len(key)),
+            _int4(len(key)),
             key,
-            _length(len(value)),
+            _int4(len(value)),
             value,
         )
     )
@@ -74,5 +74,10 @@ def tuple_of(digest: bytes, row: Row) -> bytes:
 def _beginning(topic: str, partition: int, wire_type: str, source: str) -> bytes:
     """How many fields there are, and the first four."""
     texts = [text.encode() for text in (topic, wire_type, source)]
-    first, *more = [_length(len(text)) + text for text in texts]
-    return b"".join((Struct(">h").pack(len(COLUMNS)), first, _length(4), _length(partition), *more))
+    of_topic, *of_others = [_int4(len(text)) + text for text in texts]
+    return b"".join((Struct(">h").pack(len(COLUMNS)), of_topic, _int4(4), _int4(partition), *of_others))
+
+
+def _recorded_ms(row: Row) -> int:
+    """Since PostgreSQL's epoch. A producer may say any time."""
+    return max(row.timestamp_ms, _EARLIEST_MS) - _EPOCH_MS

@@ -26,10 +26,12 @@ class HistorySink:
     topics: Sequence[str] = tuple(TOPICS)
 
     def __init__(self) -> None:
-        self._asks_left = 0  # batches
+        self._asks_left = 0  # batches; what writes changes it, `prepare` looks at it to spare itself a body
 
     def prepare(self, rows: Sequence[Row]) -> Callable[[Cursor[Any]], set[int]]:
         """For one statement or one COPY. What it returns says which events were there already, or twice in `rows`."""
+        if not rows:
+            return lambda _: set()
         first: dict[bytes, int] = {}
         twice: set[int] = set()
         for position, row in enumerate(rows):
@@ -43,7 +45,7 @@ class HistorySink:
             known: Set[bytes] = frozenset()
             if text is not None:
                 known = first.keys() - _inserted(cursor, text)
-            elif body is None or not _appended(cursor, body):
+            elif body is None or self._asks_left or not _appended(cursor, body):
                 known = _known(cursor, first)
                 if new := {digest: at for digest, at in first.items() if digest not in known}:
                     copy_binary(cursor, _TABLE, COLUMNS, _body(rows, new))
