@@ -180,6 +180,9 @@ def new_consumer(options: KafkaOptions, name: str, reach: Reach | None = None, *
             "fetch.message.max.bytes": 8 * 1_048_576,
             "fetch.max.bytes": 8 * 1_048_576,
             "fetch.wait.max.ms": 20,
+            # Once so much is fetched ahead, a partition is asked again after this. Its default of a second outlasts what was
+            # fetched, so a worker that had a backlog stood still in each second.
+            "fetch.queue.backoff.ms": 20,
             "isolation.level": "read_committed",
             **options.security,
             **looks,
