@@ -23,8 +23,8 @@ COLUMNS = (
     "event",
 )
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)  # PostgreSQL's, from which it counts microseconds
-_EPOCH_MS = 946_684_800_000
-_EARLIEST_MS = -62_135_596_800_000  # the year 1: no reader in Python has an instant before it
+_EPOCH_MS = int(_EPOCH.timestamp()) * 1_000
+_EARLIEST_MS = int(datetime.min.replace(tzinfo=UTC).timestamp()) * 1_000  # no reader in Python has an instant before it
 _int4 = Struct(">i").pack
 # Length and value of identity, offset, two instants; the length of the id.
 _fixed = Struct(">i16siqiqiqi").pack
