@@ -101,7 +101,7 @@ class StepHandler(Generic[S]):
         record, fact = decoded.record, decoded.fact
         if fact.name == TIMER_FIRED and fact.source != timers.SOURCE:
             return RecordFault("type_reserved", "/type", f"{record}: timers are published by the platform alone")
-        if self._remembered.has(record.partition, fact.key):
+        if fact.key in self._remembered.of(record.partition):
             return None
         home = partition_of(fact.key.encode(), self._partitions)
         if home == record.partition:
@@ -158,7 +158,7 @@ class StepHandler(Generic[S]):
                 mine = entities.setdefault(partition, {})
                 known = [
                     *(held[partition] for held in reversed(self._held) if partition in held),
-                    *self._remembered.of(partition),
+                    self._remembered.of(partition),
                 ]
             key = item.fact.key
             if key in mine:
