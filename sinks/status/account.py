@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from engine.database import copy_bytes, copy_instant, copy_text
 from engine.ports import Entity, Rejection, S
 
+_rejections = msgspec.json.Decoder(tuple[Rejection, ...]).decode
 COLUMNS = ("applied", "duplicates", "superseded", "rejected", "seen", "timer_at")
 
 
@@ -50,12 +51,12 @@ def entity(
     applied: int,
     duplicates: int,
     superseded: int,
-    rejected: list[list[str]],
+    rejected: str,
     seen: bytes,
     timer_at: datetime | None,
 ) -> Entity[S]:
     """An entity from a row's columns, in the order of COLUMNS."""
-    rejections = tuple(Rejection(event_id, reason) for event_id, reason in rejected)
+    rejections = () if rejected == "[]" else _rejections(rejected)
     return Entity(state, seen, applied, duplicates, superseded, rejections, timer_at)
 
 

@@ -1,16 +1,17 @@
 """Projects in `project_status`: typed columns for what is asked, JSON for lists."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from sys import intern
 from typing import Any
 
+import msgspec
 from sqlalchemy import BigInteger, Boolean, Column, Date, DateTime, Index, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from engine.database import NULL, copy_instant, copy_text, copy_texts
 from engine.tables import metadata
 from schemas.contract import Fact, day_text, instant_text, one_day, plain
-from schemas.projects import CONTRACTS, Milestone, MilestoneStatus, Project, State
+from schemas.projects import CONTRACTS, Milestone, Project, State
 from schemas.structs import data_of_fact
 from sinks.status import account
 from sinks.status.writer import Form
@@ -47,6 +48,9 @@ PROJECT_STATUS = Table(
     comment="where each research project stands",
 )
 
+_STATES: dict[str | None, State | None] = {None: None, **{state.value: state for state in State}}
+_paid = msgspec.json.Decoder(tuple[tuple[int, int], ...]).decode
+_milestones = msgspec.json.Decoder(tuple[Milestone, ...]).decode
 _DATA = {contract.name: contract.data for contract in CONTRACTS}
 
 
@@ -100,9 +104,9 @@ def _state(
     start: Any,
     end: Any,
     disbursed: int,
-    paid_by_year: list[list[int]],
+    paid_by_year: str,
     accepted_at: datetime | None,
-    milestones: list[list[str]],
+    milestones: str,
     is_extended: bool,
     is_retried: bool,
     suspended_at: datetime | None,
@@ -110,12 +114,12 @@ def _state(
     register_name: str,
     source_status: str,
     registered_at: datetime | None,
-    parked: list[list[Any]],
+    parked: str,
     changed_at: datetime | None,
     changed_by: str,
 ) -> Project:
     return Project(
-        state=State(state) if state else None,
+        state=_STATES[state],
         title=title,
         lead=intern(lead),
         call_id=intern(call_id),
@@ -125,12 +129,11 @@ def _state(
         start=start and one_day(start),
         end=end and one_day(end),
         disbursed=disbursed,
-        paid_by_year=tuple((year, amount) for year, amount in paid_by_year),
+        paid_by_year=() if paid_by_year == "[]" else _paid(paid_by_year),
         accepted_at=accepted_at,
-        milestones=tuple(
-            Milestone(intern(name), one_day(date.fromisoformat(due)), MilestoneStatus(status))
-            for name, due, status in milestones
-        ),
+        milestones=()
+        if milestones == "[]"
+        else tuple([Milestone(intern(m.id), one_day(m.due), m.status) for m in _milestones(milestones)]),
         is_extended=is_extended,
         is_retried=is_retried,
         suspended_at=suspended_at,
@@ -140,7 +143,7 @@ def _state(
         registered_at=registered_at,
         changed_at=changed_at,
         changed_by=changed_by,
-        parked=tuple(_parked_in(item) for item in parked),
+        parked=() if parked == "[]" else tuple(map(_parked_in, msgspec.json.decode(parked))),
     )
 
 
