@@ -6,7 +6,7 @@ coarse states through `research.project.registered`.
 
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal
 
 from msgspec import Struct
 from pydantic import AfterValidator
@@ -174,7 +174,7 @@ CONTRACTS = [Contract(name, 1, data, (PROJECT_EVENT,)) for name, data in _EVENTS
 CONTRACTS.append(Contract("research.project.statechanged", 1, StateChanged, (PROJECT_STATE,), is_internal=True))
 
 
-class Milestone(NamedTuple):
+class Milestone(Struct, frozen=True, gc=False, array_like=True):
     """A milestone as it stands."""
 
     id: str

@@ -168,7 +168,7 @@ def _on_resumed(project: Project, fact: Fact) -> dict[str, Any]:
     assert project.suspended_at is not None  # noqa: S101
     assert project.end is not None  # noqa: S101
     pause = timedelta(days=max(0, (fact.time - project.suspended_at).days))
-    milestones = tuple(m._replace(due=m.due + pause) if m.status in _OUTSTANDING else m for m in project.milestones)
+    milestones = tuple(replace(m, due=m.due + pause) if m.status in _OUTSTANDING else m for m in project.milestones)
     return {"suspended_at": None, "end": project.end + pause, "milestones": milestones}
 
 
