@@ -22,6 +22,7 @@ from schemas.platform import TIMER_FIRED
 from schemas.registry import Registry
 
 Entities = dict[int, dict[str, Entity[S]]]  # by partition and key
+HOMES_MAX = 50_000  # keys whose partition is remembered
 _APPLIED, _DUPLICATE = Outcome.APPLIED, Outcome.DUPLICATE  # looked up for every record
 _HEADERS = [("content-type", json_format.MEDIA_TYPE.encode())]
 
@@ -85,12 +86,14 @@ class StepHandler(Generic[S]):
         self._remembered: Remembered[S] = Remembered(cached_entities_max)
         self._held: list[Entities[S]] = []
         self._partitions = 0
+        self._homes: dict[str, int] = {}  # a key's partition costs as much to compute as its rule
         # Chosen once, so that who does not trace does not ask for each event.
         self._headers_of = _traced_headers if is_traced else _plain_headers
         self._outputs = {name: contract.topics[0].name for name, contract in _by_name(registry).items()}
 
     def assigned(self, partitions: dict[str, int]) -> None:
         self._partitions = partitions[self._step.topic]
+        self._homes.clear()
 
     @property
     def remembered(self) -> int:
@@ -101,13 +104,19 @@ class StepHandler(Generic[S]):
         record, fact = decoded.record, decoded.fact
         if fact.name == TIMER_FIRED and fact.source != timers.SOURCE:
             return RecordFault("type_reserved", "/type", f"{record}: timers are published by the platform alone")
-        if fact.key in self._remembered.of(record.partition):
-            return None
-        home = partition_of(fact.key.encode(), self._partitions)
+        home = self._homes.get(fact.key)
+        if home is None:
+            home = self._home_of(fact.key)
         if home == record.partition:
             return None
         message = f"{record}: the log of {fact.key!r} is partition {home}; key records by 'subject' and partition by murmur2"
         return RecordFault("misrouted", "/subject", message)
+
+    def _home_of(self, key: str) -> int:
+        if len(self._homes) >= HOMES_MAX:
+            self._homes.clear()
+        home = self._homes[key] = partition_of(key.encode(), self._partitions)
+        return home
 
     def decide(self, decoded: Sequence[Decoded], work: Work) -> None:
         entities = self._entities(decoded)
@@ -158,7 +167,7 @@ class StepHandler(Generic[S]):
                 mine = entities.setdefault(partition, {})
                 known = [
                     *(held[partition] for held in reversed(self._held) if partition in held),
-                    self._remembered.of(partition),
+                    self._remembered.by_key,
                 ]
             key = item.fact.key
             if key in mine:
@@ -203,8 +212,7 @@ class StepHandler(Generic[S]):
 
     def _keep(self, entities: Entities[S]) -> None:
         """Committed: the copies are the truth now."""
-        for partition, mine in entities.items():
-            self._remembered.keep(partition, mine)
+        self._remembered.keep(entities.values())
         if self._held and self._held[0] is entities:
             del self._held[0]
 
