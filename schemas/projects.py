@@ -174,7 +174,7 @@ CONTRACTS = [Contract(name, 1, data, (PROJECT_EVENT,)) for name, data in _EVENTS
 CONTRACTS.append(Contract("research.project.statechanged", 1, StateChanged, (PROJECT_STATE,), is_internal=True))
 
 
-class Milestone(Struct, frozen=True, gc=False, array_like=True):
+class Milestone(Struct, frozen=True, gc=False, array_like=True, forbid_unknown_fields=True):
     """A milestone as it stands."""
 
     id: str

@@ -35,7 +35,7 @@ class StatusStore(Generic[S]):
     def __init__(self, form: Form[S]) -> None:
         self._form = form
         self._columns = (form.key, *form.columns, *account.COLUMNS)
-        # JSON comes as its text: each form knows what stands in it, so it is read in a fifth of the client's own time.
+        # JSON comes as its text: each form knows what stands in it, so msgspec reads it where the client's json.loads would.
         kinds = metadata.tables[form.table].columns
         names = [
             sql.SQL("{}::text" if isinstance(kinds[name].type, JSON) else "{}").format(sql.Identifier(name))
