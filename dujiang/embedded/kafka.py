@@ -2,7 +2,7 @@
 
 No authentication and no encryption: whoever may open a connection to this machine's loopback may use it. What
 production wants instead is in the deployment guide. As with any Kafka, what it acknowledged is in the system's cache
-and not surely on the disk: it outlives a kill of the process; with one node a power failure takes the last second.
+and not surely on the disk: it outlives a kill of the process; with one node a power failure takes the last seconds.
 """
 
 import base64
@@ -65,9 +65,9 @@ SETTINGS = {
     # Small machine, small heap: the default buffer for compaction alone would take 128 MB.
     "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),
     # By itself the system writes what is half a minute old, all of it at once, and PostgreSQL's commits wait behind that
-    # (docs/adr/0034).
+    # (docs/adr/0034). Looked at every second; what was written within the interval is left for the next look.
     "log.flush.scheduler.interval.ms": "1000",
-    "log.flush.interval.ms": "1000",
+    "log.flush.interval.ms": "500",
     "num.network.threads": "2",
     "num.io.threads": "4",
 }
