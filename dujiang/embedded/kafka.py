@@ -68,6 +68,8 @@ SETTINGS = {
     # (docs/adr/0034). Looked at every second; what was written within the interval is left for the next look.
     "log.flush.scheduler.interval.ms": "1000",
     "log.flush.interval.ms": "500",
+    # Such tasks begin half a minute after the start by themselves, with all that was written until then.
+    "log.initial.task.delay.ms": "1000",
     "num.network.threads": "2",
     "num.io.threads": "4",
 }
