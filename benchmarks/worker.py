@@ -10,7 +10,9 @@ import json
 import logging
 import sys
 from array import array
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -78,17 +80,21 @@ def main() -> None:
 def _note_delays(path: str) -> None:
     """Keep each record's time and delay exactly; the metric itself only has buckets."""
     # Bare numbers: objects would bring the worker's collector to life, which stands still for them.
-    times, delays = array("d"), array("d")
+    arrivals, batches = array("d"), array("d")  # batches: size and time of commit by turns
     counted = Runner._count
 
     def count(self: Runner, work: Work) -> None:
-        made = [record.timestamp_ms / 1000 for record in work.records]
-        times.extend(made)
-        delays.extend([work.committed_s - at_s for at_s in made])
+        arrivals.extend(work.arrivals)
+        batches.extend((len(work.arrivals), work.committed_s))
         counted(self, work)
 
+    def delays() -> Iterator[tuple[float, float]]:
+        each = iter(arrivals)
+        for size, committed_s in zip(batches[::2], batches[1::2], strict=True):
+            yield from ((at_s, committed_s - at_s) for at_s in islice(each, int(size)))
+
     Runner._count = count  # type: ignore[method-assign]
-    atexit.register(lambda: Path(path).write_text(json.dumps(list(zip(times, delays, strict=True)))))
+    atexit.register(lambda: Path(path).write_text(json.dumps(list(delays()))))
 
 
 if __name__ == "__main__":
