@@ -39,7 +39,7 @@ def keys(at: Bench, sizes: tuple[int, ...], events: int) -> list[Cell]:
     """Payments to projects that are in the state table already: to TOUCHED of so many, and to all of them.
 
     With TOUCHED ones, evenly spread over the table, the events and what a batch holds are alike at every size, and what grows
-    is the table. With all of them fewer events meet a key in their batch or in memory (200,000 keys), so rows written and rows
+    is the table. With all of them fewer events meet a key in their batch or in memory (50,000 keys), so rows written and rows
     read grow, too. The first touch of a page after a checkpoint logs it whole; there is one before each drain.
     """
     found, filled, turn = [], 0, 0
