@@ -10,9 +10,7 @@ import json
 import logging
 import sys
 from array import array
-from collections.abc import Iterator
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -80,21 +78,20 @@ def main() -> None:
 def _note_delays(path: str) -> None:
     """Keep each record's time and delay exactly; the metric itself only has buckets."""
     # Bare numbers: objects would bring the worker's collector to life, which stands still for them.
-    arrivals, batches = array("d"), array("d")  # batches: size and time of commit by turns
+    arrived, committed = array("d"), array("d")
     counted = Runner._count
 
     def count(self: Runner, work: Work) -> None:
-        arrivals.extend(work.arrivals)
-        batches.extend((len(work.arrivals), work.committed_s))
+        arrived.extend(work.arrivals)
+        committed.extend(array("d", [work.committed_s]) * len(work.arrivals))
         counted(self, work)
 
-    def delays() -> Iterator[tuple[float, float]]:
-        each = iter(arrivals)
-        for size, committed_s in zip(batches[::2], batches[1::2], strict=True):
-            yield from ((at_s, committed_s - at_s) for at_s in islice(each, int(size)))
+    def write() -> None:
+        delays = [(arrived_s, committed_s - arrived_s) for arrived_s, committed_s in zip(arrived, committed, strict=True)]
+        Path(path).write_text(json.dumps(delays))
 
     Runner._count = count  # type: ignore[method-assign]
-    atexit.register(lambda: Path(path).write_text(json.dumps(list(delays()))))
+    atexit.register(write)
 
 
 if __name__ == "__main__":

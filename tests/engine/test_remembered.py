@@ -48,11 +48,9 @@ def test_it_is_the_order_of_use(turns: list[list[str]], limit: int) -> None:
     remembered, used = Remembered[int](limit), OrderedDict[str, None]()
     for batch in turns:
         keep(remembered, *batch)
-        for key in "".join(batch):
-            used[key] = None
-        # A key that stands twice in one text of a batch is one entity there, at its first place.
         for mine in batch:
-            for key in dict.fromkeys(mine):
+            for key in dict.fromkeys(mine):  # one that stands twice in a text is one entity there, at its first place
+                used[key] = None
                 used.move_to_end(key)
         while len(used) > limit:
             used.popitem(last=False)
