@@ -56,8 +56,7 @@ def entity(
     timer_at: datetime | None,
 ) -> Entity[S]:
     """An entity from a row's columns, in the order of COLUMNS."""
-    rejections = () if rejected == "[]" else _rejections(rejected)
-    return Entity(state, seen, applied, duplicates, superseded, rejections, timer_at)
+    return Entity(state, seen, applied, duplicates, superseded, _rejections(rejected), timer_at)
 
 
 def copy_json(value: object) -> str:
