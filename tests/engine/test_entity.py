@@ -167,3 +167,17 @@ def test_no_more_ids_are_remembered_than_the_limit() -> None:
     assert len(entity.seen) == SEEN_MAX * HASH_BYTES
     assert arrive(STEP, entity, replace(template, id=f"e{SEEN_MAX + 49}")).outcome is Outcome.DUPLICATE
     assert arrive(STEP, entity, replace(template, id="e0")).outcome is not Outcome.DUPLICATE
+
+
+def test_where_a_key_belongs_follows_the_number_of_partitions() -> None:
+    shelf = Shelf()
+    handler = StepHandler(STEP, shelf, REGISTRY, cast(Database, shelf), cached_entities_max=100)
+    log = log_of(3, 200)
+    for partitions in (PARTITIONS, 3 * PARTITIONS, PARTITIONS):
+        handler.assigned({STEP.topic: partitions})
+        for item in log + log:
+            fault = handler.examine(item)
+            is_home = partition_of(item.fact.key.encode(), partitions) == item.record.partition
+            assert (fault is None) if is_home else (fault is not None and fault.reason == "misrouted")
+    handler.assigned({STEP.topic: 3 * PARTITIONS})
+    assert any(handler.examine(item) for item in log)
