@@ -160,7 +160,7 @@ def drain(
                 connection.execute(TABLES)
         command = _command(at, workload, subject, dsn, group, arguments)
         stack.enter_context(beside(dsn))  # before the workers: it may take longer to start than the backlog lasts
-        started = stack.enter_context(processes([command] * workers))
+        started = stack.enter_context(processes([command] * workers, one_a_core=True))
         pids = [process.pid for process in started]
         ledger = "floor_ledger" if subject == "floor" else "ledger"
         expected = arguments.events * (len(workload.parts) if subject == "dujiang" else 1)

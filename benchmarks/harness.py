@@ -26,6 +26,7 @@ from psycopg import sql
 
 from benchmarks.traffic import Event
 from dujiang.database import migrate
+from dujiang.embedded.processes import keep_to_core
 from dujiang.embedded.services import Addresses, find_running, up
 from dujiang.settings import load
 from engine.ports import Step
@@ -255,11 +256,16 @@ def peak_mib(pid: int) -> float:
 
 
 @contextmanager
-def processes(commands: Iterable[list[str]]) -> Iterator[list["subprocess.Popen[bytes]"]]:
-    """Python modules as processes, ended by their pid; one that failed on its own is told."""
+def processes(commands: Iterable[list[str]], *, one_a_core: bool = False) -> Iterator[list["subprocess.Popen[bytes]"]]:
+    """Python modules as processes, ended by their pid; one that failed on its own is told.
+
+    one_a_core: as `dujiang worker --processes` keeps them.
+    """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("DUJIANG_")}
     started = [subprocess.Popen([sys.executable, "-m", *command], cwd=ROOT, env=environment) for command in commands]
     try:
+        for number, process in enumerate(started if one_a_core else []):
+            keep_to_core(process, number, len(started))
         yield started
     finally:
         for process in started:

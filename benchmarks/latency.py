@@ -92,7 +92,7 @@ def _measure(at: Bench, rate: int, seconds: int, workers: int) -> list[Delays]:
         delays = [home / f"delays-{number}.json" for number in range(workers)]
         command = ["benchmarks.worker", "--bootstrap", at.bootstrap, "--dsn", dsn, "--prefix", at.prefix, "--group", at.prefix]
         commands = [[*command, "--parts", "projects", "--delays", str(path)] for path in delays]
-        with processes(commands) as started:
+        with processes(commands, one_a_core=True) as started:
             pids = [worker.pid for worker in started]
             watcher = _Watcher(at)
             time.sleep(5)  # the worker's start is not what is measured

@@ -61,7 +61,7 @@ def _kill(at: Bench, dsn: str, rows: int, workers: int) -> Recovery:
     topic = at.topic(PROJECT_EVENT.name)
     command = ["benchmarks.worker", "--bootstrap", at.bootstrap, "--dsn", dsn, "--prefix", at.prefix, "--group", at.prefix]
     with ExitStack() as stack:
-        started = stack.enter_context(processes([command] * workers))
+        started = stack.enter_context(processes([command] * workers, one_a_core=True))
         producing = [sys.executable, "-m", "benchmarks.latency", "--produce", at.bootstrap, topic, str(RATE), "--seconds", "60"]
         producer = subprocess.Popen(producing, cwd=ROOT)
         stack.callback(producer.wait)

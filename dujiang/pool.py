@@ -1,6 +1,7 @@
 """Several worker processes under one command: Python computes on one core a process, and partitions are shared among all.
 
-Each process is a whole worker of its own; this one only starts them, starts anew the one that ended, and passes on the stop.
+Each process is a whole worker of its own; this one only starts them, each on a core of its own where there are as many, starts
+anew the one that ended, and passes on the stop.
 """
 
 import json
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import structlog
 
-from dujiang.embedded.processes import end, spawn
+from dujiang.embedded.processes import end, keep_to_core, spawn
 from dujiang.settings import Settings, variable_of
 from dujiang.wiring import Services, check_parts
 
@@ -29,10 +30,11 @@ log = structlog.get_logger()
 
 
 class Seat:
-    """One of the processes: its number, its port, and how often it failed in a row."""
+    """One of the processes: its number among how many, its port, and how often it failed in a row."""
 
-    def __init__(self, number: int, environment: Mapping[str, str]) -> None:
+    def __init__(self, number: int, processes: int, environment: Mapping[str, str]) -> None:
         self.number = number
+        self._processes = processes
         self._environment = environment
         self._failures = 0
         self._process: subprocess.Popen[bytes] | None = None
@@ -67,6 +69,10 @@ class Seat:
             env={**os.environ, **self._environment},
             death_signal=signal.SIGTERM,
         )
+        try:
+            keep_to_core(self._process, self.number, self._processes)
+        except OSError as error:  # a sandbox that forbids it; the worker runs as well, only less evenly
+            log.info("worker process is not kept to a core", number=self.number, reason=str(error))
         log.info("worker process", number=self.number, pid=self._process.pid)
 
 
@@ -76,7 +82,8 @@ def run_pool(settings: Settings, services: Services) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    seats = [Seat(number, _environment(settings, services, number)) for number in range(settings.worker.processes)]
+    processes = settings.worker.processes
+    seats = [Seat(number, processes, _environment(settings, services, number)) for number in range(processes)]
     try:
         while not stop.is_set():
             for seat in seats:

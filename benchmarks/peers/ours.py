@@ -52,7 +52,7 @@ FLOOR = Peer(
 )
 DUJIANG = Peer(
     "dujiang",
-    f"projects step, {WORKERS} worker processes as shipped",
+    f"projects step, {WORKERS} worker processes, left to the system like those of others",
     "-",
     _dujiang,
     tables="",

@@ -24,16 +24,27 @@ def _has_two_owners(stage: Any, events: Iterator[Sequence[Message]]) -> bool:
     return False
 
 
+def _have_cores_of_their_own(pids: Sequence[int]) -> bool:
+    """Where they are as many as our cores; else each may run on all of these."""
+    ours = os.sched_getaffinity(0)
+    cores = [os.sched_getaffinity(pid) for pid in pids]
+    if len(ours) == len(pids):
+        return sorted(map(sorted, cores)) == [[core] for core in sorted(ours)]
+    return all(core == ours for core in cores)
+
+
 def test_processes_share_the_work_and_one_that_is_killed_is_replaced(stage: Any) -> None:
     events = traffic.projects(41, 60_000).portions(600)
     pool = stage.worker("projects", "history", **SETTINGS)
     stage.until(lambda: len(children_of(pool.pid)) == 2)
     stage.until(lambda: _has_two_owners(stage, events))
+    assert _have_cores_of_their_own(children_of(pool.pid))
     killed, kept = children_of(pool.pid)
     os.kill(killed, signal.SIGKILL)
     stage.publisher.publish(next(events))
     stage.until(lambda: len(found := set(children_of(pool.pid)) - {killed}) == 2 and kept in found)
     stage.until(lambda: _has_two_owners(stage, events))
+    assert _have_cores_of_their_own(children_of(pool.pid))
     stage.drained("projects", "history")
     oracle.assert_exact(stage)
 
