@@ -9,7 +9,6 @@ not count.
 """
 
 import argparse
-import os
 import secrets
 import statistics
 import time
@@ -22,7 +21,7 @@ import psycopg
 
 from benchmarks import report
 from benchmarks.floor import TABLES
-from benchmarks.harness import Bench, bench, cpu, create_topics, load_topic, machine, peak_mib, processes, say, schema
+from benchmarks.harness import CORES, Bench, bench, cpu, create_topics, load_topic, machine, peak_mib, processes, say, schema
 from benchmarks.traffic import Event, alert_events, status_events
 from schemas.topics import ALERT_EVENT, ALERT_STATE, FINDING_EVENT, PROJECT_EVENT, PROJECT_STATE
 
@@ -104,14 +103,19 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.events, arguments.runs, arguments.workloads = 300_000, 1, ["W1"]
-        arguments.workers = [os.cpu_count() or 1]
+        arguments.workers = [CORES]
     with bench() as at:
         runs = measure(at, arguments)
     if not arguments.quick:
-        report.write("drain", machine(), [asdict(run) for run in runs])
+        is_whole = {*arguments.workloads} == {*WORKLOADS} and {*arguments.workers} >= {1, 2, 4} and arguments.runs >= 3
+        by = ("workload", "subject", "workers")
+        report.write("drain", machine(), [asdict(run) for run in runs], by=by, is_whole=is_whole)
     for name in arguments.workloads:
-        ours = statistics.median(
-            run.rate for run in runs if (run.workload, run.subject, run.workers) == (name, "dujiang", arguments.workers[0])
+        ours = max(
+            statistics.median(
+                run.rate for run in runs if (run.workload, run.subject, run.workers) == (name, "dujiang", workers)
+            )
+            for workers in arguments.workers
         )
         floor = statistics.median(run.rate for run in runs if (run.workload, run.subject) == (name, "floor"))
         print(f"{name} dujiang={ours:.0f}/s floor={floor:.0f}/s ratio={ours / floor:.2f}")

