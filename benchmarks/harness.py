@@ -268,7 +268,10 @@ def processes(commands: Iterable[list[str]], *, one_a_core: bool = False) -> Ite
     started = [subprocess.Popen([sys.executable, "-m", *command], cwd=ROOT, env=environment) for command in commands]
     try:
         for number, process in enumerate(started if one_a_core else []):
-            keep_to_core(process, number, len(started))
+            try:
+                keep_to_core(process, number, len(started))
+            except OSError as error:
+                say(f"a process is not kept to a core: {error}")
         yield started
     finally:
         for process in started:

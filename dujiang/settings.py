@@ -144,7 +144,12 @@ class Worker(_Group):
         default_factory=lambda: ["projects", "calls", "alerts", "history"],
         description="steps and sinks that this worker runs",
     )
-    processes: int = Field(1, ge=1, le=64, description="processes of one `dujiang worker`; as many as cores: each has one")
+    processes: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="processes of one `dujiang worker`: one for each core that is free; as many as `nproc`: each kept to one",
+    )
     http_host: str = Field("127.0.0.1", description="address of health and metrics")
     http_port: int = Field(
         8601, ge=0, le=65_535, description="TCP port of health and metrics, of the first of several processes; 0: free ones"

@@ -121,9 +121,9 @@ def spawn(
 def keep_to_core(process: subprocess.Popen[bytes], number: int, processes: int) -> None:
     """Give the process with this number, from 0, a core of its own, where `processes` are as many as the cores we may use.
 
-    The system would let two wait for one core now and then while another is free, or move a process away from what the
-    core's cache holds of it (docs/adr/0035). Fewer or more processes than cores are left to the system, and so are all
-    where it has no such call. Call it at once after the start: threads begin where their process is. Raises OSError.
+    So none waits for a core while another is free, or moves away from what its core's cache holds of it (docs/adr/0035).
+    Fewer or more processes than cores are left to the system, and so are all where it has no such call.
+    Call it at once after the start: threads begin where their process is. Raises OSError.
     """
     if sys.platform == "linux":
         cores = sorted(os.sched_getaffinity(0))

@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,9 +26,11 @@ def _has_two_owners(stage: Any, events: Iterator[Sequence[Message]]) -> bool:
 
 
 def _have_cores_of_their_own(pids: Sequence[int]) -> bool:
-    """Where they are as many as our cores; else each may run on all of these."""
+    """With all their threads, where they are as many as our cores; else each may run on all of these."""
     ours = os.sched_getaffinity(0)
-    cores = [os.sched_getaffinity(pid) for pid in pids]
+    cores = [
+        {core for task in Path(f"/proc/{pid}/task").iterdir() for core in os.sched_getaffinity(int(task.name))} for pid in pids
+    ]
     if len(ours) == len(pids):
         return sorted(map(sorted, cores)) == [[core] for core in sorted(ours)]
     return all(core == ours for core in cores)
