@@ -1,6 +1,7 @@
 """What an event costs as things grow, and where more workers end.
 
-  python -m benchmarks.scale                             all parts, written to docs/reference/performance.md, a table a part
+  python -m benchmarks.scale                             all parts, written to docs/reference/performance.md, a table a part,
+                                                         each cell three times by turns (some half an hour)
   python -m benchmarks.scale --quick                     the small end of each, nothing written
   python -m benchmarks.scale --only keys workers --keys 10000 1000000
 
@@ -36,6 +37,7 @@ QUICK: dict[str, tuple[int, ...]] = {
     "steps": (1, 5),
 }
 EVENTS, EVENTS_QUICK, WARM_UP_EVENTS = 200_000, 30_000, 100_000
+RUNS = 3
 SIZES = {"keys": "keys_stored", "history": "rows_before"}  # what a part's sizes are called, where it is not the part's name
 PARTS = (*FULL, "workers")
 
@@ -49,7 +51,7 @@ def main() -> None:
             if part == "workers":
                 _workers(at, arguments.events, is_written=not arguments.quick)
             else:
-                _growth(at, part, tuple(sorted(getattr(arguments, part))), arguments.events, is_written=not arguments.quick)
+                _growth(at, part, tuple(sorted(getattr(arguments, part))), arguments)
 
 
 def _arguments() -> argparse.Namespace:
@@ -57,23 +59,30 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", nargs="+", default=PARTS, choices=PARTS)
     parser.add_argument("--events", type=int, help=f"a cell; {EVENTS:,}")
+    parser.add_argument("--runs", type=int, help=f"of each cell; {RUNS}")
     for part, sizes in FULL.items():
         parser.add_argument(f"--{part}", nargs="+", type=int, help=" ".join(map(str, sizes)))
     arguments = parser.parse_args()
     arguments.events = arguments.events or (EVENTS_QUICK if arguments.quick else EVENTS)
+    arguments.runs = arguments.runs or (1 if arguments.quick else RUNS)
     for part, sizes in (QUICK if arguments.quick else FULL).items():
         setattr(arguments, part, getattr(arguments, part) or sizes)
     return arguments
 
 
-def _growth(at: Bench, part: str, sizes: tuple[int, ...], events: int, *, is_written: bool) -> None:
+def _growth(at: Bench, part: str, sizes: tuple[int, ...], arguments: argparse.Namespace) -> None:
     """One part, written as soon as it is there."""
-    cells = MEASURES[part](at, sizes, events)
-    print(_table(part, cells))
-    if part == "keys":
-        print(growth_in_words(cells))
-    if is_written:
-        report.write(f"scale_{part}", machine(), [_row(part, cell) for cell in cells], module="scale")
+    found: list[Cell] = []
+    for _ in range(arguments.runs):
+        cells = MEASURES[part](at, sizes, arguments.events)
+        print(_table(part, cells))
+        if part == "keys":
+            print(growth_in_words(cells))
+        found += cells
+    if not arguments.quick:
+        rows, by = [_row(part, cell) for cell in found], (SIZES.get(part, part), "keys_touched")
+        is_whole = sizes == FULL[part] and arguments.runs >= RUNS
+        report.write(f"scale_{part}", machine(), rows, module="scale", by=by, is_whole=is_whole)
 
 
 def _workers(at: Bench, events: int, *, is_written: bool) -> None:
