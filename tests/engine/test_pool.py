@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,19 @@ def _has_two_owners(stage: Any, events: Iterator[Sequence[Message]]) -> bool:
     return False
 
 
+def _cores_of(pid: int) -> set[int]:
+    """Where its threads may run; those that end meanwhile are left out."""
+    cores: set[int] = set()
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(ProcessLookupError):
+            cores |= os.sched_getaffinity(int(task.name))
+    return cores
+
+
 def _have_cores_of_their_own(pids: Sequence[int]) -> bool:
     """With all their threads, where they are as many as our cores; else each may run on all of these."""
     ours = os.sched_getaffinity(0)
-    cores = [
-        {core for task in Path(f"/proc/{pid}/task").iterdir() for core in os.sched_getaffinity(int(task.name))} for pid in pids
-    ]
+    cores = [_cores_of(pid) for pid in pids]
     if len(ours) == len(pids):
         return sorted(map(sorted, cores)) == [[core] for core in sorted(ours)]
     return all(core == ours for core in cores)
