@@ -107,7 +107,7 @@ def main() -> None:
     with bench() as at:
         runs = measure(at, arguments)
     if not arguments.quick:
-        is_whole = {*arguments.workloads} == {*WORKLOADS} and {*arguments.workers} >= {1, 2, 4} and arguments.runs >= 3
+        is_whole = report.is_whole(arguments, parser.parse_args([]))
         by = ("workload", "subject", "workers")
         report.write("drain", machine(), [asdict(run) for run in runs], by=by, is_whole=is_whole)
     for name in arguments.workloads:

@@ -82,7 +82,7 @@ def main() -> None:
             f"  p99.9 {row.p999:.0f}  max {row.worst:.0f} ms"
             f"  CPU us/event worker {row.worker_us:.1f} database {row.database_us:.1f} broker {row.broker_us:.1f}"
         )
-    is_whole = {*arguments.rates} >= {*RATES} and arguments.runs >= 3
+    is_whole = report.is_whole(arguments, parser.parse_args([]))
     report.write(
         "latency", machine(), [asdict(row) for row in rows], by=("subject", "rate", "workers", "seconds"), is_whole=is_whole
     )

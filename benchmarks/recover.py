@@ -55,7 +55,7 @@ def main() -> None:
             f"{row.rows:11,} rows, kill -9 of one of {row.workers}: {row.seconds:.1f} s to the next commit,"
             f" peak {row.peak_mib:.0f} MiB"
         )
-    is_whole = {*arguments.rows} >= {*ROWS} and arguments.runs >= 3
+    is_whole = report.is_whole(arguments, parser.parse_args([]))
     report.write("recover", machine(), [asdict(row) for row in found], by=("rows", "workers"), is_whole=is_whole)
 
 

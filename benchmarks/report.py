@@ -3,6 +3,7 @@
 import json
 import statistics
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -50,6 +51,19 @@ def write(
     path.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n")
     PAGE.write_text(page())
     return path
+
+
+def is_whole(chosen: Namespace, usual: Namespace) -> bool:
+    """Whether a benchmark runs at least as it does without options: all of each list, as much of each number."""
+    return all(_covers(getattr(chosen, name), value) for name, value in vars(usual).items())
+
+
+def _covers(chosen: Any, usual: Any) -> bool:
+    if isinstance(usual, list):
+        return set(chosen) >= set(usual)
+    if isinstance(usual, int) and not isinstance(usual, bool):
+        return bool(chosen >= usual)
+    return bool(chosen == usual)
 
 
 def describe(machine: dict[str, Any]) -> str:

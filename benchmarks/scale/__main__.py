@@ -81,7 +81,7 @@ def _growth(at: Bench, part: str, sizes: tuple[int, ...], arguments: argparse.Na
         found += cells
     if not arguments.quick:
         rows, by = [_row(part, cell) for cell in found], (SIZES.get(part, part), "keys_touched")
-        is_whole = sizes == FULL[part] and arguments.runs >= RUNS
+        is_whole = sizes == FULL[part] and arguments.events >= EVENTS and arguments.runs >= RUNS
         report.write(f"scale_{part}", machine(), rows, module="scale", by=by, is_whole=is_whole)
 
 

@@ -1,5 +1,6 @@
 """The page of results."""
 
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,21 @@ def test_a_part_stands_beside_the_whole(page: Path) -> None:
         "## drain, in part",
         "| 1 | 99 | 7 |",
     ]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "whole"),
+    [
+        ({}, True),
+        ({"runs": 5, "workers": [2, 1, 8]}, True),
+        ({"runs": 1}, False),
+        ({"workers": [2]}, False),
+        ({"max": 9}, False),
+    ],
+)
+def test_a_run_is_whole_that_lacks_nothing_of_the_usual(chosen: dict[str, Any], whole: bool) -> None:
+    usual = {"runs": 3, "workers": [1, 2], "max": None, "quick": False}
+    assert report.is_whole(Namespace(**usual | chosen), Namespace(**usual)) is whole
 
 
 def test_a_newer_whole_takes_the_place_of_an_older(page: Path) -> None:
