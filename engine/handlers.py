@@ -202,10 +202,12 @@ class StepHandler(Generic[S]):
         return due
 
     def _messages(self, record: Record, cause: Fact, derived: Sequence[Derived]) -> list[Message]:
-        """Derived events, their ids made of the cause's place in the log: a repeat of the batch gives the same again."""
+        """Derived events. Their ids are made of the cause's place in the log and its time there: a repeat of the batch gives the
+        same again, an event that comes to an offset for the second time (a log that was cut, or made anew) gives others.
+        """
         messages, headers = [], self._headers_of(record)
         for index, fact in enumerate(derived):
-            event_id = f"{record.topic}-{record.partition}-{record.offset}-{index}"
+            event_id = f"{record.topic}-{record.partition}-{record.offset}-{record.timestamp_ms}-{index}"
             value = self._registry.encode(fact.name, event_id, self._source, fact.key, fact.time, fact.data, cause.id)
             messages.append(Message(self._outputs[fact.name], fact.key.encode(), value, headers))
         return messages
