@@ -202,8 +202,8 @@ class StepHandler(Generic[S]):
         return due
 
     def _messages(self, record: Record, cause: Fact, derived: Sequence[Derived]) -> list[Message]:
-        """Derived events. Their ids are made of the cause's place in the log and its time there: a repeat of the batch gives the
-        same again, an event that comes to an offset for the second time (a log that was cut, or made anew) gives others.
+        """Derived events. Their ids are made of the cause's place in the log and its time there: a repeat of the batch gives
+        the same again, another event at the same offset (of a log that was cut, or made anew) gives others.
         """
         messages, headers = [], self._headers_of(record)
         for index, fact in enumerate(derived):
