@@ -21,6 +21,15 @@ def event_hash(source: str, event_id: str) -> bytes:
     return blake2b(f"{source}\0{event_id}".encode(), digest_size=HASH_BYTES).digest()
 
 
+def derived_ids(topic: str, partition: int, offset: int, source: str, event_id: str, count: int) -> list[str]:
+    """Ids of what is derived from the event (source, id) at a place of the log, in order.
+
+    A repeat gives the same again. The place alone would not do: a log that was cut, or made anew, uses its offsets again.
+    """
+    origin = f"{topic}-{partition}-{offset}-{event_hash(source, event_id).hex()}"
+    return [f"{origin}-{index}" for index in range(count)]
+
+
 def arrive(step: Step[S], entity: Entity[S], fact: Fact) -> Decision[S]:
     """Decide one event and book it in `entity`. Timers are told by their name and leave no trace but in the state."""
     if fact.name == TIMER_FIRED:

@@ -9,7 +9,7 @@ from psycopg import Cursor
 
 from engine import timers
 from engine.database import Database
-from engine.entity import arrive
+from engine.entity import arrive, derived_ids
 from engine.errors import RecordFault
 from engine.kafka import Message, partition_of
 from engine.ports import Derived, Entity, Outcome, Row, S, Sink, Step, Store
@@ -202,12 +202,10 @@ class StepHandler(Generic[S]):
         return due
 
     def _messages(self, record: Record, cause: Fact, derived: Sequence[Derived]) -> list[Message]:
-        """Derived events. Their ids are made of the cause's place in the log and its time there: a repeat of the batch gives
-        the same again, another event at the same offset (of a log that was cut, or made anew) gives others.
-        """
+        """Derived events, under ids that a repeat of the batch gives again."""
         messages, headers = [], self._headers_of(record)
-        for index, fact in enumerate(derived):
-            event_id = f"{record.topic}-{record.partition}-{record.offset}-{record.timestamp_ms}-{index}"
+        ids = derived_ids(record.topic, record.partition, record.offset, cause.source, cause.id, len(derived))
+        for fact, event_id in zip(derived, ids, strict=True):
             value = self._registry.encode(fact.name, event_id, self._source, fact.key, fact.time, fact.data, cause.id)
             messages.append(Message(self._outputs[fact.name], fact.key.encode(), value, headers))
         return messages

@@ -8,6 +8,7 @@ import msgspec
 from psycopg import Cursor
 
 from engine.database import named
+from engine.entity import derived_ids
 from gateway.publisher import Acked
 from gateway.receipts import hash_of
 from gateway.trace.view import HISTORY, Fate, Found, Quarantined, Read, Receipt, Stored, Taken
@@ -85,10 +86,10 @@ def _reads(cursor: Cursor[Any], place: Acked) -> list[Read]:
 
 
 def _rejections(cursor: Cursor[Any], place: Acked, source: str, event_id: str, reads: Sequence[Read]) -> dict[str, str]:
-    """Why steps refused it, by their derived events: their ids are made of the cause's place (engine/handlers.py)."""
+    """Why steps refused it, by their derived events, whose ids are made of the cause and its place."""
     steps = [read.step for read in reads if read.step != HISTORY]
-    name = f"{place.topic}-{place.partition}-{place.offset}"
-    identities = [identity_of(f"/streams/{step}", f"{name}-{index}") for step in steps for index in range(DERIVED_MAX)]
+    ids = derived_ids(*place, source, event_id, DERIVED_MAX)
+    identities = [identity_of(f"/streams/{step}", derived) for step in steps for derived in ids]
     cursor.execute(
         "SELECT event FROM event_history WHERE identity = ANY(%s::uuid[]) AND position(%s in event_type) > 0",
         (identities, f".{TRANSITION_REJECTED}.v"),
