@@ -27,7 +27,7 @@ UNREADABLE: list[tuple[str, bytes | None]] = [("(unreadable)", None)]
 
 
 class Record(Struct, frozen=True, gc=False):
-    """One record as it came. `timestamp_ms` is the broker's record time."""
+    """One record as it came. `timestamp_ms` is its time in the log, which its publisher may set."""
 
     topic: str
     partition: int

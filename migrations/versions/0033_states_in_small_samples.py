@@ -1,8 +1,9 @@
 """States are looked at by small samples
 
 Autovacuum looks at a busy state table once a minute. With PostgreSQL's default it read 30,000 rows of 31 columns: half a second
-of a core, in which no old version of a row could be cleared away and commits waited. States are read by their key, so a tenth
-of that tells the planner enough.
+of a core, in which no old version of a row could be cleared away and commits waited. States are read by their key, calls and
+alerts as a whole too, lists of projects from copies: a tenth of that tells the planner enough. A later column needs the same,
+since the largest target of a table counts. Reads and writes go on meanwhile; it holds from the next look.
 """
 
 from alembic import op
