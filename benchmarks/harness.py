@@ -258,6 +258,14 @@ def peak_mib(pid: int) -> float:
 # --- processes ----------------------------------------------------------------------------------------------------------------
 
 
+def keep_if_allowed(process: "subprocess.Popen[bytes]", number: int, count: int) -> None:
+    """Keep one of `count` processes to its core, as `dujiang worker` does; where a sandbox forbids it, go on and tell."""
+    try:
+        keep_to_core(process, number, count)
+    except OSError as error:
+        say(f"a process is not kept to a core: {error}")
+
+
 @contextmanager
 def processes(commands: Iterable[list[str]], *, one_a_core: bool = False) -> Iterator[list["subprocess.Popen[bytes]"]]:
     """Python modules as processes, ended by their pid; one that failed on its own is told.
@@ -268,10 +276,7 @@ def processes(commands: Iterable[list[str]], *, one_a_core: bool = False) -> Ite
     started = [subprocess.Popen([sys.executable, "-m", *command], cwd=ROOT, env=environment) for command in commands]
     try:
         for number, process in enumerate(started if one_a_core else []):
-            try:
-                keep_to_core(process, number, len(started))
-            except OSError as error:
-                say(f"a process is not kept to a core: {error}")
+            keep_if_allowed(process, number, len(started))
         yield started
     finally:
         for process in started:

@@ -18,9 +18,8 @@ from dataclasses import asdict, dataclass
 import psycopg
 
 from benchmarks import report
-from benchmarks.harness import ROOT, Bench, bench, create_topics, machine, peak_mib, processes, schema
+from benchmarks.harness import ROOT, Bench, bench, create_topics, keep_if_allowed, machine, peak_mib, processes, schema
 from benchmarks.scale.fills import fill_projects
-from dujiang.embedded.processes import keep_to_core
 from schemas.topics import FINDING_EVENT, PROJECT_EVENT, PROJECT_STATE
 
 ROWS = [1_000_000, 10_000_000]
@@ -79,7 +78,7 @@ def _kill(at: Bench, dsn: str, rows: int, workers: int) -> Recovery:
             victim.kill()
             victim.wait()
             (heir,) = stack.enter_context(processes([command]))
-            keep_to_core(heir, 0, workers)
+            keep_if_allowed(heir, 0, workers)
             seconds = _until_all_move(connection, topic, since=killed, at_least=len(before)) - killed
             peak = max(peak_mib(process.pid) for process in (*started[1:], heir))
     return Recovery(rows, workers, round(seconds, 2), round(peak))

@@ -24,13 +24,13 @@ from tempfile import TemporaryDirectory
 
 import psycopg
 
-from benchmarks.harness import ROOT, Bench, Cpu, cpu, peak_mib, say, schema
+from benchmarks.harness import ROOT, Bench, Cpu, cpu, keep_if_allowed, peak_mib, say, schema
 from benchmarks.peers.gauges import Gauge
 from benchmarks.peers.jvm import clean_environment
 from benchmarks.peers.peer import Peer, Place, Program
 from benchmarks.peers.traffic import Final, Load
 from dujiang.embedded.files import tail
-from dujiang.embedded.processes import end, keep_to_core, spawn
+from dujiang.embedded.processes import end, spawn
 
 FIRST_TIMEOUT_S = 90.0
 LAST_TIMEOUT_S = 600.0
@@ -154,7 +154,7 @@ def _running(programs: list[Program], folder: Path) -> Iterator[list["Popen[byte
             log = folder / f"program-{number}.log"
             started.append(spawn(program.command, log=log, cwd=ROOT, env=environment, death_signal=signal.SIGKILL))
             if program.one_a_core:
-                keep_to_core(started[-1], number, len(programs))
+                keep_if_allowed(started[-1], number, len(programs))
         yield started
     finally:
         for process in started:
